@@ -1,17 +1,18 @@
 # refsnn 0.1.0 | __init__.py | SPDX-License-Identifier: MIT | needs: python
 """This package implements learning algorithms of spiking networks in NumPy.
 
-A recording consists of the arrays that a model returns: the states and the
-spikes at all time steps.  Learning rules take recordings as arguments.
-The modules listed below form the core of the package.  The core modules do
-not import each other, so each can be copied alone.  Public functions raise
-a ValueError if an array or an option is invalid, and a FileNotFoundError
-if a file is missing.  The error message names the argument, its value and
-the violated requirement.  The docstrings do not list errors that follow
-from the documented shapes and ranges of arguments.  Unless a docstring
-says otherwise, results have the dtype of the weights, float32 or float64.
-Without weights, results have the dtype of the input data.  Only `fast.si`,
-and functions with an argument `out` or `work`, modify arguments.
+A simulation returns a recording: the states and the spikes of a network at
+all time steps.  Learning rules take recordings as arguments.  The modules
+listed below form the core of the package.  The core modules do not import
+each other, so each can be copied alone.  Public functions raise a
+ValueError if an array or an option is invalid, and a FileNotFoundError if
+a file is missing.  Each error message names the invalid argument, its
+value and the violated requirement.  Docstrings omit the errors that
+arguments with wrong shapes or values raise.  Unless a docstring says
+otherwise, results have the dtype of the weights, float32 or float64.  If a
+function takes no weights, its results have the dtype of its input data.
+Only functions of `fast.si`, and functions with an argument `out` or
+`work`, modify arguments in place.
 
 models
     lif                 LIF layers and leaky readouts
@@ -68,11 +69,12 @@ proof tools
 `ntk`, `eventprop` and `convnet`.  The results of each module in
 `refsnn.fast` equal the results of the core module of the same name, up to
 rounding errors.  `refsnn.oracle` holds golden vectors, which are small
-problems with their correct results.
+test problems with their correct results.
 
-Departures and errata.  The docstring of each module lists how the module
-differs from the papers, and which errors the papers contain.  The most
-important differences and errors, with the tests that show them, are:
+Departures and errata.  The docstring of each module lists differences
+between the module and the papers that it implements, and errors in these
+papers.  The most important differences from papers and errors in papers,
+with the tests that show them, are:
 
 - In `lif`, the membrane potential is reset one step after the spike.  The
   argument `reset` selects a reset to 0 or a subtraction of the threshold,
@@ -86,27 +88,28 @@ important differences and errors, with the tests that show them, are:
   threshold (test_lif.py::test_a_tie_is_no_spike).
 
 - In some other packages, the peak value of a surrogate derivative depends
-  on the steepness.  In `surrogates`, the peak value is always 1
+  on the steepness.  In `surrogates`, the peak value of a surrogate
+  derivative is always 1
   (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
 
-- If a readout reaches its maximum over time at several steps, only the
-  last of these steps receives the derivative of the loss
+- If a readout is at its maximum over time at several steps, the gradient
+  passes only through the last of these steps
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
 - With the loss of [CB22], a network never learns a class whose readout
   neuron stays below zero for every pattern.  On small data sets, some
-  training runs fail for this reason.  With reduction="reached",
-  `in_the_loop.loss` also trains readout neurons below zero
-  (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
+  training runs fail because a readout neuron stays below zero.  With
+  reduction="reached", `in_the_loop.loss` also trains readout neurons below
+  zero (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
-- Implementations of synaptic intelligence differ in several details, and
-  the module `si` has an option for each of them.  The default options of
-  `si` reproduce the code of the authors of synaptic intelligence
+- Implementations of synaptic intelligence differ in several details, which
+  are options of the module `si`.  By default, `si` agrees with the code
+  published by the authors of synaptic intelligence
   (test_si.py::test_defaults_are_those_of_the_authors_code).
 
-- In `ntk`, the argument `kind` selects whether the neural tangent kernel
-  includes the derivatives with respect to pruned weights.  In the code of
-  Neural Tangent Transfer, the kernel includes pruned weights
+- In `ntk`, the argument `kind` selects whether pruned weights contribute
+  to the neural tangent kernel.  In the code of Neural Tangent Transfer,
+  pruned weights contribute to the kernel
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 
 - In the membrane equation printed in [NMZ19], the input current has a
@@ -116,8 +119,8 @@ important differences and errors, with the tests that show them, are:
   instead of h[t-1] (test_rnn.py::test_gradient_by_differences).
 
 - In the tutorial on the data of [CSSZ20], time bins are numbered from 1,
-  so that time bin 0 is always empty.  The time bins last 14 ms, but the
-  decay factors are computed for steps of 1 ms
+  so that time bin 0 is always empty.  The tutorial uses time bins of 14
+  ms, but decay factors for time steps of 1 ms
   (test_binning.py::test_bins_by_hand,
   test_check.py::test_the_well_known_mistakes_are_caught_by_name).
 

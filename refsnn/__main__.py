@@ -11,22 +11,22 @@
 
 If the input is invalid, a command prints one line to standard error and
 returns exit status 2.  An output file appears only when it is complete.
-Only the file report.json of an earlier `run` is overwritten.  Only
-`convert` and `run` need more than NumPy.
+Commands overwrite no file, except that `run` replaces an earlier
+report.json.  Only the commands `convert` and `run` need packages other
+than NumPy.
 
-The command `convert` reads sounds from WAV or FLAC files, converts the
-sounds to spikes with a model of the cochlea, and writes an HDF5 file in
-the format of the module `events`.  `python -m refsnn convert --help`
-explains the options.  By default, as in the published data sets, each
-sound is faded in and out over 0.03 s, and spike times are shifted such
-that the first spike is at t = 0.  Silence is appended to each sound, so
-that the Fourier transform is fast.  The silence slightly changes the
-frequencies of the Fourier transform.  The spikes of a sound depend neither
-on the name of its file nor on the other sounds.  In the HDF5 file, the
-list `extra/keys` holds the sorted labels of all sounds.  A text file LIST
-for `--test`, or a CSV file for `--label`, names sounds by their file
-names, with or without suffix and folders.  For example, to write training
-and test files with labels such as english-0:
+The command `convert` reads WAV or FLAC files, converts the sounds to
+spikes with a cochlea model, and writes an HDF5 file in the format of the
+module `events`.  `python -m refsnn convert --help` explains the options of
+`convert`.  By default, each sound is faded in and out over 0.03 s, and its
+spike times start at t = 0, as in the published Heidelberg data sets.
+Silence is appended to each sound, so that the Fourier transform is fast.
+The spikes of a sound depend neither on the name of its file nor on the
+other sounds.  In the HDF5 file, the list `extra/keys` holds the sorted
+labels of all sounds.  A text file LIST for `--test`, or a CSV file for
+`--label`, lists the file names of sounds, with or without suffix and
+folders.  The next command writes training and test files with labels such
+as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
@@ -36,22 +36,22 @@ The spikes of each sound are first stored in the work folder FILE.h5.parts.
 To continue an interrupted conversion, repeat the command.  The work folder
 is removed at the end if all sounds have been converted.  If a sound cannot
 be converted, it is omitted and listed at the end, and the exit status is
-1.  If an output file would contain no recording, the exit status is 2.
+1.  If an output file would be empty, the exit status is 2.
 
-A golden vector is a small problem with its correct results.  The command
-`vectors` writes the golden vectors of `refsnn.oracle` as JSON and npz
-files.  If FOLDER ends with .zip, the command writes a zip file of the JSON
-files, their schemas and the licence.  The command `check` compares the
-results of a simulator with the correct results.  The file RESULTS holds
-one array for each result.  The name of an array is VECTOR.OUTPUT, such as
-bptt.dW.  RESULTS is an npz file or a .json file, with arrays such as
+A golden vector is a small test problem with its correct results.  The
+command `vectors` writes the golden vectors of `refsnn.oracle` as JSON and
+npz files.  If FOLDER ends with .zip, `vectors` writes the JSON files,
+their schemas and the licence to a zip file.  The command `check` compares
+the results of a simulator with the correct results.  RESULTS is an npz or
+.json file of results.  For example, the array bptt.dW is the output dW of
+the golden vector bptt.  A .json file holds arrays such as
 
   {"bptt.dV": {"dtype": "float64", "shape": [2,2], "data": [1,0.5,-3,2]}}
 
-The file report_schema.json, which the command `vectors` writes, is a JSON
-schema of the reports of `run` and of the option `--json`.  The exit status
-of `check` is 1 if a result is wrong, if all entries of a result are 0, or
-if an option of the simulator should change a result but does not.
+The command `vectors` also writes report_schema.json, a JSON schema of the
+reports that `run` and the option `--json` produce.  The exit status of
+`check` is 1 if a result is wrong or entirely 0, or if a result does not
+depend on an option of the simulator that should change it.
 
 The command `run` starts the program COMMAND, sends the inputs of golden
 vectors to its standard input, and compares its replies with the correct
@@ -59,17 +59,17 @@ results.  The file PROTOCOL.md, which the command `vectors` writes,
 specifies the format of inputs, replies and expected failures.  The command
 `run` needs SciPy, prints a table, and writes the file report.json to the
 current folder.  The exit status of `run` is 1 if a required output is
-wrong, or if an expected failure is absent.
+wrong, or if a failure listed for `--xfail` does not occur.
 
-The convention of a simulator of leaky integrate-and-fire (LIF) neurons
-consists of details such as the order of updates and the type of reset.
-The command `probes` writes network inputs for which simulators with
-different conventions give different results.  The command `identify` reads
-a recording (results of a simulator), and infers the convention of the
-simulator.  The exit status of `identify` is 1 if no convention fits the
-recording, if the recording has no spike, or if no surrogate derivative
-fits the recorded gradient dW.  A recording is an npz or JSON file as for
-`check`, with
+A convention is how a simulator computes a time step of leaky
+integrate-and-fire (LIF) neurons, such as its order of updates and its type
+of reset.  The command `probes` writes network inputs for which simulators
+with different conventions give different results.  The command `identify`
+reads a recording of spikes or states of a simulator, and infers the
+convention of the simulator.  The exit status of `identify` is 1 if no
+convention fits the recording, if the recording has no spike, or if no
+surrogate derivative fits the recorded gradient dW.  A recording is an npz
+or JSON file as for `check`, with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
@@ -83,10 +83,10 @@ fits the recorded gradient dW.  A recording is an npz or JSON file as for
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
 folder or to a new .py file.  The copied module includes the functions of
-`refsnn._checks` that it uses, and needs no other module.  Data files of
-the module, and the licence of these data, are copied to the folder `data`
-beside the copied module.  Line 2 of the copied module holds a SHA-256
-digest of all other lines.  To test the copied module, run
+`refsnn._checks` that it uses, and needs no other module of `refsnn`.  Data
+files of the module, and the licence of these data, are copied to the
+folder `data` beside the copied module.  Line 2 of the copied module holds
+a SHA-256 digest of all other lines.  To test the copied module, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing

@@ -6,7 +6,7 @@ the package except `refsnn._checks`.  The command `python -m refsnn vendor
 NAME FILE` copies a module to a file, and adds the functions of
 `_checks.py` that the module uses.
 
-A public function calls `arrays` with a string that specifies arguments:
+A public function describes its arguments to `arrays` in one string:
 
     W, x, V, alpha, k = arrays(
         "W (n, m) float, x (T, B, m), V? (n, n), alpha (n?) in [0, 1), "
@@ -21,9 +21,9 @@ specification.
 The second part of a specification, such as `(n, m)`, names the axes of an
 array.  In one call of `arrays`, axes with the same letter must have the
 same size.  A number such as 3 is the required size of an axis, and an
-underscore allows any size.  An axis may be empty only if a star follows
-its letter, as in `m*`.  The axes `()` require a number, and the axes
-`(n?)` allow a number or n entries.  The axes `(...)` allow any array.
+underscore allows any size.  An axis may have the size 0 only if a star
+follows its letter, as in `m*`.  The axes `()` require a number, and the
+axes `(n?)` allow a number or n entries.  The axes `(...)` allow any array.
 
 The third part of a specification is the type of the array entries.  The
 type `float` allows the dtypes float32 and float64, and the type `int`
@@ -34,11 +34,11 @@ The last part of a specification is the range of all array entries, such as
 `in [0, 1)`, or the set of their allowed values, such as `in {0, 1}`.
 Without a range, entries must be finite.
 
-All results have the dtype of the first array whose specification has the
-type `float`, unless the caller sets the argument `dtype`.  All other real
-arrays are cast to the dtype of the results.  Arrays of the type `int` keep
-their dtype, and arguments with the axes () become Python numbers.  An
-array that needs no cast is not copied.  Masked arrays are refused.
+The first array with the type `float` sets the dtype to which `arrays`
+casts all later real arrays, unless the caller sets the argument `dtype`.
+Arrays of the type `int` keep their dtype, and arguments with the axes `()`
+become Python numbers.  An array that needs no cast is not copied.  Masked
+arrays are refused.
 
 An error message contains the argument's name, its invalid value or shape,
 and the violated requirement.  If an axis has different sizes in two
@@ -76,7 +76,7 @@ class _Rule(NamedTuple):
 
 
 def arrays(rules, *values, dtype=None):
-    """Return values as arrays, checked against the specifications `rules`.
+    """Return `values` as arrays that satisfy the specifications `rules`.
 
     >>> W, x = arrays("W (n, m) float, x (T, m)", np.ones((1, 2)), [[3, 4]])
     >>> x.tolist()
@@ -358,9 +358,9 @@ def bundle(name, value, kind, dtype=None):
 
 
 def shown(value):
-    """Return the text of a value, with dtypes and shapes in place of the entries
-    of arrays.  Classes of named tuples use this function as their method
-    `__repr__`.  At most eight entries of a list, tuple or dict are shown.
+    """Return a value as text, with arrays as dtype and shape.  Named tuples use
+    this function as `__repr__`.  At most eight entries of a list, tuple or
+    dict are shown.
 
     >>> class State(NamedTuple):
     ...     syn: np.ndarray
@@ -413,7 +413,7 @@ def lists(name, value, like=None, source=None):
 
 
 def unread(name, value, shape, *dtypes):
-    """Check the shape and the dtype of an array, whose entries are not read.
+    """Check the shape and the dtype of an array without reading its entries.
 
     >>> unread("M", np.ones(2), (2,), np.float64).tolist()
     [1.0, 1.0]
@@ -428,8 +428,8 @@ def unread(name, value, shape, *dtypes):
 
 def buffer(name, value, shape, dtype, others=()):
     """Return the output array `value`, or a new array if `value` is None.  An
-    output array must be writeable and contiguous.  An output array must not
-    share memory with the arrays `others`.
+    output array must be writeable and contiguous, and must not share memory
+    with the arrays `others`.
 
     >>> buffer("out", None, (2, 3), np.float32).shape
     (2, 3)

@@ -16,20 +16,19 @@ are refractory, and 0 for all other neurons.  A step of the simulation is
     refractory=k:
     clamp[t] = 1 if any of S[t-k .. t-1] is 1 else 0     (5)
 
-A simulation starts from rest, where I, U and A are 0, or from a given
-state.
+By default, a simulation starts at rest, where I, U and A are 0.
 
 Let psi be the surrogate derivative of the step function H.  For refractory
 neurons, the surrogate derivative psi is set to 0.  The presynaptic values
-z = [x, S] are the m inputs, followed by the n spikes of the layer if the
-layer is recurrent.  The weight P_ij from the presynaptic value z_j to
-neuron i is an entry of the weight matrix W or V.  The traces s_j, u_j and
-eps_ij approximate the derivatives of the current I_i, the potential U_i
-and the adaptation A_i with respect to the weight P_ij.  The arrays dspikes
-and dmem hold the direct derivatives of the loss L with respect to the
-spikes S and the potentials U.  A direct derivative is taken at fixed
-values of all other states.  The rule e-prop advances the traces forward in
-time, and computes the gradient from the traces and the direct derivatives:
+z = [x, S] are the m inputs and, in a recurrent layer, the n spikes.  The
+weight P_ij from the presynaptic value z_j to neuron i is an entry of the
+weight matrix W or V.  The traces s_j, u_j and eps_ij approximate the
+derivatives dI_i/dP_ij, dU_i/dP_ij and dA_i/dP_ij.  The arrays `dspikes`
+and `dmem` hold the direct derivatives of the loss L with respect to the
+spikes S and the potentials U.  A direct derivative of the loss is taken at
+fixed values of all other states.  The rule e-prop updates the traces
+forward in time, and computes the gradient of the loss from traces and
+direct derivatives:
 
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain s_j[t]
                                                          (6)  [BSS20]
@@ -289,7 +288,7 @@ def _scan(drive, source, V, state, constants, k, spike=None, recorded=None, rese
 def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptation,
               gain=1.0, threshold=1.0, through_reset=True, through_recurrence=True,
               constants=False):
-    """Return the derivatives of ALIF states, eqs. (10), (11), (13)-(15).
+    """Return the Jacobians J and F of time steps, eqs. (10), (11), (13)-(15).
 
     >>> x, W = np.zeros((2, 1, 1)), np.ones((1, 1))
     >>> J, F = linearise(x, W, None, (x,) * 5, x, alpha=0.5, beta=0.25,
@@ -363,7 +362,7 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
 
 
 def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
-    """Return the direct derivative q = dL/dh of the loss, eq. (12).
+    """Return the direct derivative q of the loss with respect to h, eq. (12).
 
     >>> one = np.ones((1, 1, 1))
     >>> run = (one, one, one, one, 0 * one)
@@ -456,7 +455,7 @@ def eligibility(traces, psi, *, adaptation):
 
 def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
              adaptation, gain=1.0):
-    """Compute the e-prop gradient of a recorded simulation, eq. (9).
+    """Compute the e-prop gradient of the loss, eq. (9).
 
     >>> one = np.ones((3, 1, 1))
     >>> run = (one, one, one, one, 0 * one)

@@ -5,10 +5,10 @@ SciPy reads WAV files with 8-, 16-, 24- or 32-bit integers or with floats.
 The optional package soundfile reads FLAC files.  The function `read`
 rejects truncated files and files with NaN or infinite samples, and by
 default also clipped and stereo files.  Sizes in the file header are
-checked before memory is allocated.  Eq. (1) scales integer samples s,
-where `bits` is the number of bits of s.  The sound y is scaled so that its
-root mean square is `level`.  The resulting signal x fades in and out over
-N samples, where N is `ramp` times `rate`, rounded:
+checked before memory is allocated.  Eq. (1) scales integer samples s of
+`bits` bits.  The sound y is scaled so that its root mean square is
+`level`.  The scaled signal x fades in and out over `ramp` seconds, which
+are N samples:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)

@@ -211,7 +211,7 @@ def _spline(frequencies, values):
 
 
 def interpolate(table, frequencies, channels=None):
-    """Interpolate the transfer function V between the stored values of a table.
+    """Interpolate the tabulated transfer function V.
 
     >>> f = np.array([440.0])
     >>> close = interpolate(table(places(5)), f, slice(3, 5))
@@ -238,8 +238,8 @@ def response(table):
     >>> V(np.array([440.0]), slice(3, 5)).shape
     (1, 2)
 
-    The returned function has the arguments frequencies and channels=None of
-    `interpolate`.  Repeated calls with the same frequencies are fast.
+    The returned function takes `frequencies` and `channels` as `interpolate`
+    does.  Repeated calls with the same frequencies are fast.
 
     Parameters
     ----------

@@ -2,10 +2,9 @@
 r"""Bin spike events into time steps.
 
 A spike event consists of a time and of the unit (channel) that spikes at
-this time.  A recording consists of two arrays, which hold the times of all
-events in seconds and the numbers of the units that spike.  A batch
-consists of B recordings of n units with E events in total.  Each of the T
-time steps from t0 to t1 has the duration dt:
+this time.  A recording consists of an array of event times in seconds and
+an array of unit numbers.  A batch consists of B recordings of n units with
+E events in total.  Each of the T time steps from t0 to t1 lasts dt:
 
     T = (t1 - t0) / dt                                                (1)
     edges[j] = t0 + j dt, j = 0 ... T                                 (2)
@@ -13,15 +12,13 @@ time steps from t0 to t1 has the duration dt:
              edges[j] < t <= edges[j+1]        closed="right"         (4)
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
-If (t1 - t0) / dt is not an integer, a time shorter than dt remains between
-the last whole step and t1.  The option `partial` makes the remaining time
-a shorter last step ("keep"), omits the remaining time ("drop"), or raises
-an error ("refuse").  If events lie outside all time steps, the option
-`outside` selects the omission of these events ("drop"), a move to the
-first or the last step ("clip"), or an error ("refuse").  If one unit has
-several events in a time step, the option `duplicates` sets the entry of x
-to the number of these events ("count") or to 1 ("clip").  With the default
-options, no event is lost or moved.
+If dt does not divide t1 - t0, the option `partial` adds a shorter last
+step ("keep"), omits the remaining time ("drop"), or raises an error
+("refuse").  The option `outside` omits events outside all time steps
+("drop"), moves them to the first or last step ("clip"), or raises an error
+("refuse").  If a unit has several events in a time step, the option
+`duplicates` counts all events ("count") or one event ("clip").  With the
+default options, no event is lost or moved.
 
 A decay factor alpha per step corresponds to the time constant
 
@@ -30,18 +27,18 @@ A decay factor alpha per step corresponds to the time constant
 Derivation.  Eq. (6) is the solution of alpha = exp(-dt/tau) for tau.
 Exact.  The event times and the edges of the time steps are compared in
     float64.  An event time of 0.1 s that was stored in float16 is rounded
-    to 0.09998 s, and therefore lies before an edge at 0.1 s.
-Cost.   `sparse` takes O(T + E log(E T)) time.  Dense results take O(T B n)
-    memory.
+    to 0.09998 s, and lies before a time step that starts at 0.1 s.
+Cost.   `sparse` takes O(T + E log(E T)) time for E events.  Dense results
+    take O(T B n) memory.
 Departures.  In floating-point arithmetic, 1.4 / 0.014 is not exactly 100.
-    Therefore, T is rounded to the nearest integer if the relative
-    difference is at most 1e-9.
+    Therefore, T is rounded if its relative distance from an integer is at
+    most 1e-9.
 Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` counts time
-    steps from 1 instead of 0.  As a consequence, time step 0 never
-    contains an event, and the step number of an event at the end time t1
-    is out of range.  The tutorial uses decay factors for steps of 1 ms,
-    but time steps of 14 ms.  The time constants are therefore 14 times as
-    long as intended.  An incomplete last batch is omitted silently.
+    steps from 1 instead of 0.  Time step 0 is therefore always empty, and
+    an event at the end time t1 has no valid time step.  The tutorial uses
+    decay factors for steps of 1 ms, but time steps of 14 ms.  The time
+    constants of the tutorial's neurons are therefore 14 times as long as
+    intended.  An incomplete last batch is omitted silently.
 
 [NMZ19] E. O. Neftci et al., 2019, arXiv 1901.09948; SpyTorch tutorials.
 """

@@ -3,7 +3,7 @@ r"""Backpropagation through time (BPTT) computes the exact gradient of a loss.
 
 A recurrence h[t] = f(h[t-1], x[t]; parameters) computes the states h from
 the inputs x, and the loss L depends on the states.  BPTT needs three
-arrays, which are evaluated along one trajectory of the states:
+arrays, computed along one trajectory of the states:
 
     J[t] = dh[t]/dh[t-1],  F[t] = dh[t]/dparameters at fixed h[t-1],
     q[t] = direct derivative of L with respect to h[t].
@@ -15,10 +15,9 @@ the total derivative dL/dh[t]:
     dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
 
 A long trajectory can be processed in chunks of time steps.  The last state
-of a chunk is also the first state of the next chunk.  The derivative
-F[first] of the first state with respect to the parameters is set to 0,
-because the earlier chunk includes this derivative.  At the last state of a
-chunk, the direct derivative of the loss is
+of a chunk is also the first state of the next chunk.  The later chunk sets
+F[first] = 0, so that the derivative F of a shared state counts only once.
+At the last state of a chunk, the direct derivative of the loss is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 
@@ -59,7 +58,7 @@ SYSTEM = "J (T, B, n, n) float, F (T, B, n, p*), q (T, B, n)"
 
 
 def adjoint(J, q):
-    """Return the total derivatives of the loss, eq. (1).
+    """Return the derivatives of the loss with respect to the states, eq. (1).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> adjoint(J, q).ravel().tolist()
@@ -84,7 +83,7 @@ def adjoint(J, q):
 
 
 def gradient(J, F, q):
-    """Return the gradient of the loss, eqs. (1) and (2).
+    """Return the gradient of the loss with respect to parameters, eqs. (1), (2).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> gradient(J, 3 * q[..., None], q).tolist()

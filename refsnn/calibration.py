@@ -1,17 +1,16 @@
 # refsnn 0.1.0 | calibration.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Calibrate analog neurons from their spikes and membrane potentials.
 
-The function `calibrate` accesses a chip, such as the chip of [CB22], only
-through a function run(weights, spikes), which returns the spikes and the
-sampled membrane potentials of the neurons.  An image is a pattern of input
-spikes, and the response of all neurons to an image is recorded for 20 time
-bins.  The first 64 images have no input spikes.  Input spikes always
-arrive at the end of time bin 0.  The drive of an image is the sum of the
-weights of all inputs that spike in this image.  Membrane potentials are
-sampled by an analog-to-digital converter (ADC), whose integer output is
-called an ADC code.  Let y be the samples of the membrane potential of a
-neuron, minus the mean sample of this neuron in images without input
-spikes.  Let `unit` be the nominal number of ADC codes from the leak
+The function `calibrate` uses a chip only through a function `run(weights,
+spikes)`, which returns the spikes and the sampled membrane potentials of
+all neurons.  An image is a pattern of input spikes, and the response of
+all neurons to an image is recorded for 20 time bins.  The first 64 images
+have no input spikes.  Input spikes always arrive at the end of time bin 0.
+The drive of an image is the sum of the weights of all inputs that spike in
+this image.  Membrane potentials are sampled by an analog-to-digital
+converter (ADC), whose integer output is called an ADC code.  Let y be the
+sampled membrane potential of a neuron, minus its mean in images without
+input spikes.  Let `unit` be the nominal number of ADC codes from the leak
 potential to the threshold.  A synaptic weight of 1 in the network model
 corresponds to a weight of `scale` on the chip.  Let t0 be the time from
 the first sample of an image to the mean arrival time of the input spikes.
@@ -28,19 +27,18 @@ The parameters of the neuron follow from
     reset = (mean of y one sample after the first spike) / unit,
     leak = (mean sample without input - reference) / unit             (6)
 
-In eq. (2), p_nominal is the value p(dt) of eq. (3) for the nominal time
-constants, where dt is the length of a time bin.  The amplitude `jump` of
-eq. (4) differs between images.  In eq. (6), `reference` is the ADC code of
-the nominal leak potential, which can be measured while a known voltage
-holds the membrane at this potential.  Each sample is taken at the time
-`late` after the start of a time bin.  The input spikes of an image arrive
-within a time `width` after the end of time bin 0.  The time t0 is
-therefore dt + width/2 - late.  The field `latency` of a `Measurement` is
-dt - t0 = late - width/2.  A fit of eq. (2) cannot tell tau_syn from
-tau_mem, because eq. (2) is symmetric in both.  The time constant tau_mem
-is therefore determined from eq. (4).  Each neuron parameter of a chip is
-set by a digital number with `levels` possible values.  The function
-`corrected` therefore rounds all corrections as follows:
+In eq. (2), `p_nominal` is p(dt) for the nominal time constants and the
+length dt of a time bin.  The amplitude `jump` of eq. (4) differs between
+images.  In eq. (6), `reference` is the ADC code of the nominal leak
+potential.  This code can be measured while an external voltage holds the
+membrane at this potential.  Each sample is taken at the time `late` after
+the start of a time bin.  The input spikes of an image arrive within a time
+`width` after the end of time bin 0.  The time t0 is dt + width/2 - late,
+and the field `latency` of a `Measurement` is dt - t0.  Because eq. (2)
+does not change if tau_syn and tau_mem are exchanged, tau_mem is determined
+from eq. (4).  Each neuron parameter of a chip is set by a digital number
+with `levels` possible values.  The function `corrected` rounds the
+corrections of all neuron parameters:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
@@ -48,20 +46,20 @@ set by a digital number with `levels` possible values.  The function
 Derivation.  Eq. (2) is the impulse response of two low-pass filters in
     series.  Eq. (4) is the difference between the membrane potentials with
     and without a reset.  The synaptic currents cancel in this difference.
-Approximate.  Without the argument `reference`, the measured leak potential
-    includes the offset of the ADC.  A positive offset of the ADC then
-    makes the calibrated leak potential too low.  A gain error of the ADC
-    multiplies all measured synaptic gains and potentials of a neuron by
-    the same factor.  Membrane noise lowers the measured threshold by up to
-    the standard deviation of the noise.  Because the synapses of a neuron
-    differ, the results of `repeats` measurements with different
-    assignments of the weights to synapses are averaged.
+Approximate.  Without the argument `reference`, a positive offset of the
+    ADC raises the measured leak potential, so that the calibrated leak
+    potential is too low.  A gain error of the ADC multiplies all measured
+    synaptic gains and potentials of a neuron by the same factor.  Membrane
+    noise lowers the measured threshold by up to the standard deviation of
+    the noise.  Because synapses differ, `repeats` measurements with
+    different synapses are averaged.
 Cost.   A measurement needs about 190 images.  If the chip has more than
     150 inputs, the number of images is 1.2 times the number of inputs.
-Departures.  Eq. (7) assumes that the nominal gains and time constants lie
-    in the middle of their ranges, that potentials have a range of 1.8 V,
-    and that leak potential and threshold differ by 0.33 V.  The function
-    `corrected` may return parameters that a real chip cannot reach.
+Departures.  Eq. (7) assumes that nominal gains and time constants lie in
+    the middle of their ranges.  The number 5.45 is 1.8 V / 0.33 V, the
+    range of potentials divided by the nominal distance from leak to
+    threshold.  The function `corrected` may return parameters that a real
+    chip cannot reach.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -357,11 +355,12 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     >>> calibrate(restless, neurons=2, repeats=1).threshold.round(6).tolist()
     [1.0, 1.0]
 
-    If a neuron fires without input, only its threshold is corrected: it is
-    raised by 1.  If a neuron fires too late to determine tau_mem, its leak and
-    reset are shifted by `leak`, and its threshold by `leak` - 0.5.  A chip
-    with neurons that fire late or without input should be calibrated twice.
-    If a neuron never fires, `calibrate` warns, and sets `threshold` to `leak`.
+    If a neuron fires without input, only its threshold is raised, by 1.  If a
+    neuron fires too late to measure tau_mem, its leak and reset potentials are
+    corrected by `leak`, and its threshold by `leak` - 0.5.  A chip with
+    neurons that fire late or without input should be calibrated twice.  If a
+    neuron never fires, `calibrate` warns, and sets the correction `threshold`
+    to `leak`.
 
     Arguments as for `measure`.
 

@@ -15,12 +15,12 @@ network is simulated again with the spike function
     s(u) = H(u0 - threshold) + f(u - threshold) - f(u0 - threshold)   (3)
 
 where H is the step function, f' is the surrogate derivative, and u0 is the
-recorded membrane potential.  If the potential u equals u0, the function
-s(u) equals the recorded spike exactly, and its derivative ds/du is the
-surrogate derivative.  If a learning rule treats a variable as a constant,
-the simulations for the finite difference must use the recorded values of
-this variable, see `frozen`.  `taylor_slope` tests how fast the error of a
-linear approximation of L decreases with h.  With a correct gradient,
+recorded membrane potential.  At u = u0, the function s(u) equals the
+recorded spike, and ds/du equals the surrogate derivative.  If a learning
+rule treats a variable as a constant, the simulations for the finite
+difference must use the recorded values of this variable, see `frozen`.
+`taylor_slope` estimates how fast the error of a linear approximation of L
+falls as h falls.  With a correct gradient,
 
     |L(theta + h d) - L(theta) - h <gradient, d>| = O(h^2)            (4)
 
@@ -63,8 +63,8 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     >>> w, rng = np.array([1.0, 2.0]), np.random.default_rng(1)
     >>> directional(lambda w: float(w @ w), w, 2 * w, rng)
 
-    An AssertionError is raised if the finite difference D differs from
-    <gradient, d>, if both are 0, or if rounding noise may hide a difference.
+    An AssertionError is raised if D differs from <gradient, d>, if D and
+    <gradient, d> are 0, or if rounding noise may hide an error.
 
     Parameters
     ----------
@@ -136,9 +136,8 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
         ...
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
 
-    An AssertionError is raised if an entry of `gradient` differs from its
-    finite difference, if one array of `gradient` is 0 everywhere, or if
-    rounding noise may hide a difference.
+    An AssertionError is raised if an entry is wrong, if an array of the
+    gradient is 0 everywhere, or if rounding noise may hide an error.
 
     Parameters
     ----------
@@ -226,7 +225,7 @@ def frozen(run, *recording):
 
 
 def complex_step(f, theta, direction, step=1e-30):
-    """Compute a directional derivative with a complex step.
+    """Differentiate a function along a direction with a complex step.
 
     >>> complex_step(lambda w: (w ** 3).sum(), np.array([2.0]), np.ones(1))
     12.0

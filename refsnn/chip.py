@@ -5,9 +5,9 @@ The analog chip of [CB22] has 256 spiking neurons with 256 signed inputs
 each.  The class `Effects` lists twenty-one effects that make a network on
 an analog chip differ from an ideal network.  The function `draw` samples
 the fixed parameters of a chip at random, and the function `emulate`
-simulates a network on the sampled chip.  Below, `normal` is a standard
-normal random number, drawn at each use, and `size` is the magnitude of the
-effect:
+simulates a network on the sampled chip.  In eqs. (1)-(5), `normal` is a
+new standard normal random number at each use, and `size` is the magnitude
+of an effect:
 
     factor = exp(sigma normal - sigma^2/2)
     sigma^2 = log(1 + size^2)                                         (1)
@@ -20,10 +20,10 @@ effect:
 The random factors of eq. (1) have mean 1 and standard deviation `size`.
 In eq. (4), the two synaptic time constants of a neuron share one random
 number `normal`.  In eq. (5), a synapse driver is a circuit that sends the
-spikes of one input to all neurons, through the synapses of one sign.  Time
-constants are at least 0.5 microseconds.  The unit of potential is the
-nominal distance from the leak potential to the threshold.  The offset of
-the analog-to-digital converter (ADC) of a neuron is given in ADC codes.
+spikes of one input to the excitatory or the inhibitory synapses of all
+neurons.  Time constants are at least 0.5 microseconds.  Potentials are in
+units of the nominal distance from leak to threshold.  The offset of the
+analog-to-digital converter (ADC) is given in ADC codes.
 
 `emulate` uses integration steps of length h.  A neuron has an excitatory
 (s = e) and an inhibitory (s = i) synaptic current I_s with the time
@@ -45,14 +45,14 @@ linear:
     code = floor(80 + adc_offset
                  + 70 (1 + adc_gain) (v + leak + noise))             (12)
 
-The membrane noise in eq. (8) has the amplitude kick = size sqrt(1 -
-exp(-2h/tau)).  The random number `uniform` is uniformly distributed on
-2^16 equidistant values, with variance 1.  The noise of eq. (12) is the sum
-of read noise, drawn for each sample, and baseline noise, drawn once for
-each neuron and image.  Eq. (10) reduces the distance of v from the
-headroom.  For a constant current and h much shorter than tau, the steady
-distance is multiplied by `slope` <= 1.  The numbers 80 and 70 in eq. (12)
-are the default of `code`.  ADC codes are clipped to 0 .. adc_limit.
+In eq. (8), the membrane noise has the amplitude `kick` = size sqrt(1 -
+exp(-2h/tau)).  The random number `uniform` takes 2^16 equidistant values
+with equal probability, and has the variance 1.  The noise of eq. (12) is
+the sum of read noise, drawn for each sample, and baseline noise, drawn
+once for each neuron and image.  For a constant current and h much shorter
+than tau, eq. (10) multiplies the steady distance of v from the headroom by
+`slope` <= 1.  In eq. (12), 80 and 70 are the default values of the
+argument `code`.  ADC codes are clipped at 0 and at `adc_limit`.
 
 Time bin t lasts from time t dt to time (t+1) dt.  The membrane potential
 is sampled at the start of each time bin, and input spikes arrive at the
@@ -539,7 +539,7 @@ def _compress(v, low, high, factor, work):
 
 
 def _onward(model, fired, now, B, loss, rng):
-    """Return pairs (images, currents) of the spikes that arrive in each step."""
+    """Return pairs (images, currents) for each step."""
     if not any(map(len, fired)):
         return [((), ())] * model.delay
     spikes = np.concatenate(fired)

@@ -32,12 +32,11 @@ Eq. (5) is the weight penalty, and eq. (6) specifies the initial weights:
 
 where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is a Gaussian.
 
-Derivation.  The map (4) is linear and self-adjoint, and therefore also
-    converts the gradient of the loss with respect to W' to the gradient
-    with respect to W.  The straight-through estimator replaces the slope
-    of rounding, which is 0 almost everywhere, by the mean slope 1.
-Exact.  The chip represents a real weight exactly only if the product of
-    the weight and its scale is an integer between `low` and `high`.
+Derivation.  Because the map (4) is linear and self-adjoint, it also
+    converts the loss derivative dL/dW' to dL/dW.  The straight-through
+    estimator replaces the slope 0 of rounding by the mean slope 1.
+Exact.  The chip represents a real weight without error only if the product
+    of the weight and its scale is an integer between `low` and `high`.
 Cost.   All functions take O(n (m + n + k)) time.
 Departures.  Eqs. (1)-(3) are from the text of [CB22], and eqs. (5) and (6)
     are from the public code of its authors.  Recurrent weights are
@@ -62,8 +61,8 @@ SPREAD, MEAN = 0.7, 0.001       # numbers of (6), from the authors' public code
 
 
 class Weights(NamedTuple):
-    """Hold the integer weights of a network, or its real weights in units of the
-    threshold.  The function `initial` describes the fields."""
+    """Hold integer weights, or real weights in units of the threshold.  The
+    function `initial` describes the fields."""
     hidden: np.ndarray
     recurrent: Optional[np.ndarray]
     readout: np.ndarray
@@ -176,7 +175,7 @@ def drop(weights, kept):
 
 
 def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
-    """Return the weight penalty, eq. (5), and its derivative.
+    """Return the weight penalty, eq. (5), and its gradient.
 
     >>> weights = Weights(np.full((1, 2), 3.0), None, np.ones((1, 1)))
     >>> value, d = penalty(weights)

@@ -15,10 +15,10 @@ samples and the sampling rate fs.  Let n = N//2 + 1.  With the time step dt
 
 The transmitter of a hair cell moves between three pools: `free` can be
 released, `cleft` is in the synaptic cleft, and `store` is being recycled.
-In [M86], the three pools are called q, c and w.  The class `HairCell`
-holds the constants of eqs. (3)-(7).  In eqs. (4) and (6), the symbol x is
-a rate constant, not the sound.  Let s = max(v + A, 0).  The permeability
-k, the pools and the firing probability P of a fibre are
+In [M86], the transmitter pools are called q, c and w.  The class
+`HairCell` holds the constants of eqs. (3)-(7).  In eqs. (4) and (6), the
+symbol x is a rate constant, not the sound.  Let s = max(v + A, 0).  The
+permeability k, the pools and the firing probability P of a fibre are
 
     k[t] = g dt s[t]/(s[t] + B)                           (3)  [M86]
     free[t] = free + y dt max(M - free, 0) + x dt store - k[t] free
@@ -41,24 +41,24 @@ spike, the potential U is held at 0 for the refractory time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
     [M86].  Transmitter that leaves one pool enters the next pool, except
-    for the loss l dt cleft in (5).  The term with y in (4) replenishes the
-    pool `free`.  A Poisson process with the rate -log(1 - P) per step has
-    at least one event in a step with probability P.  The events of all
-    fibres of a hair cell are sampled from one Poisson process with a
-    higher rate, and each event is assigned to a random fibre.  Events
+    for the loss `l dt cleft` in eq. (5).  In eq. (4), the term with y
+    replenishes the pool `free`.  A Poisson process with the rate -log(1 -
+    P) per step has at least one event in a step with probability P.  For
+    each hair cell, one Poisson process with the summed rate of all fibres
+    is sampled, and each event is assigned to a random fibre.  Events
     within the refractory time after a spike of the same fibre are deleted.
 Exact.  Eqs. (1)-(7) give the same results as the software of [CSSZ20], and
     the spikes have the same probability distribution.  Each channel has
     its own generator.
-Cost.   For C channels that are processed together, the time is O(C N log
-    N), and the memory is O(C N), where N is the number of samples.
-Departures.  The following peculiarities of the software of [CSSZ20] are
-    kept.  Because the velocity v is sampled at the rate fs/2, frequency
-    components of v above fs/4 are aliased.  The n values of v span the
-    duration N/fs of the sound.  The duration of n time steps is slightly
-    longer.  The frequencies f[j] start at 1 Hz instead of 0 Hz.  Because
-    the sound is treated as periodic, the response to one end of the sound
-    can appear at the other end.
+Cost.   For C channels processed together and N samples, the time is O(C N
+    log N), and the memory is O(C N).
+Departures.  This module keeps the following peculiarities of the published
+    software.  Because the velocity v is sampled at the rate fs/2,
+    frequency components of v above fs/4 are aliased.  The n velocities v
+    span the duration N/fs of the sound, although n time steps last
+    slightly longer.  The frequencies f[j] start at 1 Hz instead of 0 Hz.
+    Because the sound is treated as periodic, the response to one end of
+    the sound can appear at the other end.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.

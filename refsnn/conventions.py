@@ -28,11 +28,11 @@ freely, but its spikes s[k] and their derivatives psi[k] are set to 0.
 
 Derivation.  Except for the products with the weight matrices W and V, a
     time step updates each neuron separately.  Let R_u and R_s be the
-    derivatives of the reset R(u, s) with respect to u and s, evaluated for
-    the arguments of R in eq. (5) or (6).  Let the factor Q be the
-    derivative R_u if eq. (6) applies, and 1 if eq. (5) applies.  Let the
-    mask `fixed` be 1 if eq. (7) sets u[k+1] to reset_to or to the floor,
-    and 0 otherwise.  The derivatives of a step are
+    derivatives of the reset R(u, s) with respect to u and s, at the
+    arguments in eq. (5) or (6).  Let the factor Q be the derivative R_u if
+    eq. (6) applies, and 1 if eq. (5) applies.  Let the mask `fixed` be 1
+    if eq. (7) sets u[k+1] to reset_to or to the floor, and 0 otherwise.
+    The derivatives of a step are
 
     syn_by_syn = dI[k+1]/dI[k],  syn_by_drive = dI[k+1]/dnet[k]       (8)
     mem_by_syn = du[k+1]/dI[k] = (1 - fixed) Q gain dj/dI[k],
@@ -99,7 +99,7 @@ __all__ = ["AXES", "PARTS", "PRESETS", "credit", "linearise", "recorded", "simul
 
 
 class Step(NamedTuple):
-    """Hold a simulator's choices for fifteen properties of a time step.
+    """Hold a LIF convention: how a simulator computes a time step.
 
     decay          formula of alpha, exp(-dt/tau_syn) for "exact" and
                    1 - dt/tau_syn for "euler"; beta is analogous
@@ -367,7 +367,7 @@ def _rows(step, states):
 
 def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
            reset_to=0.0, floor=0.0):
-    """Return the derivatives of each step of a simulation, eqs. (8)-(11).
+    """Differentiate each time step of a simulation, eqs. (8)-(11).
 
     >>> step, one = PRESETS["lava"], np.ones((1, 1, 1))
     >>> run = simulate(step, one, one[0], tau_syn=4, tau_mem=2)
@@ -432,7 +432,7 @@ def _reset_slopes(step, mem, fired, const):
 
 
 def linearise(x, W, V, spikes, psi, slopes):
-    """Return the derivatives J, F and E of each state, eqs. (12)-(14).
+    """Return the Jacobians J, F and E of each time step, eqs. (12)-(14).
 
     >>> two = np.ones((2, 1, 1))
     >>> parts = {name: (i + 1) * two for i, name in enumerate(PARTS)}
@@ -483,7 +483,7 @@ def linearise(x, W, V, spikes, psi, slopes):
 
 
 def credit(psi, slopes, dspikes=None, dmem=None):
-    """Return the direct derivative q = dL/dh of the loss, eq. (15).
+    """Return the direct derivative q of the loss with respect to h, eq. (15).
 
     >>> one = np.ones((2, 1, 1))
     >>> parts = {"rows": [1, 0], "row_by_mem": one, "row_by_spikes": -one}

@@ -23,8 +23,8 @@ multiplies the inputs x[l] of layer l by a binary mask m[l]:
     x[l] becomes m[l] x[l],
     pre[l-1] becomes m[l] pre[l-1] in each window                (3)
 
-The gate D is a mask of the pre-activations.  An entry of D is 1 if eq. (2)
-copies the pre-activation to the next layer input x[l+1]:
+An entry of the gate D is 1 if eq. (2) copies the pre-activation to the
+next layer input x[l+1]:
 
     D[l]_pi = 1 where pre[l]_pi > 0 is the largest of its window in
               channel i (the first of equals, row by row), else 0      (4)
@@ -44,7 +44,8 @@ Derivation.  For any array X, let dX be the derivative of a loss with
 
     The signals G[l] = df_k/dpre[l] are the derivatives of the network
     output f_k with respect to the pre-activations of layer l.  The
-    Jacobian with respect to the parameters follows from G and A:
+    Jacobian of f with respect to the parameters follows from the signals G
+    and the patches A:
 
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
@@ -70,10 +71,10 @@ Derivation.  For any array X, let dX be the derivative of a loss with
 Exact.  The derivatives are exact unless the largest pre-activation of a
     pooling window is exactly 0, or is positive and occurs twice in the
     window.  There, the gate (4) selects a subgradient.
-Cost.   For N samples, P positions, k x k kernels, c_in input channels and
-    c_out output channels, a convolution needs N P k^2 c_in c_out
-    multiplications in the forward pass.  For K outputs, the time in
-    forward passes is about K for `signals` and 2 K + 2 for `second_order`.
+Cost.   In the forward pass, a convolution from c_in to c_out channels
+    needs k^2 c_in c_out multiplications for each position of each sample.
+    For K outputs, `signals` takes about as long as K forward passes, and
+    `second_order` as long as 2 K + 2 forward passes.
 Departures.  No departures from [LZ20] are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -188,7 +189,7 @@ def _largest(pre, pool):
 
 
 def backward(weights, recording, doutputs, pools):
-    """Compute the gradient of a loss, eqs. (5) and (6).
+    """Compute the gradient of a loss by backpropagation, eqs. (5) and (6).
 
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> recording = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))
@@ -266,7 +267,7 @@ def _blocks(rows, size):
 
 
 def signals(weights, recording, pools):
-    """Return the signals df/dpre of all layers, eq. (7).
+    """Return the output derivatives G = df/dpre of all layers, eq. (7).
 
     >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
     >>> x = np.arange(9.0).reshape(1, 3, 3, 1)

@@ -4,8 +4,8 @@ r"""Read image data sets: handwritten digits, MNIST, CIFAR and SVHN.
 `digits` reads 1,797 handwritten digits of 8x8 pixels from data/digits.npz
 next to this module.  `images` reads MNIST or Fashion-MNIST from a folder,
 and `fetch` downloads these two data sets.  `idx` reads an array from a
-file in the format IDX.  `split` divides the samples into a training set
-and a test set.  The test set holds about the same fraction of each class.
+file in the format IDX.  `split` divides the samples of each class into a
+training set and a test set.
 
 `upsample` enlarges side x side pixels to size x size by interpolation,
 
@@ -32,7 +32,7 @@ Derivation.  Eq. (1) interpolates linearly along both axes of the image.
     Eq. (2) gives the centres of the new pixels in units of the old pixels.
     The entries of each row of the matrix A are at least 0 and sum to 1.
 Exact.  The functions that read images change pixel values only by scaling.
-Cost.   `idx` uses up to about twice the memory of the array.
+Cost.   `idx` uses up to about twice the memory of the returned array.
 Departures.  Pixel values are scaled to [0, 1].  The coarse labels of
     CIFAR-100 are not returned.
 

@@ -2,7 +2,7 @@
 r"""Delay spike trains on a time grid, so that delays can be learned.
 
 A kernel of K+1 taps a_k represents a delay d, which is a real number of
-time steps between 0 and K.  The input x is a recording of spikes.
+time steps between 0 and K.  The input x holds spikes or currents.
 
     y[t] = sum_{k=0..K} a_k x[t-k]                                    (1)
     nearest:     a_k = 1 if k = rint(d), else 0                       (2)
@@ -31,8 +31,8 @@ Delays of neurons have taps a_k[j], and (1) holds for each neuron j.
 Delays of synapses have taps a_k[i, j].  For synapses, the caller replaces
 a_k by the matrices W_ij a_k[i, j], and (1) is a sum of matrix products.
 
-Derivation.  Eqs. (6)-(9) are the derivatives of (3)-(5), and (10) is the
-    transpose of (1).
+Derivation.  Eqs. (6)-(9) are the derivatives of (3)-(5) with respect to d
+    and s, and (10) is the transpose of (1).
 Exact.  Use the same delay kernel in training and in evaluation, because
     the outputs depend on the kernel.  If d is close to an integer, a
     narrow normalised kernel hardly depends on d, so that training hardly
@@ -84,7 +84,7 @@ def taps(delays, *, most, kernel="linear", width=None):
 
 
 def _kernel(delays, most, kernel, width):
-    """Return the taps a_k, da_k/dd and da_k/ds, eqs. (2)-(9)."""
+    """Return taps and derivatives, eqs. (2)-(9)."""
     one_of("kernel", kernel, *KERNELS)
     most, = arrays("most () int in [0, inf)", most)
     delays, = arrays(f"delays (...) float in [0, {most}]", delays)
@@ -143,7 +143,7 @@ def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
 
 
 def delayed(x, taps, state=None):
-    """Return a delayed recording and the state for the next call, eq. (1).
+    """Return the delayed input and the state for the next call, eq. (1).
 
     >>> y, state = delayed([[[1.0]], [[0.0]]], [[0.25], [0.75]])
     >>> y.ravel().tolist(), state.ravel().tolist()
@@ -202,7 +202,7 @@ def delayed_backward(dy, x, taps, state=None):
 
 
 def _buffered(x, taps, state, *dy):
-    """Check the arguments, and join `state` and `x` along the time axis."""
+    """Check arguments; join `state` and `x`."""
     taps, = arrays("taps (...) float", taps)
     if taps.ndim not in (2, 3):
         raise ValueError(f"taps has shape {taps.shape}: must have 2 or 3 axes")

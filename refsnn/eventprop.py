@@ -26,9 +26,9 @@ between two events at the time s*, if g > 0, q g > -1 and I > 0:
     s := s + tau_mem (threshold - U(s))/(I(s) - U(s))                 (8)
 
 The iteration (8) starts at s = 0 and converges to the crossing of the
-threshold.  From the derivatives of a loss L with respect to the spike
-times, the backward pass computes dU_i and dI_i, from the last event to the
-first.  For every quantity A, dA denotes the total derivative dL/dA:
+threshold.  Given the derivatives of a loss L with respect to the spike
+times, the backward pass computes dU_i and dI_i in reverse order of the
+events.  For every quantity A, dA denotes the total derivative dL/dA:
 
     between events: dI := exp(-s/tau_syn) dI + k(s) dU                (9)
                     dU := exp(-s/tau_mem) dU                         (10)
@@ -60,9 +60,9 @@ integrals of these potentials from 0 to t, are
 
 where the sums are over all spikes that have arrived by the time t.  The
 derivative of the maximum of U_i is the derivative of U_i at the time of
-the maximum, if no spike arrives at this time.  If the arrival of a spike
-ends the rise of U_i, the maximum depends on the arrival time, which the
-function `readout_backward` neglects.
+the maximum, if no spike arrives at this time.  If an arriving spike ends
+the rise of U_i, the maximum also depends on the arrival time, but
+`readout_backward` neglects this dependence.
 
 Derivation.  Eq. (4) solves (1).  At the maximum of U, I = U, so that U(s*)
     = I(s*).  For 0 < s < s*, U rises and is concave, so that Newton's

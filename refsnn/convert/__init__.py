@@ -2,8 +2,7 @@
 """This package implements the command `python -m refsnn convert`.
 
 A recording is a WAV or FLAC file that holds one sound, such as a spoken
-word.  The command converts recordings to spikes, and writes the spikes to
-an HDF5 file in the format of the module `events`.
-`python -m refsnn convert --help` describes its options.  The command
-`vendor` cannot copy the modules of this package.
+word.  The command converts each sound to spikes, and writes the spikes to
+an HDF5 file in the format of the module `events`.  The command `vendor`
+cannot copy the modules of this package.
 """

@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | convert/command.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py
-"""Convert recordings to a file of spikes, or to two files of spikes.
+"""Convert sound files to one or two files of spikes.
 
-First, the command finds recordings that cannot be converted.  For each
-remaining recording, the command computes a digest of samples and options,
-and writes the spikes to `DIGEST.npz` in the work folder `OUTPUT.parts`.
-If the file `DIGEST.npz` of a recording exists, the recording is skipped,
-so that an interrupted command can continue.  Finally, the command merges
-all files `DIGEST.npz` into the output.
+First, the command finds sound files that cannot be converted.  The command
+writes the spikes of each other file to `OUTPUT.parts/DIGEST.npz`, where
+DIGEST is a digest of samples and options.  If the file `DIGEST.npz` of a
+sound exists, the sound is skipped, so that an interrupted command can
+continue.  Finally, the command merges all files `DIGEST.npz` into the
+output files.
 """
 
 import os
@@ -28,7 +28,7 @@ OWN = r"[0-9a-f]{64}\.npz(\.\d+\.part)?|\d\.h5(\.\d+\.part)?"   # files in a wor
 
 
 class Settings(NamedTuple):
-    """Hold the options that determine the spikes of a recording."""
+    """Hold the options that determine the spikes of a sound."""
     channels: int           # places along the cochlea
     seed: int               # of the random spikes
     membrane: str           # constants of the membrane, "2020" or "2021"
@@ -41,14 +41,14 @@ class Settings(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """Hold the paths and the duration of a recording that can be converted."""
+    """Hold the paths and the duration of a sound file."""
     path: str               # of the recording
     seconds: float          # duration of the sound
     part: str               # path of the file of its spikes in the work folder
 
 
 def run(options):
-    """Convert recordings, and return the exit status of the command.
+    """Convert sound files, and return the exit status of the command.
 
     >>> from refsnn.__main__ import main
     >>> main(["convert", "nowhere.wav", "-o", "spikes.h5"])

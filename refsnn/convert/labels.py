@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | convert/labels.py | SPDX-License-Identifier: MIT | needs: python
-"""Find labels and speakers of recordings, and select the test recordings.
+"""Find labels and speakers of sound files, and select test files.
 
-The options `--label` and `--speaker` set labels and speakers, and `--test`
-selects the recordings that are written to a second file.
+The options `--label` and `--speaker` set the labels and speakers of
+sounds, and `--test` selects the sounds of a second output file.
 """
 
 import csv

@@ -1,10 +1,9 @@
 # refsnn 0.1.0 | convert/workers.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: tqdm
-"""Convert many recordings in several processes, and print the progress.
+"""Convert many sounds in several processes, and print the progress.
 
-Short recordings are converted in groups, because the conversion of a group
-takes less time than separate conversions.  The spikes of a recording
-depend neither on the other recordings of the group nor on the number of
-processes.
+Short sounds are converted in groups, which is faster than separate
+conversions.  The spikes of a sound depend neither on the group nor on the
+number of processes.
 """
 
 import concurrent.futures
