@@ -33,22 +33,23 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
     always on.  All patterns are run with at least three sets of weak
     random weights W.  At least 12 responses of each neuron and 12
     responses to each input are measured.  For each neuron, the common
-    shape of all responses is the first singular vector of y.  A
-    least-squares fit of eq. (2) to this shape gives the sum a + b, the
-    parameter q, and the delay of the response relative to eq. (2).  The
-    lag L is the median of this response delay over all neurons.  The
+    shape of all responses is the first singular vector of the potentials
+    y.  A least-squares fit of eq. (2) to this shape gives the sum a + b,
+    the parameter q, and the delay of the response relative to eq. (2).
+    The lag L is the median of this response delay over all neurons.  The
     measured weight of neuron i for input j is
 
         g_ij = sum_t y_ij[t] K_i[t] / sum_t K_i[t]^2                  (3)
 
     where K_i is the fitted response of neuron i.  In (3), the means over
-    time are subtracted from y_ij and K_i.  Each row of g is assigned to
-    the row of W with the largest absolute correlation.  Row i of W is
-    preferred for row i of g if its absolute correlation is at least 97 %
-    of the largest.  All assignments are rejected if the median absolute
-    correlation of assigned rows is below 0.8.  Columns are treated in the
-    same way.  Weights are said to saturate, have no effect or lose their
-    sign if such weights more than halve the squared error of a fit to g.
+    time are subtracted from y_ij and K_i.  Each row of the measured
+    weights g is assigned to the row of W with the largest absolute
+    correlation.  Row i of W is preferred for row i of g if its absolute
+    correlation is at least 97 % of the largest.  All assignments are
+    rejected if the median absolute correlation of assigned rows is below
+    0.8.  Columns are treated in the same way.  Weights are said to
+    saturate, have no effect or lose their sign if such weights more than
+    halve the squared error of a fit to g.
 
 (C) In input pattern i, all inputs with positive weights to neuron i spike
     in each step, so that neuron i spikes.  If a neuron does not spike

@@ -203,7 +203,7 @@ def random(weights, rho, rng, *, scope="layer"):
 
 
 def density(masks):
-    """Return the fraction of weights that are kept, in the network and per layer.
+    """Return the fraction of kept weights in the network and in each layer.
 
     >>> density([np.array([1.0, 0.0]), np.array([1.0, 1.0])])
     (0.75, [0.5, 1.0])

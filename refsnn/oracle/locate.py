@@ -61,8 +61,8 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     magnitude in `right`.  If the shapes differ, all entries are wrong.  `axes`
     names all axes, such as ("step", "sample", "neuron"), where "step" is time.
     Set `backward` if the array is computed backward in time, and `rounding` if
-    rounding may explain the difference.  The dict `sizes`, such as {"B": 3,
-    "gain": 0.2}, holds numbers that may explain a wrong factor.
+    rounding may explain errors.  The dict `sizes`, such as {"B": 3, "gain":
+    0.2}, holds numbers that may explain a wrong factor.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     if len(axes) not in (0, right.ndim):

@@ -28,9 +28,9 @@ Derivation.  For given spikes s, let d = W x + V s be the input of a time
     j = p I + q d,  I := a I + f d                                    (4)
 
     Conventions share one simulation if the coefficients in (4), beta,
-    gain, and the rules for spikes and resets are equal.  Conventions also
-    share a simulation if they differ only in the point of the time step at
-    which the states are recorded.
+    gain, and the rules for spikes and resets are equal.  Conventions that
+    differ only in the time of recording within a step also share a
+    simulation.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
     equal to the threshold if the difference between u and the threshold is

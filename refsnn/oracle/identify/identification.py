@@ -47,7 +47,7 @@ IDLE = "test", "compare", "record"      # the gradient does not depend on these 
 def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
              threshold=1.0, leak=0.0, reset_to=0.0, floor=0.0, gradients=None,
              dspikes=None, surrogate=None, alpha=None, beta=None, refractory=None):
-    """Identify the update conventions that agree with a recording of LIF neurons.
+    """Identify the LIF updates that agree with a recording.
 
     >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
     >>> step = conventions.PRESETS["spytorch"]

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/identify/stimuli.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module makes input signals that distinguish LIF simulators.
 
-An input signal for which different update conventions give different
-results is called a stimulus.  The command `python -m refsnn probes` writes
-all stimuli to a folder.  On the command line, stimuli are called probes.
+An input signal for which different LIF updates give different results is
+called a stimulus.  The command `python -m refsnn probes` writes all
+stimuli to a folder.  On the command line, stimuli are called probes.
 
 Some properties of a LIF update affect the results only for special inputs.
 In a tie, the membrane potential equals the threshold to the last bit.  Let
