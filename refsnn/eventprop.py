@@ -375,7 +375,7 @@ def backward(dtimes, units, W, V, recording, *, tau_mem, tau_syn, threshold=1.0)
         dtau_mem, dtau_syn, dthreshold  (n,), one entry for each neuron
         dstate             State at the time 0, (B, n) and (B, n)
 
-        All fields except dtimes and dstate are summed over the samples.
+        Each field is a sum over the samples, except dtimes and dstate.
     """
     W, V, *constants = arrays(f"W (n, m) float, V? (n, n), {TAUS}, threshold (n?) in "
                               "(0, inf)", W, V, tau_mem, tau_syn, threshold)

@@ -21,17 +21,17 @@ e = d log p / df,
     F_b[l] = (1/N) sum_n E[dpre[l]^2]                             (6)
 
 The expectation E over the labels y is a weighted sum over vectors e.  Eqs.
-(7)-(9) define e and its weight for three label distributions.  In eqs. (7)
-and (8), the label distribution p is the softmax of the outputs f.  In eq.
-(9), p is the normal distribution with mean f and variance 1.  The bracket
-[A] is 1 if the statement A is true, else 0:
+(7)-(9) define vectors e and weights for three label distributions.  In
+eqs. (7) and (8), the label distribution p is the softmax of the outputs f.
+In eq. (9), p is the normal distribution with mean f and variance 1.  The
+bracket [A] is 1 if the statement A is true, else 0:
 
     categorical: e_k = [k = y] - p_k, weight p_y, y = 0 ... K-1   (7)
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
     gaussian: e_k = [k = j], weight 1, j = 0 ... K-1              (9)
 
-The importances F of successive tasks are added to a sum F*.  Online EWC
-[S+18] multiplies F* by `decay` before each addition:
+The importances F of successive tasks are added to a sum `F*`.  Online EWC
+[S+18] multiplies `F*` by `decay` before each addition:
 
     F_i* <- decay F_i* + F_i                                      (10)
 
@@ -213,7 +213,7 @@ def penalty(state, parameters, strength):
 
 
 def penalty_gradient(state, parameters, strength):
-    """Return the gradient of the penalty, eq. (3).
+    """Return the gradient of the penalty with respect to the parameters, eq. (3).
 
     >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
     >>> penalty_gradient(state, np.array([4.0]), strength=0.5).tolist()

@@ -4,7 +4,7 @@ r"""Compute error signals for hidden neurons with exact or random feedback.
 The credit `dspikes` of a hidden layer is the derivative of the loss L with
 respect to its spikes S[t], or an estimate of this derivative.  The next
 layer has the input weights W and the currents I.  Let dI be the derivative
-of the loss with respect to I:
+of L with respect to the currents I:
 
     backpropagation       dspikes[t] = W^T dI[t+1]           (1)  [NMZ19]
     feedback alignment    dspikes[t] = G^T dI[t+1], G random      [NMZ19]

@@ -52,8 +52,8 @@ Derivation.  Let v[t] = U[t] + e[t].  The difference e between recorded and
     derivation treats e as a constant.  For every array A, dA is the total
     derivative dL/dA of the loss L.  The partial derivatives of L are
     dspikes with respect to the recorded spikes S, and dout with respect to
-    the recorded readout potentials o.  The partial derivative dmem with
-    respect to v is 0.  The chain rule gives
+    the recorded readout potentials o.  The partial derivative dmem of L
+    with respect to v is 0.  The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + gain dv[t+1]                              (9)

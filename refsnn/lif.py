@@ -404,7 +404,7 @@ def _columns(rec, psi, keep, jump, reset):
 def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
               threshold=1.0, reset="subtract", through_reset=True,
               through_recurrence=True, constants=False):
-    """Compute the derivatives J, F, E of states, eqs. (12)-(14) and (16)-(20).
+    """Linearise a layer at each step, eqs. (12)-(14) and (16)-(20).
 
     >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
     >>> rec = simulate(x, W, alpha=0.25, beta=0.5)
@@ -562,7 +562,7 @@ def _leak(drive, source, state, constants):
 
 def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=None,
                      constants=False):
-    """Backpropagate through a leaky readout, eqs. (7)-(11) with psi = 0.
+    """Backpropagate a loss through a leaky readout, eqs. (7)-(11), psi = 0.
 
     >>> dmem = np.eye(4, 1, -3).reshape(4, 1, 1)
     >>> x, W = np.ones((4, 1, 1)), np.array([[1.0]])

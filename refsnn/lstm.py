@@ -147,7 +147,7 @@ def simulate(x, W, V, b, *, h0=None, cell0=None, x_mask=None, h_mask=None):
 
 def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
              x_mask=None, h_mask=None, inputs=True):
-    """Compute the gradient by backpropagation through time, eqs. (5)-(9).
+    """Compute the gradient of a loss by backpropagation, eqs. (5)-(9).
 
     >>> x, W, V = np.ones((1, 1, 1)), np.zeros((4, 1)), np.zeros((4, 1))
     >>> run = simulate(x, W, V, np.zeros(4))

@@ -151,7 +151,7 @@ def forward(weights, biases, x, activation="relu", dropout=None):
 
 
 def backward(weights, recording, doutputs, activation="relu"):
-    """Compute the gradient of a loss, eqs. (4) and (5).
+    """Compute the gradients of a loss for all weights and biases, eqs. (4), (5).
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))

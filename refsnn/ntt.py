@@ -35,9 +35,9 @@ with respect to a_l and g_l.  From da_l, dg_l and df, the function
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
 After each interval of `every` training steps, new masks are computed from
-the dense weights W_l.  The last interval, which may be shorter, keeps the
-old masks.  Pruned weights receive neither a gradient nor weight decay, but
-the momentum of an optimiser can still change the pruned weights.  A pruned
+the dense weights W_l.  The last interval of the training keeps the old
+masks.  Pruned weights receive neither a gradient nor weight decay, but the
+momentum of an optimiser can still change the pruned weights.  A pruned
 weight becomes active again if a new mask is 1 for this weight.
 
 Derivation.  The loss depends on the dense weights W_l only through M_l

@@ -137,8 +137,7 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
     [-0.5, 0.0]
 
     Arguments and results as for `adam`.
-    In (6), `beta2` is the decay factor of the maximum, and `eps` is added to
-    |gradient|.
+    The maximum (6) decays by the factor `beta2`, and includes `eps`.
     """
     g, t, (mean, scale), (rate, eps, beta1, beta2) = _begin(
         state, gradient, ["mean", "scale"],
@@ -178,7 +177,7 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8):
     [-0.5]
 
     Arguments and results as for `rmsprop`.
-    In (9), `decay` is the decay factor of the maximum.
+    The maximum (9) decays by the factor `decay` in each step.
     """
     g, t, (scale,), (rate, eps, decay) = _begin(
         state, gradient, ["scale"], {"rate": rate, "eps": eps, "decay": decay})

@@ -178,7 +178,7 @@ def _multiply(found, work, out):
 
 
 def backward(tape, doutputs):
-    """Compute the gradient of a loss, eqs. (4)-(7).
+    """Compute the gradients of a loss for all weights and biases, eqs. (4)-(7).
 
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> tape = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))

@@ -271,7 +271,7 @@ def backward(dtimes, recording):
         ddelays  (n, m), also for synapses without delay
         dtau_mem, dtau_syn, dthreshold  (n,), one entry for each neuron
 
-        All fields except dtimes are summed over the samples.
+        Each field is a sum over the samples, except dtimes.
     """
     one_of("recording", recording, Recording)
     weights, place, source, real, (n, m) = recording.inputs

@@ -40,7 +40,7 @@ Derivation.  The arrays dspikes and dout hold the direct derivatives of the
     dW = sum_t dI[t+1] x[t]^T,  dV = sum_t dI[t+1] S[t]^T           (11)
     dW_out = sum_t dR[t+1] S[t]^T                                   (12)
 
-    The function `gradients` multiplies dW and dV by gain / threshold.
+    The function `gradients` multiplies dW and dV by `gain / threshold`.
 
     The function `record` processes blocks of steps.  In a block that
     starts at step s, the variables y[t] = alpha^-(t-s) I[t] and v[t] =
@@ -55,9 +55,9 @@ Derivation.  The arrays dspikes and dout hold the direct derivatives of the
     v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
     The readout is simulated in blocks of j <= 64 steps.  For each block, a
-    matrix K is multiplied by the readout inputs W_out S and the readout
-    state at step s.  A column of K is the response to one input of size 1,
-    or to a state of size 1:
+    matrix K is multiplied by the readout inputs W_out S and the initial
+    readout state.  A column of K is the response of a readout to one input
+    of 1 or to an initial state of 1:
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
 

@@ -17,7 +17,7 @@ i (m + n) + j.  All other entries of D(z) are 0:
     M[t] = diag(1 - h[t]^2) (V M[t-1] + D(z[t]))              (1)  [WZ89]
     dL/dtheta = sum_t q[t]^T M[t]                             (2)  [WZ89]
 
-In (2), q[t] is dL[t]/dh[t] for the loss L[t] of step t.
+In (2), q[t] is the derivative of the loss L[t] with respect to h[t].
 
 Eqs. (3)-(5) apply RTRL to a layer of leaky integrate-and-fire (LIF)
 neurons with the synaptic currents I, the membrane potentials U and the

@@ -6,7 +6,7 @@ copies (replicas) of a layer, in blocks of T time steps.  Each block starts
 from the final state of the previous block, so that the block length
 affects only the rounding error.  Input spikes x drive the current I.  A
 neuron spikes (S = 1) if its membrane potential U exceeds the threshold.
-After a spike, U is 0 for refractory/dt steps:
+After a spike, U is 0 for `refractory/dt` steps:
 
     U[t] = (1 - dt/tau_mem) U[t-1] + (dt/tau_mem) I[t-1]    (1)  [ZG18]
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]

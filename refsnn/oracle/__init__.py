@@ -33,8 +33,8 @@ differently do not match the correct outputs.
 
 From the recording of a layer, the function `identify` infers how a time
 step was computed.  `identify` also names the most similar public
-simulator, and lists the differences.  If the layer has no synaptic filter,
-set the decay factor `alpha` of the current to 0.
+simulator, and lists how this simulator differs.  If the layer has no
+synaptic filter, set the decay factor `alpha` of the current to 0.
 
 The folder `vectors` holds the golden vectors as JSON files, which can be
 read from any programming language.

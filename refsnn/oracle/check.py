@@ -11,14 +11,14 @@ shape or a wrong order of axes.  `check` names a known programming mistake
 only if this mistake explains all given results of the test problem.  The
 report also names results that agree with decay factors rounded to float32.
 
-The allowed error of a float64 result is 1e-9 times the largest entry of
-the correct output.  For a float32 result, the factor is 1e-4.  Spikes and
-spike counts in the results must equal the correct values exactly.  The
-correct outputs of some golden vectors have no rounding errors.  Results
-must equal these outputs exactly.  Results that are 0 everywhere are
-rejected.  Some pairs of test problems differ only in one option, and their
-correct outputs differ.  If a program returns equal results for both test
-problems of such a pair, `check` rejects the results.
+The allowed errors of float64 and float32 results are 1e-9 and 1e-4 times
+the largest entry of the correct output.  Spikes and spike counts in the
+results must equal the correct values exactly.  The correct outputs of some
+golden vectors have no rounding errors.  Results must equal these outputs
+exactly.  Results that are 0 everywhere are rejected.  Some pairs of test
+problems differ only in one option, and their correct outputs differ.  If a
+program returns equal results for both test problems of such a pair,
+`check` rejects the results.
 
 The function `vectors` also checks the stored test problems.  The spikes
 must include 0 and 1, and no output may be 0 everywhere.  Each known

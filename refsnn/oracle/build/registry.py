@@ -7,9 +7,9 @@ steps, B samples, m inputs and n neurons.  If the size of the test problem
 is fixed, the tuple `size` is empty.  The called function returns a
 description of the test problem, the inputs, the correct outputs, and a
 dict of known programming mistakes.  Each key of the dict is a mistake's
-name, or a pair (name, public program with the mistake).  Each value of the
-dict holds wrong outputs.  If some input entries affect no output, the
-called function also returns a dict `idle` that marks these entries.
+name, or a pair (name, public program with the mistake), and each value
+holds wrong outputs.  If some input entries affect no output, the called
+function also returns a dict `idle` that marks these entries.
 """
 
 from collections.abc import Callable

@@ -6,9 +6,9 @@ network.  The tested function simulates a layer of leaky integrate-and-fire
 (LIF) neurons, and computes gradients of a loss.  The variants differ in
 the terms of the LIF equations that are 0.  Six statements are used:
 
-(A) Suppose that a program computes only one term of the LIF equations
-    wrongly.  The results are then wrong exactly for the variants in which
-    this term has an effect.  A term has no effect if:
+(A) One wrong term of the LIF equations makes the results wrong for every
+    variant in which this term has an effect, and for no other variant.  A
+    term has no effect if:
 
     term             forward                     backward
     current decay    alpha = 0                   alpha = 0
@@ -358,7 +358,7 @@ def _forward(call, runs, given, wrong, small):
 
 
 def _pause(runs):
-    """Return the refractory period, and whether neurons spike at most once."""
+    """Infer the refractory period."""
     missing, intervals = [], [T]
     for run in runs:
         over, fired = run.found["mem"] > run.p["threshold"], run.found["spikes"] > 0.5
