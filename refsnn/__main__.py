@@ -10,8 +10,8 @@
   python -m refsnn vendor MODULE DESTINATION
 
 If the input is invalid, a command prints one line to standard error and
-returns exit status 2.  An output file appears only when it is complete.
-Commands overwrite no file, except that `run` replaces an earlier
+returns exit status 2.  Each output file is written completely or not at
+all.  Commands overwrite no file, except that `run` replaces an earlier
 report.json.  Only the commands `convert` and `run` need packages other
 than NumPy.
 

@@ -32,12 +32,11 @@ Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
     G(s) = (2/alpha) (g(0) + i w sqrt(rho/(h A)) log(N(y)/N(1))),
            N(y) = 2 A y + i w R0 + 2 i sqrt(A Q)           (7)
 
-    In the complex plane, the values of the function Q lie below the real
-    axis, and the values of the function N lie in the first quadrant.  Eq.
-    (7) therefore crosses no branch cut.
-Exact.  The function `transfer` evaluates eqs. (1)-(7) up to rounding
-    errors.  The function `interpolate` uses a spline of degree 7 through
-    stored values of V at frequencies f that are equidistant in
+    In the complex plane, Q lies below the real axis, and N lies in the
+    first quadrant.  Eq. (7) therefore crosses no branch cut.
+Exact.  The function `transfer` is exact up to rounding errors.  The
+    function `interpolate` uses a spline of degree 7 through stored values
+    of V at frequencies f that are equidistant in
 
     arcsinh(f / 10 Hz)                                     (8)
 

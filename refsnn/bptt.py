@@ -137,7 +137,7 @@ def chunk(J, F, q, dstate):
 
 
 def truncated(J, F, q, horizon):
-    """Compute the gradient by rolling truncated BPTT, eqs. (2) and (4).
+    """Compute the gradient of the loss by rolling truncated BPTT, eqs. (2), (4).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> [truncated(J, q[..., None], q, K).tolist() for K in range(3)]

@@ -47,9 +47,9 @@ Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
     each hair cell, one Poisson process with the summed rate of all fibres
     is sampled, and each event is assigned to a random fibre.  Events
     within the refractory time after a spike of the same fibre are deleted.
-Exact.  Eqs. (1)-(7) give the same results as the software of [CSSZ20], and
-    the spikes have the same probability distribution.  Each channel has
-    its own generator.
+Exact.  Eqs. (1)-(7) agree with the software of [CSSZ20], and so does the
+    probability distribution of the spikes.  Each channel has its own
+    generator.
 Cost.   For C channels processed together and N samples, the time is O(C N
     log N), and the memory is O(C N).
 Departures.  This module keeps the following peculiarities of the published

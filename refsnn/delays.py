@@ -57,7 +57,7 @@ SMALLEST = 1e-30        # in place of 0 in a denominator
 
 
 def taps(delays, *, most, kernel="linear", width=None):
-    """Return the taps of a kernel, eqs. (2)-(5).
+    """Return the taps of delay kernels, eqs. (2)-(5).
 
     >>> taps([1.25], most=3).tolist()
     [[0.0], [0.75], [0.25], [0.0]]

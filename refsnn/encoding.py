@@ -43,7 +43,7 @@ class Events(NamedTuple):
 
 
 def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
-    """Return the spike indices of the latency code, eqs. (1) and (2).
+    """Return the indices of latency-coded spikes, eqs. (1) and (2).
 
     >>> events = latency_events(np.array([[0.0, 1.0, 0.4]]), 100)
     >>> events.step.tolist(), events.unit.tolist()

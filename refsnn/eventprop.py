@@ -58,10 +58,10 @@ integrals of these potentials from 0 to t, are
     int U_i = sum_j W_ij K(t - t_j - d_ij)                           (22)
     K(s) = int_0^s k = tau_syn (1 - exp(-s/tau_syn)) - tau_mem k(s)
 
-where the sums are over all spikes that have arrived by the time t.  The
-derivative of the maximum of U_i is the derivative of U_i at the time of
-the maximum, if no spike arrives at this time.  If an arriving spike ends
-the rise of U_i, the maximum also depends on the arrival time, but
+where the sums are over all spikes that have arrived by the time t.  If no
+spike arrives at the time of the maximum of U_i, the maximum has the same
+derivatives as U_i at this fixed time.  If an arriving spike ends the rise
+of U_i, the maximum also depends on the arrival time, but
 `readout_backward` neglects this dependence.
 
 Derivation.  Eq. (4) solves (1).  At the maximum of U, I = U, so that U(s*)
