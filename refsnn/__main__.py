@@ -43,8 +43,8 @@ command `vectors` writes the golden vectors of `refsnn.oracle` as JSON and
 npz files.  If FOLDER ends with .zip, `vectors` writes the JSON files,
 their schemas and the licence to a zip file.  The command `check` compares
 the results of a simulator with the correct results.  RESULTS is an npz or
-.json file of results.  For example, the array bptt.dW is the output dW of
-the golden vector bptt.  A .json file holds arrays such as
+.json file of the simulator's results.  For example, the array bptt.dW is
+the output dW of the golden vector bptt.  A .json file holds arrays such as
 
   {"bptt.dV": {"dtype": "float64", "shape": [2,2], "data": [1,0.5,-3,2]}}
 

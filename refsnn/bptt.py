@@ -15,9 +15,10 @@ the total derivative dL/dh[t]:
     dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
 
 A long trajectory can be processed in chunks of time steps.  The last state
-of a chunk is also the first state of the next chunk.  The later chunk sets
-F[first] = 0, so that the derivative F of a shared state counts only once.
-At the last state of a chunk, the direct derivative of the loss is
+of a chunk is also the first state of the next chunk.  The later of two
+chunks sets F[first] = 0, so that the derivative F of the shared state
+counts only once.  At the last state of a chunk, the direct derivative of
+the loss is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 

@@ -2,7 +2,7 @@
 """Convert sound files to one or two files of spikes.
 
 First, the command finds sound files that cannot be converted.  The command
-writes the spikes of each other file to `OUTPUT.parts/DIGEST.npz`, where
+writes the spikes of each valid file to `OUTPUT.parts/DIGEST.npz`, where
 DIGEST is a digest of samples and options.  If the file `DIGEST.npz` of a
 sound exists, the sound is skipped, so that an interrupted command can
 continue.  Finally, the command merges all files `DIGEST.npz` into the

@@ -2,8 +2,8 @@
 """Convert many sounds in several processes, and print the progress.
 
 Short sounds are converted in groups, which is faster than separate
-conversions.  The spikes of a sound depend neither on the group nor on the
-number of processes.
+conversions.  The spikes of a sound depend neither on other sounds nor on
+the number of processes.
 """
 
 import concurrent.futures
