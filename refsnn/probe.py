@@ -36,35 +36,36 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
     shape of all responses is the first singular vector of the potentials
     y.  A least-squares fit of eq. (2) to this shape gives the sum a + b,
     the parameter q, and the delay of the response relative to eq. (2).
-    The lag L is the median of this response delay over all neurons.  The
-    measured weight of neuron i for input j is
+    The lag L is the median delay of the neurons' responses.  The measured
+    weight of neuron i for input j is
 
         g_ij = sum_t y_ij[t] K_i[t] / sum_t K_i[t]^2                  (3)
 
     where K_i is the fitted response of neuron i.  In (3), the means over
     time are subtracted from y_ij and K_i.  Each row of the measured
     weights g is assigned to the row of W with the largest absolute
-    correlation.  Row i of W is preferred for row i of g if its absolute
-    correlation is at least 97 % of the largest.  All assignments are
-    rejected if the median absolute correlation of assigned rows is below
-    0.8.  Columns are treated in the same way.  Weights are said to
-    saturate, have no effect or lose their sign if such weights more than
-    halve the squared error of a fit to g.
+    correlation.  Row i of g is assigned to row i of W if the absolute
+    correlation of the two rows is at least 97 % of the largest absolute
+    correlation.  All assignments are rejected if the median absolute
+    correlation of assigned rows is below 0.8.  Columns are treated in the
+    same way.  Weights are reported to saturate, have no effect or lose
+    their sign if a fit to g with such weights has less than half of the
+    squared error with W.
 
 (C) In input pattern i, all inputs with positive weights to neuron i spike
     in each step, so that neuron i spikes.  If a neuron does not spike
     before the last 14 steps, `probe` repeats all patterns once with
     weights up to twice as large.  Let S be the recorded spikes.  Let I be
-    the synaptic current of eq. (1) for the measured time constants.  I is
-    delayed by the lag L, and multiplied by the measured gain.  A spike
-    lowers the potential by
+    the synaptic current of eq. (1) for the measured time constants.  The
+    current is delayed by the lag L, and multiplied by the measured gain.
+    A spike lowers the potential by
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
 
     A time step with a large drop e[t] of the potential is called a reset.
     Let r be the step of a neuron's first reset.  The lag D is the median
-    number of steps from a neuron's first recorded spike to r.  The
-    threshold is the mean of two bounds:
+    number of steps from a neuron's first recorded spike to the reset at
+    step r.  The threshold is the mean of two bounds:
 
         max y[t] for t <= r,  min beta y[r] + I[r]                    (5)
 

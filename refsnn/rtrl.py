@@ -64,7 +64,7 @@ def step(M, J, F, out=None):
 
 
 def step_gradient(M, q):
-    """Return the gradient of L[t] with respect to the parameters, eq. (2).
+    """Return the gradient of the loss L[t] with respect to parameters, eq. (2).
 
     >>> step_gradient(np.array([[[1.0, 2.0]]]), np.array([[3.0]])).tolist()
     [3.0, 6.0]
@@ -87,7 +87,7 @@ def step_gradient(M, q):
 
 
 def gradient(J, F, q):
-    """Return the gradient of L with respect to the parameters, eqs. (1), (3).
+    """Return the gradient dL/dparameters of the total loss, eqs. (1), (3).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> gradient(J, 3 * q[..., None], q).tolist()

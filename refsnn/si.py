@@ -65,13 +65,13 @@ In its experiments, the code of [ZPG17] uses the following settings:
 
 Derivation.  To first order, an optimiser step changes the loss by the
     scalar product of the gradient g and the displacement.  For small
-    steps, the path integrals of all parameters therefore add up to the
-    decrease of the loss during the task.  With momentum or with the
-    penalty, contributions to a path integral can be negative.  Eq. (2)
-    divides the path integral by the squared change of the parameter, so
-    that the penalty (3) has the unit of the loss.  The damping constant xi
-    prevents very large importances of parameters that hardly changed.
-Exact.  Eq. (4) is the exact derivative of (3) with respect to theta.
+    steps, the path integrals of all parameters add up to the decrease of
+    the loss during the task.  With momentum or with the penalty,
+    contributions to a path integral can be negative.  Eq. (2) divides the
+    path integral by the squared change of the parameter, so that the
+    penalty (3) has the unit of the loss.  The damping constant xi prevents
+    very large importances of parameters that hardly changed.
+Exact.  The derivative (4) of the penalty with respect to theta is exact.
 Cost.   A step takes O(p) time and memory for p parameters.
 Departures.  Only the parameters after the last task are kept as anchor, as
     in all implementations of the table.  In a notebook of [ZPG17] for

@@ -93,7 +93,7 @@ def owners(n, m, recurrent=True):
 
 
 def stored(owner, pattern, states):
-    """Return how many entries of the influence matrix M SnAp-n stores.
+    """Return how many entries of the influence matrix are stored.
 
     >>> stored(owners(3, 2), np.eye(3, dtype=bool), 6), 15 * 6
     (30, 90)

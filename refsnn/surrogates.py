@@ -19,9 +19,9 @@ k |v|.  For v >= 0, f' and f are
 
 with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  Finite differences can
 check surrogate gradients if a continuous function replaces the step
-function H(v).  This function is H(v0) + f(v) - f(v0), where v0 is the
-value of v in the simulation.  At v = v0, the continuous function equals
-the step function, and its derivative is the surrogate derivative f'(v0).
+function H(v).  The continuous function is H(v0) + f(v) - f(v0), where v0
+is the value of v in the simulation.  At v = v0, the continuous function
+equals H(v0), and has the surrogate derivative f'(v0).
 
 Derivation.  For v > 0, df/dv = f' because da/dv = k and the derivative of
     the listed k f with respect to a is f'.  Each bump has the peak f'(0) =

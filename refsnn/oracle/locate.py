@@ -8,9 +8,9 @@ The function `locate` reports wrong entries, and tests three explanations:
     factor    the wrong entries are the right entries times a factor
     rounding  all errors are as small as the rounding errors of a dtype
 
-An explanation must account for all wrong entries.  If an array is shifted
-in time by k steps, k steps at one end may hold any values.  For arrays
-with few different values, "change" and "factor" are not reported.
+An explanation must account for all wrong entries.  After a time shift by k
+steps, k steps at one end may hold any values.  For arrays with few
+different values, the explanations "change" and "factor" are omitted.
 """
 
 import itertools
@@ -122,8 +122,8 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     `place` is a result of `locate`, perhaps for other arrays.  All wrong
     entries must lie within `place.blocks`.  If `place.factor` is a number, the
     wrong entries must equal the right entries times a factor k.  If
-    `place.names` is not empty, one of its expressions must equal k.  The
-    factor k is 0 if and only if `place.factor` is 0.  If `place` holds no
+    `place.names` is not empty, one of its expressions must equal the factor k.
+    The factor k is 0 if and only if `place.factor` is 0.  If `place` holds no
     explanation, the wrong entries must not be a multiple of the right entries.
     """
     found, right = (np.asarray(a, float) for a in (found, right))

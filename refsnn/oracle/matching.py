@@ -4,9 +4,9 @@
 A result is right if it equals the correct output within the tolerance that
 the module `check` defines.  A known programming mistake is named if a
 program with this mistake gives the same results as the tested program.
-The functions serve other modules of `oracle`.  The arguments of the
-functions are a golden vector (a `Vector`), the name of an output, and the
-result of the tested program for this output.
+The functions of this module serve other modules of `oracle`.  The
+arguments of each function are a golden vector (a `Vector`), the name of an
+output, and the result of the tested program for this output.
 """
 
 from typing import NamedTuple

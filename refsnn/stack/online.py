@@ -162,7 +162,7 @@ class Now(NamedTuple):
 
 
 class _Local(NamedTuple):
-    """Hold one layer at one time step.
+    """Hold a layer's results of one time step.
 
     A neuron has S states.  The influence has p columns (see `_influence`).
     """
@@ -282,7 +282,7 @@ def _steps(log, dt):
 
 
 def _columns(one, learned, dt, gain, F):
-    """Apply eq. (2) to derivatives F of the states, (B, states, c, n)."""
+    """Apply eq. (2) to derivatives F of shape (B, states, c, n)."""
     given = _constants(one, dt, gain)
     by = dict(zip(("alpha", "beta", "gain", "threshold", "rho", "adaptation"),
                   np.moveaxis(F, 2, 0), strict=False))

@@ -12,14 +12,14 @@ for the most steps
 
 The nearest convention is reported only if one of these conditions holds:
 
-- The fitted constants have a small error.
-- The convention agrees for at least 2 steps and 12 nonzero entries.
+- The least-squares fit of the constants has a small error.
+- At least 2 recorded steps and 12 nonzero entries fit the convention.
 - In each recorded array, the root mean square error of the simulation is
   below half the standard deviation.
 
 Derivation.  Comparisons use the tolerances of the module `elimination`.
-Approximate.  The nearest convention is chosen from the published tools,
-    and from at most 24 other conventions that agree for the most steps.
+Approximate.  The nearest convention is a published tool, or one of at most
+    24 conventions that agree with the most recorded steps.
 Cost.   The comparison in the module `elimination` is repeated at most
     eight times.  Each repetition multiplies the weights by a fitted gain,
     transposes the weights, sets V = 0 or threshold = 1, or exchanges time

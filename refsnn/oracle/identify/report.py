@@ -2,7 +2,7 @@
 """This module defines the report of `identify`, and writes its text.
 
 An update convention is one way to update LIF neurons, see `identify`.  A
-candidate describes a LIF update as a published tool and a few changes,
+candidate describes a LIF update by a published tool and a few changes,
 such as another reset.  In the text of the report, an input signal
 (stimulus) is called a probe.
 """
@@ -60,7 +60,7 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 
 class Candidate(NamedTuple):
-    """Describe a LIF update as a changed published tool."""
+    """Hold a published tool and changes of its LIF update."""
     preset: str
     axis: object        # name of the axis, or a tuple; None for the preset itself
     value: object       # new choice, or a tuple
