@@ -264,9 +264,10 @@ def _start(command):
 
 def _collect(stream, chunks):
     chunk = True
-    while chunk:
-        chunk = stream.read(65536)
-        chunks.put(chunk)
+    with stream:
+        while chunk:
+            chunk = stream.read(65536)
+            chunks.put(chunk)
 
 
 def _send(stream, text):
@@ -327,8 +328,6 @@ def _stop(peer, pause):
     while peer.reader.is_alive() and time.monotonic() < end:
         with contextlib.suppress(queue.Empty):
             peer.chunks.get(timeout=0.01)
-    if not peer.reader.is_alive():
-        process.stdout.close()
 
 
 def expected(path):

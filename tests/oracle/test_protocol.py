@@ -3,6 +3,7 @@
 import doctest
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -95,6 +96,11 @@ def test_a_potential_close_to_the_threshold_is_seen():
     mem[7, 1, 1] = 0.75 * (1 + 0.9e-5) + p["adaptation"] * p["adapted"][7, 1, 1]
     assert p["adapted"][7, 1, 1] > 0 and not protocol._close(adaptive)
     assert protocol._close(adaptive._replace(outputs={"mem": mem}))
+    stack = check.vectors(["lif_stack"])["lif_stack"]
+    mem = stack.outputs["mem2"].copy()
+    mem[7, 1, 1] = 0.75 * (1 + 0.9e-5)
+    assert not protocol._close(stack)
+    assert protocol._close(stack._replace(outputs={"mem2": mem}))
 
 
 def test_draws_with_close_potentials_are_replaced(monkeypatch):
@@ -216,6 +222,14 @@ def test_skipped_errored_and_optional(tmp_path):
     assert judged(tmp_path, change("errored"), ["si_nupic"])["passed"]
 
 
+def test_long_messages_are_shortened_in_the_table(tmp_path):
+    change = "def reply(request, found):\n    return found if 'tool' in found else " \
+        "{'id': request['id'], 'skipped': 'a' * 301}\n"
+    report = judged(tmp_path, change)
+    assert rows(report, "skipped")[0]["text"] == 301 * "a"
+    assert table(report).endswith(f"| 0 of 0 | {300 * 'a'} |")
+
+
 # ---- programs that do not
 
 AFTER = "def show(text):\n    if 'tool' in text:\n        print(text, flush=True)\n" \
@@ -311,6 +325,16 @@ def test_no_process_is_left(tmp_path, how):
         while state.exists() and " Z " not in state.read_text():
             assert time.monotonic() < end, f"process {pid} is alive"
             time.sleep(0.01)
+
+
+def test_a_process_in_a_session_of_its_own_does_not_hold_up_the_run(tmp_path):
+    """It keeps the standard output open, and it is not stopped."""
+    pid = tmp_path / "pid"
+    change = "child = subprocess.Popen(['sleep', '40'], start_new_session=True)\n" \
+        f"open({str(pid)!r}, 'w').write(str(child.pid))\n"
+    assert judged(tmp_path, change)["passed"]
+    assert " Z " not in Path(f"/proc/{pid.read_text()}/stat").read_text()
+    os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 def test_a_program_that_prints_without_end_is_stopped(tmp_path, monkeypatch):
