@@ -1,4 +1,4 @@
-"""List what the seven papers publish, and the settings of each experiment.
+"""List what the seven papers and [WP21] publish, and the settings of each experiment.
 
 Each module of this package describes one paper.  The tuple `ROWS` has one `Row` for
 each published figure, table and number.  The tuple `SETTINGS` has one `Experiment` for

@@ -3,14 +3,39 @@
 import matplotlib.figure
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
-from figures.run import claims
+from figures.run import claims, jobs
 from figures.spike_times import fig_yin_yang as figure
 
 
 @pytest.fixture(scope="module")
 def data():
     return figure.gather([figure.learn(15, 30, 300, 0, repeat) for repeat in range(2)])
+
+
+def test_stored_parts_of_a_training_give_what_the_whole_gives(monkeypatch, tmp_path):
+    """A run that is killed after a part continues from the stored file."""
+    options = {"epochs": 3, "hidden": 20, "samples": 300, "seed": 0, "repeat": 1}
+    whole = figure.learn(**options)
+    monkeypatch.setattr(figure, "PART", 2)
+    first = figure.learn(**options)
+    jobs.save(tmp_path / "part.npz", jobs.normalised(first, "part"), {})
+    stored, _ = jobs.load(tmp_path / "part.npz")
+    last = figure.learn(**options, first=2, before=stored)
+    assert len(first["error"]) == 2 and set(last) == set(whole)
+    for name, value in whole.items():
+        assert_array_equal(last[name], value)
+    assert_array_equal(figure.gather([first, last])["error"], whole["error"][None])
+
+
+def test_a_full_run_is_ten_chains_of_short_jobs():
+    listed = figure.jobs("full", 0, None)
+    assert len(listed) == 100
+    for k, (_, kwargs, *index) in enumerate(listed):
+        assert index == ([k - 1] if k % 10 else [])
+        assert (kwargs["first"], kwargs["epochs"]) == (30 * (k % 10), 300)
+        assert kwargs["repeat"] == k // 10
 
 
 def test_classes_of_points():
