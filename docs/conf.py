@@ -21,7 +21,7 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
-html_copy_source = False
+html_copy_source = html_show_copyright = False
 sphinx_gallery_conf = {
     "examples_dirs": "examples", "gallery_dirs": "tutorials",
     "filename_pattern": r"\.py$" if importlib.util.find_spec("torch") else

@@ -13,6 +13,7 @@ import functools
 import html
 import io
 import json
+import os
 import re
 import shutil
 import textwrap
@@ -80,7 +81,7 @@ def markdown(text, folder=""):
             return f'<a href="/figures/{match[1][1:]}.html">{match[2]}</a>'
         if re.match(r"https?:|/|#|[\w/]+\.html", match[1]):
             return match[0]
-        path = re.sub(r"[\w-]+/\.\./", "", (Path(folder) / match[1]).as_posix())
+        path = os.path.normpath(Path(folder) / match[1])
         place = PLACES.get(Path(path).name)
         if (ROOT / path).suffix in (".py", ".cpp") and (ROOT / path).is_file():
             place = f"source/{path}"
@@ -118,8 +119,6 @@ def coloured(code, name="a.py", **options):
                             HtmlFormatter(nowrap=not options, **options)))
 
 
-# ---- modules and equations
-
 def file_of(module):
     """Return the path of a module, such as "fast/lif", or of a package."""
     return next(path for path in (f"refsnn/{module}.py", f"refsnn/{module}/__init__.py")
@@ -132,8 +131,9 @@ def modules():
     packages = [path.parent for path in sorted((ROOT / "refsnn").rglob("__init__.py"))
                 if path.parent.name not in ("refsnn", "build")]
     others = [*packages, *sorted((ROOT / "refsnn" / "oracle").glob("[!_]*.py"))]
-    return equations.modules() + [path.relative_to(ROOT / "refsnn").with_suffix(
-        "").as_posix() for path in others]
+    names = [path.relative_to(ROOT / "refsnn").with_suffix("").as_posix()
+             for path in others]
+    return list(dict.fromkeys(equations.modules() + names))
 
 
 @functools.cache
@@ -207,8 +207,12 @@ def card(name):
     module, folder = figure(name), folder_of(name)
     if folder is None:
         return None
-    document = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    text = gallery.card(document, module, claims.read(module, document), folder)
+    try:
+        document = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        pairs = claims.read(module, document)
+    except (LookupError, ValueError):       # a failed run, or one of an earlier version
+        return None
+    text = gallery.card(document, module, pairs, folder)
     text = re.sub(r"<h2>.*?</h2>", "", text)
     return Markup(re.sub(rf'(href|src)="({name}\.\w+)"', r'\1="/figures/\2"', text))
 
@@ -258,8 +262,6 @@ def paper_pages(lines):
         "papers/index": rendered("papers", "Papers", lines=lines,
                                  under=[f"papers/{key.lower()}" for key in known])}
 
-
-# ---- vectors, mistakes and tools
 
 def array(values):
     """Return the numbers of an array, or a picture with its text: the first axis runs
@@ -343,8 +345,6 @@ def check_pages():
     return found | under | {"check/index": rendered("check", "Check", under=under)}
 
 
-# ---- all pages, and Sphinx
-
 def pages():
     """Return {name: text} of all pages."""
     lines = results.lines_of(ROOT, full())
@@ -378,6 +378,7 @@ def write(app):
 def copy(app, error):
     """Copy pictures and data of figures to the site."""
     if error is None:
+        shutil.rmtree(app.doctreedir)       # of no use: all pages are written anew
         shutil.copytree(ROOT / "figures" / "pictures", app.outdir / "pictures",
                         dirs_exist_ok=True)
     for name in filter(folder_of, make.names(ROOT) if error is None else ()):

@@ -1,6 +1,7 @@
 """The pages of the site are complete; if something is missing, the build fails."""
 
 import importlib
+import os
 import re
 from pathlib import Path
 
@@ -103,6 +104,38 @@ def test_mistakes_are_measured(site):
     dW = vector.outputs["dW"]
     mistake = vector.mutants[0]._replace(outputs={"dW": 1.25 * dW, "dV": dW})
     assert site.effect(vector, mistake) == "dW: 0.25, dV: another shape"
+
+
+def test_results_of_runs_that_cannot_be_read_are_not_shown(site, monkeypatch, tmp_path):
+    name = next(name for name in site.make.names(ROOT)
+                if not (site.FULL / f"{name}.json").exists())
+    monkeypatch.setattr(site, "OUT", tmp_path)
+    monkeypatch.setattr(site, "DRAWN", tmp_path)
+    assert site.card("digits").startswith('<article id="digits">')
+    assert site.folder_of(name) is None and site.card(name) is None
+    (tmp_path / f"{name}.json").write_text('{"size": "quick", "claims": {}}')
+    assert site.folder_of(name) == tmp_path and site.card(name) is None
+
+
+def test_only_changed_pictures_are_drawn(site, monkeypatch, tmp_path):
+    asked = []
+
+    def draw(folder, out, names, *_):
+        asked.append(sorted(names))
+        for name in names:
+            (out / f"{name}.png").touch()
+        return [], 0
+
+    monkeypatch.setattr(site, "DRAWN", tmp_path)
+    monkeypatch.setattr(site.storage, "draw", draw)
+    site.draw()
+    site.draw()
+    os.utime(tmp_path / "superspike.png", (0, 0))
+    site.draw()
+    assert len(asked[0]) > 5 and asked[1:] == [[], ["superspike"]]
+    monkeypatch.setattr(site.storage, "draw", lambda *_: (["torn"], 1))
+    with pytest.raises(site.ExtensionError, match="torn"):
+        site.draw()
 
 
 # ---- all pages
