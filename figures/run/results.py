@@ -134,10 +134,11 @@ def count(lines):
     """Return a sentence that states how many published results are reproduced."""
     words = collections.Counter(line.word for part in lines.values() for line in part)
     return (f"Of {words.total()} published numbers and figures, {words['reproduced']} "
-            f"are reproduced, {words['agrees']} agree with results from other data, "
-            f"and {words['not reproduced'] + words['differs']} are not reproduced; the "
-            f"others are not decided ({words['not decided']}) or were not attempted "
-            f"({words[ABSENT]}).")
+            f"are reproduced, {words['agrees']} agree with our results although our "
+            f"data or networks differ, "
+            f"{words['not reproduced'] + words['differs']} are not reproduced, "
+            f"{words['not decided']} are not decided, and {words[ABSENT]} were not "
+            f"attempted.")
 
 
 def count_undecided(lines):

@@ -185,9 +185,9 @@ def test_lines_are_counted_by_the_worst_of_their_numbers(project):
         "not attempted", "reproduced", "not reproduced", "agrees", "differs",
         "not decided", "not decided", "not decided", "not decided"]
     page = results.text(project)
-    assert ("**Of 9 published numbers and figures, 1 are reproduced, 1 agree with "
-            "results from other data, and 2 are not reproduced; the others are not "
-            "decided (4) or were not attempted (1).**") in page
+    assert ("**Of 9 published numbers and figures, 1 are reproduced, 1 agree with our "
+            "results although our data or networks differ, 2 are not reproduced, 4 are "
+            "not decided, and 1 were not attempted.**") in page
     assert ("Of 3 own properties, which no paper states, 1 hold, 2 fail, and 0 are not "
             "decided.") in page
     assert ("Reasons of the 4 lines that are not decided: no published number that can "
@@ -265,9 +265,9 @@ def test_only_the_marked_part_of_the_readme_is_written(project):
             "|---|---|---|---|\n"
             "| Good | 0.8 ± 0.002 (3) | 0.8 ± 0.001 (3) | reproduced |\n"
             "| Bad | 0.8 ± 0.002 (3) | 0.9 ± 0.001 (3) | **not reproduced** |\n\n"
-            "Of 9 published numbers and figures, 1 are reproduced, 1 agree with "
-            "results from other data, and 2 are not reproduced; the others are not "
-            "decided (4) or were not attempted (1).\n"
+            "Of 9 published numbers and figures, 1 are reproduced, 1 agree with our "
+            "results although our data or networks differ, 2 are not reproduced, 4 are "
+            "not decided, and 1 were not attempted.\n"
             "Of 3 own properties, which no paper states, 1 hold, 2 fail, and 0 are not "
             f"decided.\n{results.END}after")
 
