@@ -1,12 +1,12 @@
 """Compute all figures of refsnn.
 
-The code in the folder `run` computes the figures, judges the results, and writes a web
-page.  Each figure has a Python file fig_NAME.py in a subfolder of `figures`.
+The code in the folder `run` computes all figures, and writes a web page that shows the
+figures.  Each figure has a Python file fig_NAME.py in a subfolder of `figures`.
 """
 
 
 def figure(name, *, size="default", seed=0, data=None, **options):
-    """Compute, judge and draw one figure in this process, with one BLAS thread.
+    """Compute and draw one figure in this process, with one BLAS thread.
 
     >>> from figures import figure                                # doctest: +SKIP
     >>> result = figure("xor", seed=3, hidden=8)

@@ -1,1 +1,1 @@
-"""Compute the figures on [CB22]: training with a chip in the loop."""
+"""Compute the figures on training with an analog chip in the loop [CB22]."""

@@ -1,34 +1,32 @@
 """Encode images and spoken words as input spikes of an analog chip.
 
-The function `shrunk` crops images, and resizes images with cubic splines.  The function
-`rotated` rotates images by random angles.  A pixel with the grey level x in [0, 1]
-sends at most one spike.  The spike has the time t and falls in the time bin `bin`:
+A pixel with the grey level x in [0, 1] sends at most one spike, at the time t in the
+time bin `bin`:
 
     t = tau log(x / (x - threshold)) for x > threshold                (1)
     bin = floor((t - first) / dt), a spike if bin < T                 (2)
     first = min of t over the batch                                   (3)
 
 Eq. (1) gives the time at which a leaky integrator with constant input x reaches the
-threshold.  By eq. (3), the time bins of an image depend on the other images of the
-batch.  A white pixel (x = 1) has the earliest possible spike time, which is tau
-log(1/(1 - threshold)).  Instead of eq. (3), the value of `first` can be fixed, for
-example at the spike time of a white pixel.  With a fixed value of `first`, the time
-bins of an image do not depend on other images.
+threshold.  By eq. (3), the time bins of the spikes of an image depend on the other
+images of the batch.  A white pixel (x = 1) has the earliest possible spike time, which
+is `tau log(1/(1 - threshold))`.  With a fixed value of `first`, such as the spike time
+of a white pixel, the input spikes of an image do not depend on other images.
 
 A spoken word is a list of spike events in 700 frequency channels.  During training,
 each spike event is shifted by a random number of channels, eq. (4).  The lowest 70
-channels are removed, and every ninth of the remaining channels is kept, eq. (5).  Times
-are divided by the factor `speed`, eq. (6).
+channels are removed, and every ninth of the remaining channels is kept, eq. (5).  The
+times of the spike events are divided by the factor `speed`, eq. (6).
 
     channel' = round(channel + spread N(0, 1))                        (4)
     input = (channel' - 70) / 9 if this is one of 0 ... 69            (5)
     bin = floor(t / speed / dt), a spike if bin < T                   (6)
 
-All constants except `spread` are taken from [CB22] and from the public code of [CB22].
-As in the public code, the grey levels of the resized images are clipped to the range
-from 0 to 255, and rounded to integers.  The value of `spread` in eq. (4) is not
-published in [CB22] itself, but in a supplement that was not consulted.  Spike events
-whose shifted channel lies outside 0 ... 699 are removed.
+All constants of eqs. (1)-(6) except `spread` are taken from [CB22] or from its public
+code.  As in the public code of [CB22], the grey levels of resized images are clipped to
+the range from 0 to 255, and rounded to integers.  The value of `spread` in eq. (4) is
+published only in a supplement of [CB22], which was not consulted.  Spike events whose
+shifted channel lies outside 0 ... 699 are removed.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -44,7 +42,7 @@ CHANNELS = 700
 
 
 def latency(values, *, first=None):
-    """Encode the grey levels of a batch of images as spike times, eqs. (1)-(3).
+    """Encode grey levels of images as spikes, eqs. (1)-(3).
 
     `values` (B, m) holds the grey levels in [0, 1] of B images with m pixels. The first
     time bin begins at the time `first`, in seconds. The returned array of spikes (0 or
@@ -89,9 +87,9 @@ def shrunk(images, *, crop, side):
 def rotated(images, rng, *, most):
     """Rotate each image about its centre.
 
-    `images` (B, H, W) holds the grey levels in [0, 1] of B images of H rows and W
-    columns. The angles are uniformly distributed between -`most` and `most` degrees.
-    Points outside the original image have the grey level 0.
+    `images` (B, H, W) holds grey levels in [0, 1].  The rotation angles are uniformly
+    distributed between `-most` and `most` degrees.  Points outside the original image
+    have the grey level 0.
 
     >>> cross = np.zeros((1, 5, 5))
     >>> cross[0, 2] = 1
@@ -112,10 +110,10 @@ def rotated(images, rng, *, most):
 
 def words(times_s, units, *, T, speed=2000.0, skip=70, stride=9, channels=CHANNELS,
           spread=0.0, rng=None):
-    """Convert the events of one spoken word to input spikes, eqs. (4)-(6).
+    """Convert the spike events of one spoken word to input spikes, eqs. (4)-(6).
 
-    times_s : times of the E spike events in seconds, in any order, of shape (E,).
-    units : channels of the E spike events, of shape (E,).
+    times_s : time of each spike event in seconds, in any order, of shape (E,).
+    units : channel of each spike event, of shape (E,).
     T : number of time bins; spike events after the last time bin are dropped.
     speed : factor by which spikes reach the chip faster than the word was spoken.
     skip, stride : the lowest `skip` channels are removed, and every `stride`-th of the
@@ -125,7 +123,7 @@ def words(times_s, units, *, T, speed=2000.0, skip=70, stride=9, channels=CHANNE
     rng : random generator; required if `spread` is not 0.
 
     The returned float32 array of shape (T, m) holds spikes (0 or 1).  The number m of
-    input channels of the network is (channels - skip) / stride, rounded up.
+    input channels is `(channels - skip) / stride`, rounded up.
 
     >>> x = words(np.array([0.0, 0.1]), np.array([70, 88]), T=40)
     >>> x.shape, np.argwhere(x).tolist()

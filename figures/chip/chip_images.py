@@ -1,11 +1,11 @@
 """Train networks to classify images, on an emulated analog chip or in software.
 
 The figures on [CB22] share this module.  The weights of a network are stored as
-`chip_weights.Weights`.  The functions `learn` and `test` need a function `run(weights,
-x)`, which simulates the network for the input spikes `x`.  The function `run` returns
-the membrane potentials and spikes as an `in_the_loop.Recording`.  For a network on the
-emulated chip, the function `on_chip` returns the function `run`.  For a network without
-the constraints of the chip, the function `in_software` is used as `run`.
+`chip_weights.Weights`.  The functions `learn` and `test` need a function
+`run(weights, x)`, which simulates the network for the input spikes `x`.  The function
+`run` returns the membrane potentials and spikes as an `in_the_loop.Recording`.  For a
+network on the emulated chip, the function `on_chip` returns the function `run`.  For a
+network without a chip, the function `in_software` serves as `run`.
 """
 
 import functools
@@ -53,8 +53,8 @@ class Scores(NamedTuple):
 
     The field `inputs` is the mean number of input spikes per image, and the field
     `spikes` is the mean number of spikes of the hidden neurons per image.  The entry
-    `until[t]` is the test accuracy if the class is predicted only from the readout
-    potentials in the time bins 0 ... t.
+    `until[t]` is the test accuracy if only the readout potentials in the time bins 0 to
+    `t` determine the predicted class.
     """
 
     accuracy: float
@@ -107,7 +107,8 @@ def on_chip(drawn, rng, *, reset_after=None):
     """Return a function that emulates the chip.
 
     The chip resets all membrane potentials `reset_after` seconds after the first input
-    spike.  If the effect `weight_limit` is off, the chip receives the exact weights.
+    spike.  If the effect `weight_limit` is off, the chip computes with exact, unlimited
+    weights.
     """
     emulate = functools.partial(chip.emulate, drawn, rng=rng, reset_after=reset_after)
 
@@ -161,7 +162,7 @@ def begin(generator, hidden, *, inputs=SIDE * SIDE, classes=CLASSES, recurrent=F
 def step(learner, d, rate, clamp, fixed=()):
     """Return a `Learner` after one Adam step.
 
-    d : derivatives of the loss with respect to the weight matrices; each can be None.
+    d : derivative of the loss with respect to each weight matrix, or None.
     clamp : True if hidden and recurrent weights are clipped to the range of the chip.
     fixed : names of the weight matrices that are not trained.
     """
@@ -175,7 +176,7 @@ def step(learner, d, rate, clamp, fixed=()):
 
 
 def gradient(run, weights, x, labels, rule, generator, **more):
-    """Return the loss, its gradient and the `Recording`.
+    """Return the loss, weight gradients and recording.
 
     The arguments `more` are passed to `in_the_loop.loss`.
     """
@@ -200,7 +201,8 @@ def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
           after_epoch=None):
     """Train a network; return a `Learner` and training curves.
 
-    The training curves (epochs, 2) hold the mean loss and the training accuracy.
+    The training curves (epochs, 2) hold the mean loss and the accuracy of each training
+    epoch.
     """
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):

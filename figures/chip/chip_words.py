@@ -1,14 +1,15 @@
 """Train recurrent networks on an emulated analog chip to classify spoken words.
 
 The task is taken from [CB22].  The network has 70 inputs, 186 recurrent neurons, and
-one readout for each class of spoken words (20 readouts in the paper).  The module
+one readout for each class of spoken words (20 readouts in [CB22]).  The module
 `spoken_words` reads the spoken words, which are stored in the repository ("embedded
 words") or in files in a folder.  The function `keywords` trains the input, recurrent
 and readout weights.  The forward pass runs on an emulated chip (chip in the loop), or
-in software without the constraints of the chip.  With recurrence="fixed", the function
-`keywords` trains a control network.  The recurrent weights of the control network are
-the shuffled recurrent weights of a trained network, and are kept fixed.  The input and
-readout weights of the control network are trained from random initial values.
+in software without the constraints of the chip.  With `recurrence="fixed"`, the
+function `keywords` trains a control network.  The recurrent weights of the control
+network are the shuffled recurrent weights of a trained network, and are kept fixed.
+The input and readout weights of the control network are trained from random initial
+values.
 """
 
 import numpy as np
@@ -42,8 +43,8 @@ def steps(words):
 def coded(words, index, T, spread=0.0, rng=None):
     """Return the input spikes (T, B, 70).
 
-    The spoken words stored in the repository have only every ninth channel. For these
-    words, the standard deviation `spread` of the random channel shifts is divided by 9.
+    Because the spoken words in the repository have only every ninth channel, their
+    random channel shifts are divided by 9.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, 1)
     spread *= stride / 9

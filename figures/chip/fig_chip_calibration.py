@@ -1,31 +1,31 @@
 """Training in the loop compensates for mismatch of an emulated chip
 
-The left panel shows the test accuracy against the size of random chip errors
-(de-calibration).  The right panel shows the relative increase of the test error when a
-random fraction of the hidden neurons is silenced after training.  Small markers are
-single seeds, large markers are means over seeds, and stars are published values.
+The left panel shows the test accuracy against the de-calibration of emulated chips,
+which is the size of random parameter errors.  The right panel shows the relative
+increase of the test error against the fraction of hidden neurons that are silenced
+after training.  Small markers are single seeds, large markers are means over seeds, and
+stars are published values.
 
 Spiking networks with 256 inputs, 100 hidden neurons and 10 readouts run on emulated
 analog chips, and classify the handwritten digits included in refsnn ("embedded
 digits").  For a de-calibration of 30 %, the time constants and thresholds of a
 calibrated chip are multiplied by random factors with mean 1 and standard deviation 0.3.
-Networks are trained with three methods.  In the first method, the forward pass runs on
-the de-calibrated chip (chip in the loop).  Surrogate gradients are computed with the
-nominal time constants and thresholds of the chip.  In the second method, the network is
-trained in ideal software (without noise and mismatch).  The trained weights, which are
-clipped to the range of the chip, are rounded and transferred to the de-calibrated
-chips.  In the third method, the network is trained on an emulated copy (twin) of the
-chip, and the weights are transferred to the chip.  The mismatch and the latency of the
-emulated twin are measured from spikes and membrane samples of the chip.  All other
-parameters of the emulated twin equal the parameters of the chip.
+Some networks are trained with the chip in the loop: the forward pass runs on the
+de-calibrated chip, and surrogate gradients use the nominal time constants and
+thresholds.  Other networks are trained in ideal software (without noise and mismatch).
+The weights from software are clipped to the range of the chip, rounded, and transferred
+to the de-calibrated chips.  Further networks are trained on a twin, which is an
+emulated copy of a chip, before their weights are transferred to this chip.  The
+mismatch and the latency of a twin are measured from spikes and membrane samples of the
+chip; all other parameters equal those of the chip.
 
 If the chip is de-calibrated by 50 %, some neurons fire without input, because their
 thresholds lie below their leak potentials.  The networks in the right panel were
 trained with the calibrated chip in the loop, without dropout or with 40 % dropout.
 
 With the option --full, networks with 246 hidden neurons are trained for 20 epochs on
-MNIST images of 16x16 pixels, and the de-calibration is 0, 15, 30 or 50 %.  This figure
-corresponds to [CB22] fig. 4, which uses MNIST.
+MNIST images of 16x16 pixels.  This figure corresponds to [CB22] fig. 4, which uses
+MNIST.
 """
 
 import functools
@@ -74,10 +74,7 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, levels=None, repeats=None, epochs=None, hidden=None):
-    """Return one job for each trained network.
-
-    The levels of de-calibration, in %, always include 0 and `TWIN`.
-    """
+    """Return one job for each trained network."""
     task, folder = ("mnist", data) if size == "full" else ("digits", None)
     levels = tuple(sorted({0, TWIN, *(LEVELS[size] if levels is None else levels)}))
     shared = [{"task": task, "folder": folder, "epochs": epochs or (

@@ -1,25 +1,27 @@
 """How much mismatch or noise makes training in the loop better than software weights
 
-The top panels show the test accuracy of networks that are trained with an emulated
-analog chip in the loop, and of networks that are trained in ideal software, whose
-weights are then transferred to the same chips.  The bottom panels show the difference.
-On the left, the time constants and thresholds of calibrated chips are multiplied by
-random factors (de-calibration).  On the right, the read noise and the membrane noise of
-the chips are multiplied by a factor.  Small markers are single runs, large markers are
-means, and vertical lines are 95 % confidence intervals.
+The top panels show the test accuracy of networks on emulated analog chips.  The
+networks are trained with the chip in the loop, or in ideal software before their
+weights are transferred to the chip.  The bottom panels show the accuracy with the chip
+in the loop minus the accuracy with weights from software.  In the left panels, the time
+constants and thresholds of calibrated chips are multiplied by random factors
+(de-calibration).  In the right panels, the read noise and the membrane noise of the
+chips are multiplied by a factor.  Small markers are single runs, large markers are
+means, and vertical lines are 95 % confidence intervals of mean differences.
 
-In [CB22] fig. 4 B, weights from software are less accurate on the calibrated chip than
-training in the loop.  On our calibrated emulated chip (figure `chip_calibration`), both
-are equally accurate.  This figure searches for the smallest increase of mismatch or of
-noise for which weights from software lose at least 0.01.  Such an increase is
-sufficient for a difference.  It is not proved that the real chip has this mismatch or
-this noise.  In each repetition, all networks start from the same weights and receive
-the images in the same order.  All chips have the same mismatch before the increase.
+In [CB22] fig. 4 B, networks trained in software are less accurate on the calibrated
+chip than networks trained in the loop.  On our calibrated emulated chip (figure
+`chip_calibration`), networks from software are as accurate as networks trained in the
+loop.  This figure searches for the smallest mismatch or noise at which training in the
+loop is at least 0.01 more accurate than weights from software.  The figure does not
+show how much mismatch or noise the real chip has.  In each repetition, all networks
+start from the same weights and receive the images in the same order.  In each
+repetition, all emulated chips are variants of one calibrated chip.
 
 By default, networks with 100 hidden neurons classify the handwritten digits included in
 refsnn ("embedded digits").  With the option --full, networks with 246 hidden neurons
-are trained for 20 epochs on MNIST images of 16x16 pixels, in three repetitions.  This
-number is fixed before the first run, and no repetition is added afterwards.
+are trained for 20 epochs on MNIST images of 16x16 pixels.  The number of repetitions
+(three with --full) is fixed before the first run.
 """
 
 import numpy as np
@@ -52,7 +54,7 @@ ARRAYS = {
 
 
 def chips(size):
-    """List pairs (de-calibration in %, factor on the noise) of all chips."""
+    """List (de-calibration, noise factor) of all chips."""
     levels, factors = LEVELS[size]
     return [(0, 1), *((level, 1) for level in levels),
             *((0, factor) for factor in factors)]
@@ -83,7 +85,7 @@ def jobs(size, seed, data, repeats=None, epochs=None, hidden=None):
 
 
 def runner(level, factor, seed, repeat, rng):
-    """Return the function that runs networks on a chip, or in software (None)."""
+    """Return the function that runs a network."""
     if factor is None:
         return chip_images.in_software
     read, membrane, baseline = chip.CALIBRATED.noise
@@ -94,12 +96,7 @@ def runner(level, factor, seed, repeat, rng):
 
 def learn(task, folder, level, factor, tests, epochs, first, count, seed, repeat,
           hidden, before=None):
-    """Train a network from the epoch `first` on; return weights and accuracies.
-
-    level, factor : de-calibration in % and factor on the noise of the chip, or None in
-        software.
-    tests : pairs (level, factor) of the chips that receive the weights from software.
-    """
+    """Train a network; return weights and accuracies."""
     images = chip_images.load(task, folder, seed, repeat)
     learner = chip_images.unpacked(before) if first else chip_images.begin(
         seeds.rng(seed, FIGURE, "weights", repeat), hidden)
@@ -167,7 +164,7 @@ def claims(size):
 
 
 def lost(values):
-    """Judge whether weights from software lose at least `LOST`, for each run."""
+    """Compare the accuracy difference with `LOST`."""
     return verdicts.judge(own("lost", "lost", low=LOST), verdicts.measure(values))
 
 

@@ -5,34 +5,31 @@ show the membrane potentials of all neurons after one input spike through the la
 weight.  Black lines are means over the neurons.  The top right panel shows the membrane
 potentials of the hidden neurons during one test image, after training with the
 calibrated chip in the loop.  The dashed line is the nominal threshold.  The bottom
-panel shows the spread of each parameter before and after calibration.  The spread of a
-parameter is its standard deviation over the neurons that can fire.  For synaptic gains
-and time constants, the standard deviation is divided by the mean of the parameter.  For
-threshold, leak and reset potentials, the standard deviation is divided by the
-difference between the nominal threshold and the nominal leak potential.  Bars are means
-over chips, and dots are single chips.  The public calibration software of the real chip
-includes tests, which set bounds on the parameters of a calibrated chip.  Diamonds are
-values for a calibrated chip that were read or estimated from the public tests.
+panel shows the spread of each neuron parameter before and after calibration.  The
+spread of a parameter is its standard deviation over the neurons that can fire.  For
+gains and time constants, the standard deviation is divided by the mean of the
+parameter.  For potentials, the standard deviation is divided by the nominal threshold
+minus the nominal leak potential.  Bars are means over chips, and dots are single chips.
+Diamonds are spreads after calibration that were read or estimated from the tests of the
+public calibration software.
 
-An emulated chip is calibrated in two rounds.  In each round, the parameters of all 256
-neurons are measured from recorded spikes and membrane samples, and corrected.  To
-evaluate the calibration, this figure uses the true parameters of the emulated chip,
-which are unknown during calibration.  The spreads before calibration are input
-parameters of the emulation.  Most of these spreads are taken from the published
-calibration of one chip.  A shift of a neuron's leak potential has the same effect on
-membrane samples as a shift of the offset of the neuron's analog-to-digital converter
-(ADC).  Calibration therefore sees only the sum of the leak shift and the ADC shift of a
-neuron, and sets this sum to 0.  After calibration, the leak potentials vary between
-neurons as much as the ADC offsets do.  In a second calibration of the same chip, an ADC
-reference sample of each neuron is measured as well.  The reference sample of a neuron
-is measured while a known voltage holds all membranes at the nominal leak potential.
+An emulated chip is calibrated in two rounds, in which the parameters of all 256 neurons
+are measured from spikes and membrane samples, and corrected.  To evaluate the
+calibration, this figure uses the true parameters of the emulated chip, which are
+unknown during calibration.  The spreads before calibration are inputs of the emulation,
+and most are taken from the published calibration of one chip.  In membrane samples, an
+error of the leak potential cannot be distinguished from an offset of the neuron's
+analog-to-digital converter (ADC).  Calibration therefore measures the sum of the leak
+error and the ADC offset of each neuron, and sets this sum to 0.  After calibration, the
+leak potentials vary between neurons as much as the ADC offsets do.  A second
+calibration of the same chip also measures a reference sample of each ADC, while a known
+voltage holds all membranes at the nominal leak potential.
 
-For three reasons, the spread of a parameter can be smaller here than in the public
-tests.  First, an emulated chip does not change between calibration and use.  Second,
-the parameters of an emulated chip can be set independently of each other.  Third, each
-measurement uses about 2,500 test inputs.  In the other figures, calibrated chips have
-the parameter spreads in `chip.CALIBRATED`.  The spreads in `chip.CALIBRATED` are the
-values from the public tests, except for the reset potentials (4 %).
+Emulated chips can have smaller parameter spreads than real chips, because they do not
+change after calibration, and their parameters can be set independently.  Each
+measurement of the calibration uses about 2,500 test inputs.  In the other figures,
+calibrated chips have the spreads `chip.CALIBRATED`, which are taken from the public
+tests (except 4 % for the reset potentials).
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """
@@ -112,10 +109,9 @@ def bench(epochs, seed, repeat, rounds=ROUNDS, sweeps=SWEEPS):
 
 
 def spread(drawn):
-    """Return the spread of each parameter, as defined in the module docstring.
+    """Return the spread of each parameter.
 
-    For synaptic parameters, the variance over excitatory synapses and the variance over
-    inhibitory synapses are averaged.
+    Average variances of excitatory and inhibitory synapses.
     """
     able, values = np.isfinite(drawn.threshold), []
     for name, array in zip(QUANTITIES, (drawn.gain, drawn.tau_syn, drawn.tau_mem,
@@ -134,7 +130,7 @@ def blank(count):
 
 
 def reference(drawn, rng):
-    """Return the mean sample of each neuron's membrane potential."""
+    """Return each neuron's ADC reference sample."""
     held = drawn._replace(leak=np.zeros_like(drawn.leak),
                           threshold=np.full_like(drawn.threshold, np.inf))
     x = np.zeros((chip_images.STEPS, 64, NEURONS), np.uint8)

@@ -1,6 +1,6 @@
 """Errors of an emulated chip are small at an integration step of 0.1 µs
 
-The left panel shows four kinds of error of the emulation against the length of the
+The left panel shows four errors of an emulated chip against the length of the
 integration step.  The errors are differences from an emulation with very short steps of
 5 ns, averaged over all test images.  The curve "fewer hidden spikes" shows by what
 fraction the number of hidden spikes is too low.  The curve "hidden spikes not in the
@@ -19,14 +19,13 @@ Each spike of a neuron is detected up to one integration step too late, and the 
 of successive spikes accumulate.  If a membrane potential only just reaches the
 threshold, the delay of an earlier spike can add or remove a spike.  With shorter
 integration steps, fewer spikes are added or removed, but the effect of one added or
-removed spike on the readouts is the same.  The root mean square (RMS) error of the
-readout potentials therefore decreases more slowly than the mean absolute error.
+removed spike on the readouts is the same.  With shorter steps, the root mean square
+(RMS) error of the readout potentials therefore decreases more slowly than the mean
+absolute error.
 
-The emulation divides each time bin of the chip (1.7 µs) into equal integration steps.
-The longest possible step below 0.2 µs is therefore 1.7 µs / 9 = 0.189 µs.  The
-refractory time (2 µs) and the delay of spikes (0.3 µs) are multiples of 0.1 µs, but not
-of 0.189 µs.  With integration steps of 0.189 µs, the emulation must therefore round the
-refractory time and the delay of spikes.
+The emulation divides each time bin of the chip (1.7 µs) into equal integration steps,
+for example nine steps of 0.189 µs.  The refractory time (2 µs) and the delay of spikes
+(0.3 µs) are multiples of a step of 0.1 µs, but must be rounded at a step of 0.189 µs.
 """
 
 import numpy as np

@@ -1,29 +1,28 @@
 """An emulated chip classifies digits early and with few hidden spikes
 
-The left panel shows the test accuracy against the time after the first input spike.
-Only the readout samples up to this time determine the predicted class.  The right panel
-shows the test accuracy against the mean number of hidden spikes per image.  Each colour
-stands for one strength of a regulariser, which penalises the spikes of the hidden
-neurons.  Dots are single seeds, and diamonds are means over seeds.
+The left panel shows the test accuracy if only the readout samples up to a certain time
+after the first input spike determine the predicted class.  The right panel shows the
+test accuracy against the mean number of hidden spikes per image.  Each colour stands
+for one strength of a regulariser, which penalises the spikes of the hidden neurons.
+Dots are single seeds, and diamonds are means over seeds.
 
 Spiking networks with 256 inputs, 100 hidden neurons and 10 readouts are trained to
 classify the handwritten digits included in refsnn ("embedded digits").  In training,
-the forward pass runs on an emulated analog chip (chip in the loop).  One regularisation
-strength is selected among the strengths above 0 that lead to at most 40 hidden spikes
-per test image.  The selected strength has the highest training accuracy.  In the fast
-mode of the chip, all membranes are reset 10 µs after the first input spike.
+the forward pass runs on an emulated analog chip (chip in the loop).  The selected
+regularisation strength has the highest training accuracy of all strengths above 0 with
+at most 40 hidden spikes per test image.  In the fast mode of the chip, all membranes
+are reset 10 µs after the first input spike.
 
 A synaptic event is the arrival of one spike at one synapse.  Each input spike reaches
-all hidden neurons, and each spike of a hidden neuron reaches all readouts.  On the
-chip, each weight has an excitatory and an inhibitory synapse.  The sign of the weight
-selects which of the two synapses is active.  Each spike therefore causes one synaptic
-event for each neuron that the spike reaches.  The fast mode is off while synaptic
-events are counted.  The published energy per image was measured in the fast mode, on a
-network of 246 hidden neurons.
+all hidden neurons, and each spike of a hidden neuron reaches all readouts.  The sign of
+each weight selects an excitatory or an inhibitory synapse on the chip.  Each spike
+therefore causes one synaptic event for each neuron that the spike reaches.  The fast
+mode is off while synaptic events are counted.  The published energy per image was
+measured in the fast mode, on a network of 246 hidden neurons.
 
 With the option --full, networks with 246 hidden neurons are trained for 20 epochs on
-MNIST images of 16x16 pixels, and the regularisation strength is 0 (no regulariser), 0.3
-or 1.  This figure corresponds to [CB22] fig. 3 C, D and E, which use MNIST.
+MNIST images of 16x16 pixels.  This figure corresponds to [CB22] fig. 3 C, D and E,
+which use MNIST.
 """
 
 import itertools
@@ -63,10 +62,7 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, strengths=None, repeats=None, epochs=None, hidden=None):
-    """Return one job for each trained network.
-
-    The strengths of the regulariser always include 0.
-    """
+    """Return one job for each trained network."""
     task, folder = ("mnist", data) if size == "full" else ("digits", None)
     strengths = STRENGTHS[size] if strengths is None else map(float, strengths)
     epochs = epochs or (1 if size == "quick" else chip_images.EPOCHS[task])
@@ -130,7 +126,7 @@ def sparsest(data):
 
 
 def claims(size):
-    """Declare the claims about accuracies, times and numbers of spikes."""
+    """Declare the claims of this figure."""
     data = "MNIST" if size == "full" else "embedded digits"
     lost = f"{data}: test accuracy lost with at most 40 hidden spikes per image"
     decided = ("time from the first input spike until the accuracy is at most 0.01 "

@@ -1,9 +1,9 @@
 """Training with an emulated chip in the loop is nearly as accurate as ideal software
 
 The top panels show the response of the chip to one test image, before and after
-training.  The bottom panels show the training loss and the test accuracy of a network
-on the chip, of the same network in ideal software, and of a ReLU network of the same
-size.  Thin lines are single seeds, thick lines are means over seeds.
+training.  The bottom panels show the training loss and the test accuracy on the chip,
+in ideal software, and for a ReLU network of the same size.  Thin lines are single
+seeds, thick lines are means over seeds.
 
 A spiking network with 256 inputs, 100 hidden neurons and 10 readouts classifies the
 handwritten digits included in refsnn ("embedded digits"), which are encoded as spike
@@ -11,13 +11,13 @@ latencies.  The forward pass runs on an emulated analog chip, which has 6-bit we
 and noisy neurons with mismatch (chip in the loop).  The backward pass runs in software,
 and uses the nominal time constants and thresholds of the chip.  The same network is
 also trained in ideal software (without the constraints of the chip).  The seed
-determines the mismatch of the chip, the initial weights, the order of the images, and
-the split of the images into training and test images.
+determines the mismatch of the chip, the initial weights, the order of the images and,
+for the digits, the test images.
 
 With the option --full, networks with 246 hidden neurons are trained for 100 epochs on
-MNIST and Fashion-MNIST images of 16x16 pixels.  Networks are also trained on MNIST with
-dropout and random rotation of the images.  This figure corresponds to [CB22] fig. 3 A,
-B and table 1.
+MNIST and Fashion-MNIST images of 16x16 pixels.  Further networks are trained on MNIST
+with dropout and random rotation of the images.  This figure corresponds to [CB22]
+fig. 3 A, B and table 1.
 """
 
 import numpy as np
@@ -145,11 +145,7 @@ def picture(when, run, weights, images):
 
 
 def gather(results):
-    """Return the results of all conditions.
-
-    Each condition has its own arrays, because conditions differ in their number of
-    repetitions.
-    """
+    """Return the results of all conditions."""
     ended = [r for r in results if r["ended"]]
     found = {}
     for r in ended:
@@ -162,7 +158,7 @@ def gather(results):
 
 
 def conditions(data):
-    """List the conditions in `data` as pairs (data set, augmented or not)."""
+    """List (data set, augmented) of all conditions."""
     return [(task, augmented) for task in TITLES for augmented in (False, True)
             if f"{task} {augmented} chip tests" in data]
 

@@ -1,29 +1,31 @@
 """Spoken words: which single difference makes software more accurate than the chip
 
-The left panel shows the accuracy on spoken test words of networks in ideal software and
-of networks with an emulated analog chip in the loop.  In each row below "software" or
-"chip", one setting of this network is changed.  The vertical lines are the mean
-accuracies of the unchanged networks.  The right panel shows which share of the
-difference between software and chip each change removes.  At a share of 1, both are
-equally accurate.  Bars are means, dots are single runs, horizontal lines are 95 %
-confidence intervals, and diamonds are published accuracies [CB22].
+The left panel shows the accuracy on spoken test words, in ideal software and with an
+emulated analog chip in the loop.  In the rows below "software" or "chip", one setting
+of the network is changed.  The vertical lines are the mean accuracies of the unchanged
+networks.  The right panel shows which share of the accuracy difference between software
+and chip disappears with each change.  At a share of 1, software and chip are equally
+accurate after the change.  Bars are means, dots are single runs, horizontal lines are
+95 % confidence intervals, and diamonds are published accuracies [CB22].
 
-In [CB22], the chip is more accurate than software.  In the figure `chip_words`, the
-order is reversed.  Here, a change is called the cause if the whole confidence interval
-of its share is above one half.  The settings of the chip that software adopts are its
-noise (read noise, membrane noise and lost spikes), its reset (to 0, then 2 µs without a
-spike), its weights (rounded to integers from -63 to 63), and its range of potentials
-(compressed outside of -1 to 1.75 thresholds, and recorded as 8-bit codes).  Software
-also runs with five integration steps in each time bin of 1.7 µs.  The chip runs without
-its noise, without the rounding and the limit of weights, or without its range of
-potentials.  Finally, both networks are trained without penalties on spikes and weights.
-In each repetition, all networks start from the same weights and receive the spoken
-words in the same order, and all chips have the same mismatch.
+In [CB22], the chip is more accurate than software.  In the figure `chip_words`,
+software is more accurate than the chip.  A change is called the cause of the difference
+if the confidence interval of its share lies above one half.  In four rows, software
+adopts the noise, the reset, the weights or the range of potentials of the chip.  The
+noise of the chip consists of read noise, membrane noise and lost spikes.  A reset of
+the chip sets the membrane potential to 0 for 2 µs.  Weights on the chip are integers
+from -63 to 63.  Potentials on the chip are compressed outside of -1 to 1.75 thresholds,
+and recorded as 8-bit codes.  In the row "with time steps of 0.34 µs", software takes
+five integration steps in each time bin of 1.7 µs.  Three rows show a chip without
+noise, with exact weights, or with unlimited potentials.  In the rows "without
+penalties", networks are trained without penalties on spikes and weights.  In each
+repetition, all networks have the same initial weights and the same order of words, and
+all chips have the same mismatch.
 
-By default, small networks are trained on English words of the 1,400 spoken words in the
-repository.  With the option --full, networks as in `chip_words` are trained for 30
-epochs on all spoken words, in three repetitions.  This number is fixed before the first
-run, and no repetition is added afterwards.
+By default, small networks are trained on English words that are stored in the
+repository.  With the option --full, networks of the same size as in the figure
+`chip_words` are trained for 30 epochs on all spoken words.  The number of repetitions
+(three with --full) is fixed before the first run.
 """
 
 import numpy as np
@@ -101,7 +103,7 @@ def runner(name, seed, repeat, rng):
 
 def learn(folder, name, epochs, seed, repeat, first, count, classes, hidden, batch,
           before=None):
-    """Train a network from the epoch `first` on; return weights and results."""
+    """Train a network; return weights and results."""
     words = spoken_words.read(folder)
     train, *tests = [index[words.label[index] < classes]
                      for index in spoken_words.sets(words)]
@@ -149,7 +151,7 @@ def gather(results):
 
 
 def described(name):
-    """Return the label of a network, or of a share."""
+    """Return the label of a bar."""
     kind, _, change = name.partition("-")
     return f"{kind} {NETWORKS[name]}" if change else {
         "penalties": "software and chip without penalties"}.get(name, name)
@@ -176,13 +178,13 @@ def claims(size):
 
 
 def share(gap, left):
-    """Return the share of a difference that a change removes, for each run.
+    """Return the removed share of a difference.
 
-    gap, left : difference in each run without and with the change.
+    gap, left : differences before and after the change.
 
-    The mean is the removed part of the mean difference.  The interval of the mean is
-    above one half if the interval of the removed part minus half of the difference is
-    above 0 (Fieller).  Without a difference above 0, the result is NaN.
+    The mean of the returned values is `1 - left.mean() / gap.mean()`.  Their confidence
+    interval lies above `HALF` if the interval of `gap / 2 - left` lies above 0
+    (Fieller).
     """
     whole = gap.mean()
     if whole <= 0:

@@ -24,8 +24,8 @@ initial weights and the order of the spoken words differ between all training ru
 
 By default, the networks are trained for 6 epochs on the English words (10 classes)
 among the 1,400 spoken words in the repository.  With the option --full, the networks
-are trained for 30 epochs ([CB22]: 100) on all spoken words (20 classes).  The words for
-the option --full are audio recordings that refsnn has converted to spikes ("SHD
+are trained for 30 epochs (100 in [CB22]) on all spoken words (20 classes).  The words
+for the option --full are audio recordings that refsnn has converted to spikes ("SHD
 regenerated").  This figure corresponds to [CB22] fig. 5 and table 1.
 """
 

@@ -3,17 +3,16 @@
 The left panels show three network outputs for one unseen image against the training
 step.  The upper left panel shows a narrow network, and the lower left panel shows a
 wide network.  Dashed lines are the outputs that the tangent kernel predicts.  The
-middle panel shows the relative deviation against the width of the hidden layers; each
-dot is one seed.  The relative deviation is the root mean square error of the predicted
-outputs, divided by the root mean square change of the outputs during training.  The
-right panel shows the error of the predicted outputs after a single training step,
-against the learning rate.
+middle panel shows the relative deviation of the outputs from their prediction, against
+the width of the hidden layers.  Each dot is one seed.  The relative deviation is the
+root mean square error of the predicted outputs, divided by the root mean square change
+of the outputs during training.  The right panel shows the error of the predicted
+outputs after a single training step, against the learning rate.
 
-From the tangent kernel of a network at its random initial weights, one can predict how
-gradient descent on the squared loss changes the network outputs for training images and
-for unseen images.  Networks with two hidden layers of ReLU units and 10 outputs are
-trained for 300 steps on 32 of the handwritten digits included in refsnn (on 32 MNIST
-images with the option --full).
+The tangent kernel of a network at its initial weights predicts how gradient descent on
+the squared loss changes the outputs for training images and unseen images.  Networks
+with two hidden layers of ReLU units are trained for 300 steps on 32 of the handwritten
+digits included in refsnn.  With the option --full, MNIST images replace the digits.
 
 The networks of the right panel have tanh units, because ReLU units can turn on or off
 during the training step.  If the error of the predicted outputs decreases with the
@@ -21,15 +20,14 @@ square of the learning rate, the prediction with the tangent kernel is exact to 
 order in the learning rate.  In the sparse networks of the right panel, a random half of
 the weights is pruned.  Two tangent kernels of the sparse networks are compared.  The
 tangent kernel "through mask" uses only the derivatives of the outputs with respect to
-unpruned weights.  The tangent kernel "at masked" uses the derivatives with respect to
-all weights, pruned or not.  Because training does not change the pruned weights, the
-kernel "at masked" does not predict the outputs exactly to first order.
+unpruned weights.  The tangent kernel "at masked" uses the derivatives of the outputs
+with respect to all weights, pruned or not.  Because training does not change the pruned
+weights, the kernel "at masked" does not predict the outputs exactly to first order.
 
 Initial weights are sampled from a normal distribution with variance 1 / fan-in, and
-initial biases are 0.  In the 300 training steps, the learning rate is 0.5 / lambda,
-where lambda is the largest eigenvalue of the tangent kernel.  A learning rate of 0.5 /
-lambda is a quarter of the stability limit of gradient descent, 2 / lambda.  The theory
-of tangent kernels is the basis of [LZ20].
+initial biases are 0.  In the 300 training steps, the learning rate is a quarter of the
+stability limit of gradient descent, which is 2 divided by the largest eigenvalue of the
+tangent kernel.  The theory of tangent kernels is the basis of [LZ20].
 """
 
 import numpy as np
@@ -180,7 +178,7 @@ def gather(results):
 
 
 def exponents(x, y):
-    """Return the exponent of a power law for each column of y."""
+    """Fit power laws; return their exponents."""
     return np.polyfit(np.log(x), np.log(y), 1)[0]
 
 

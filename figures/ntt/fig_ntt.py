@@ -1,7 +1,7 @@
 """At low density, layer-wise Neural Tangent Transfer outperforms other layer-wise masks
 
-The panels show the test accuracy after 100 steps with labels, and the final test
-accuracy (mean of the last five tests).  The horizontal axis is the density of the
+The panels show the test accuracy after 100 training steps with labels, and the final
+test accuracy (mean of the last five tests).  The horizontal axis is the density of the
 masks, which is the fraction of the weights that are kept.  Error bars are the standard
 deviation over runs, and the dashed line is the accuracy of a dense network.  As in
 [LZ20], layer-wise masks have the same density in each layer.  Masks with one threshold
@@ -15,29 +15,27 @@ labels.  After NTT, the sparse networks are trained with labels.  The networks h
 ("embedded digits").  Other pruning methods serve as baselines; their sparse networks
 start from the initial weights of the dense network.  The random masks keep randomly
 selected weights, and the magnitude masks keep the weights with the largest absolute
-values.  The masks of SNIP (single-shot network pruning), logit-SNIP (SNIP without
-labels) and GraSP (gradient signal preservation) are computed from 100 training images.
-In the condition "NTT masks", the masks of NTT are applied to the initial weights of the
-dense network.  In each run, all methods start from the same dense network, and all
-sparse networks are trained with labels on the same mini-batches.
+values.  SNIP (single-shot network pruning), logit-SNIP (SNIP without labels) and GraSP
+(gradient signal preservation) compute masks from 100 training images.  In the condition
+"NTT masks", the masks of NTT are applied to the initial weights of the dense network.
+In each run, all methods start from the same dense network, and all sparse networks are
+trained with labels on the same mini-batches.
 
 With the option --full, perceptrons with 784-300-100-10 units are trained on MNIST and
 on Fashion-MNIST.  NTT takes 18,720 training steps, as published.  The training with
 labels takes 18,720 steps in place of the published 42,200 steps.  Each method is run
-three times at each density of 1, 2 or 3 %, and once at each density of 5, 10 or 20 %.
-On MNIST and on Fashion-MNIST, the perceptrons have the same initial weights.  At a
-density of 1 %, three kinds of layer-wise masks (NTT, magnitude and random) keep only 9
-of the 1,000 weights of the output layer, by equations (2) and (5) of the module
-`pruning`.  At least one of the 10 output units therefore has no incoming weight.
+three times at densities up to 3 %, and once at higher densities.  On MNIST and on
+Fashion-MNIST, the perceptrons have the same initial weights.  At a density of 1 %,
+layer-wise NTT masks, magnitude masks and random masks keep only 9 of the 1,000 weights
+of the output layer (eqs. (2) and (5) of `pruning`).  At least one of the 10 output
+units therefore has no incoming weight.
 
 With the option --full, the convolutional network LeNet-5-Caffe is trained on MNIST at
-densities of 3 and 10 %, for 3,000 steps of NTT without labels and 5,000 steps with
-labels.  The convolutional network Conv-4 is trained on CIFAR-10 at a density of 5 %
-without dropout.  NTT trains Conv-4 for 3,000 steps with mini-batches of 16 images.  The
-training with labels then takes 5,000 steps.  For the network Conv-4, only five methods
-are compared.  Four methods have layer-wise masks: NTT, NTT masks, random masks and
-magnitude masks.  The fifth method is SNIP with one threshold for all layers.  The
-convolutional networks are trained once for each density.
+densities of 3 and 10 %.  The network Conv-4 is trained on CIFAR-10 at a density of 5 %,
+without dropout, and with mini-batches of 16 images for NTT.  Both convolutional
+networks are trained for 3,000 steps of NTT and 5,000 steps with labels, once for each
+density.  For Conv-4, only four layer-wise methods (NTT, NTT masks, random masks,
+magnitude masks) and SNIP with one threshold are compared.
 """
 
 import numpy as np
@@ -186,7 +184,7 @@ def measured(data):
 
 
 def measured_small(data):
-    """Return the values of the claims about the digits."""
+    """Compute the claimed numbers for the digits."""
     low, high = data["digits densities"][[0, -1]]
     final, last = (accuracies(data, "digits", 1, density, SCOPES[:1])
                    for density in (low, high))
@@ -198,7 +196,7 @@ def measured_small(data):
 
 
 def measured_large(data, name):
-    """Return the computed values for the claims about MNIST or Fashion-MNIST."""
+    """Compute the claimed numbers for `name`."""
     found = {key(name, "gain", density): ahead(accuracies(
         data, name, 1, density, SCOPES[:1]), "random", "magnitude") for density in LOW}
     return found | {

@@ -1,16 +1,16 @@
 """NTT masks leave fewer units empty than SNIP masks, but only after short transfers
 
-The top panel shows the density of the mask of each layer, which is the fraction of the
-weights that are kept.  A mask selects the kept weights of a network ("live weights" in
-the figure); all other weights are pruned.  Filled markers are masks with one threshold
-for the whole network, and open markers are masks with one threshold per layer.  Error
-bars are the standard deviation over seeds.  The dotted line is the density of the whole
-network.  All panels below the top panel show masks of the first layer, with one
-threshold per layer.  The middle panels show two numbers for each input pixel: the
-number of unpruned weights, averaged over seeds, and the standard deviation of the grey
-level over images.  The number r is the correlation coefficient, over all pixels,
-between the number of unpruned weights and the standard deviation of the grey level.
-The bottom left panel shows the number of unpruned weights of each hidden unit, in
+The top panel shows the density of each layer, which is the fraction of unpruned
+weights.  A mask selects the kept weights of a network ("live weights" in the figure);
+all other weights are pruned.  Filled markers are masks with one threshold for the whole
+network, and open markers are masks with one threshold per layer.  Error bars are the
+standard deviation over seeds.  The dotted line is the density of the whole network.
+All panels below the top panel show masks of the first layer, with one threshold per
+layer.  The middle panels show the number of unpruned weights of each input pixel,
+averaged over seeds.  The last of the middle panels shows the standard deviation of each
+pixel's grey level over images.  The correlation coefficient r compares the number of
+unpruned weights with the standard deviation of the grey level, over all pixels.  The
+bottom left panel shows the number of unpruned weights of each hidden unit, in
 descending order.  Thin lines are single seeds, and thick lines are means; the lines of
 magnitude masks and random masks coincide.  The bottom right panels show the incoming
 weights of six hidden units for the first seed.  A blank square is an empty unit, whose
@@ -19,23 +19,22 @@ incoming weights are all pruned.
 Neural Tangent Transfer (NTT) starts from a magnitude mask, which keeps the initial
 weights with the largest absolute values.  NTT changes the mask during training without
 labels.  SNIP (single-shot network pruning) keeps the weights w with the largest
-saliency |w dL/dw|, where L is the loss; logit-SNIP replaces L by a function of the
-outputs that needs no labels.
+`|w dL/dw|`, where L is the loss.  Logit-SNIP replaces L by a function of the outputs
+that needs no labels.
 
 For masks with one threshold per layer, the unpruned weights of the first layer are
-counted for each hidden unit and for each input pixel.  The variance of the number of
-unpruned weights over units or pixels is compared with a chance variance.  For randomly
-chosen weights, the variance of the number is (1 - density) times the mean number, and
-is called the chance variance.  If the grey level of a pixel hardly varies between
-images, NTT masks keep few weights from this pixel.  A further test therefore compares
-only pixels with a similar standard deviation of the grey level.  The pixels are sorted
-by this standard deviation, and split into groups of 16 pixels (28 pixels with --full).
-The variance of the counts of unpruned weights is then computed within each group.
+counted for each hidden unit and for each input pixel.  The variance of the counts over
+units or pixels is divided by the chance variance, which is the variance for randomly
+chosen weights.  The chance variance is (1 - density) times the mean count.  If the grey
+level of a pixel hardly varies between images, NTT masks keep few weights from this
+pixel.  A further test therefore sorts the pixels by the standard deviation of their
+grey level, and computes the variance of the counts within groups of 16 pixels (28 with
+--full).
 
 The data are the handwritten digits included in refsnn.  The network has 256-100-50-10
 units, the density is 0.1, and NTT trains for 500 steps without labels.  With the option
---full, the data are MNIST, the network has 784-300-100-10 units, the density is 0.03,
-and NTT trains for 18,720 steps, as published.  This figure tests what [LZ20] states
+--full, NTT trains for 18,720 steps on MNIST, as published.  The network for MNIST has
+784-300-100-10 units, and the density is 0.03.  This figure tests what [LZ20] states
 about the masks within each layer.
 """
 
@@ -178,7 +177,7 @@ def measured(data):
 
 
 def shown(data):
-    """Return the plotted arrays, with the weights of only the first run."""
+    """Return the plotted arrays."""
     found = {key: value for key, value in data.items() if key.endswith("_layers")
              or key.endswith(("_layer_pixels", "_layer_counts"))}
     return found | {key: data[key] for key in ("NTT_layer_whole", "NTT_layer_varies")} \

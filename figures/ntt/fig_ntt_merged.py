@@ -4,40 +4,39 @@ The top panels show the test accuracy on two image sets during the training with
 With the option --full, only the first 1,000 training steps are shown.  Thin lines are
 single runs, thick lines are means.  The bottom panels show networks that learn to
 distinguish the digits 0 and 1.  The margin of an image is the logit of the correct
-class minus the logit of the wrong class.  The bottom left panel shows two mean margins
-of unseen images for the first seed: the mean over images of the digit 1 against the
-mean over images of the digit 0.  Successive dots are 20 training steps apart.  The
-bottom right panel shows the distance of each sparse network to the dense network,
-against the training step.
+class minus the logit of the wrong class.  The bottom left panel shows, for the first
+seed, the mean margin of unseen images of the digit 1 against the mean margin of unseen
+images of the digit 0.  Successive dots are 20 training steps apart.  The bottom right
+panel shows the distance of each sparse network to the dense network, against the
+training step.
 
 Neural Tangent Transfer (NTT) trains a sparse network without labels.  Because NTT needs
-no labels, NTT can use two image sets together, which yields one sparse network for both
-image sets.  The sparse network keeps 5 % of the weights, and is afterwards trained with
-labels on one of the two image sets.  In a control experiment, each network uses only
-one image set, both for NTT and for the training with labels.
+no labels, NTT can compute one sparse network from two image sets.  The sparse network
+keeps 5 % of the weights, and is afterwards trained with labels on one of the two image
+sets.  In a control experiment, each network uses only one image set, both for NTT and
+for the training with labels.
 
-In a second experiment, sparse networks, in which 90 % of the weights are pruned, learn
-by gradient descent to distinguish the digits 0 and 1.  In each repetition, all sparse
-networks are made from one dense network.  The dense network is also trained.  The
-distance of a sparse network to the dense network is the root mean square difference
-between the logits of the two networks for unseen images, after the same number of
-training steps.  The NTT variant "through mask" fits the tangent kernel of the unpruned
-weights alone.  This kernel determines how gradient descent changes the outputs of a
-sparse network.  As in the published code of [LZ20], the NTT variant "at masked" fits
-the tangent kernel of all weights, pruned or not.
+In a second experiment, sparse networks that keep 10 % of the weights learn by gradient
+descent to distinguish the digits 0 and 1.  In each repetition, all sparse networks are
+made from one dense network.  The dense network is also trained.  The distance of a
+sparse network is the root mean square difference between its logits and the logits of
+the dense network, for unseen images at the same training step.  The NTT variant
+"through mask" fits the tangent kernel of the unpruned weights alone, which determines
+how gradient descent changes the outputs of a sparse network.  As in the published code
+of [LZ20], the NTT variant "at masked" fits the tangent kernel of all weights, pruned or
+not.
 
 The first image set contains the handwritten digits included in refsnn.  The second
 image set contains the transposed images of the same digits with inverted grey levels.
-The networks have 256-300-100-10 units in the first experiment and 256-100-100-2 units
-in the experiment on the digits 0 and 1.  With the option --full, the image sets are
-MNIST and Fashion-MNIST.  With the option --full, the networks for two image sets have
-784-300-100-10 units and keep 3 % of the weights, and 5,000 steps of NTT are followed by
-5,000 training steps with labels.  With the option --full, the networks for the digits 0
-and 1 have 784-300-100-2 units, and are trained for 2,000 steps of NTT.  If the data
-folder holds the folders `cifar-10-batches-bin` and `svhn`, a convolutional network
-(Conv-4) is also trained on 10,000 images of each of the data sets CIFAR-10 and SVHN.
-Conv-4 is trained for only 200 steps of NTT with mini-batches of 16 images, because this
-training only serves to test the code.  This figure corresponds to the experiments of
+The networks for two image sets have 256-300-100-10 units.  The networks for the digits
+0 and 1 have 256-100-100-2 units.  With the option --full, the image sets are MNIST and
+Fashion-MNIST.  The networks for MNIST and Fashion-MNIST have 784-300-100-10 units, and
+keep 3 % of the weights.  For these networks, 5,000 steps of NTT are followed by 5,000
+training steps with labels.  With the option --full, the networks for the digits 0 and 1
+have 784-300-100-2 units, and are trained for 2,000 steps of NTT.  If the data folder
+holds CIFAR-10 and SVHN images, the convolutional network Conv-4 is also trained on
+10,000 images of each data set.  To test the code, Conv-4 is trained for only 200 steps
+of NTT, with mini-batches of 16 images.  This figure corresponds to the experiments of
 [LZ20] with two image sets and with two classes.
 """
 
@@ -135,11 +134,7 @@ def sets(name, folder, seed, repeat):
 
 
 def learn(name, folder, source, steps, labelled, repeat, seed):
-    """Train on each image set.
-
-    source : "merged" for masks that NTT computes from both image sets, "own" for masks
-    from one image set, "random" for random masks, "dense" for no pruning.
-    """
+    """Train on each image set."""
     net, both = sets(name, folder, seed, repeat)
     seen = both if source != "merged" else [both[0]._replace(
         x=np.concatenate([images.x for images in both]))]
@@ -227,7 +222,7 @@ def plane(logits, labels):
 
 
 def early(curves):
-    """Return each run's mean test accuracy over the first `EARLY` steps."""
+    """Return each run's mean early test accuracy."""
     steps = curves[0, :, 0]
     return curves[:, (0 < steps) & (steps <= EARLY), 1].mean(axis=1)
 

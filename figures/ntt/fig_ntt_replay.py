@@ -2,36 +2,36 @@
 
 The first panels show the kernel distance of sparse networks against the training step
 of Neural Tangent Transfer (NTT).  The next panel shows relative differences of the
-kernel distance.  Circles compare float32 with the published log, and dots compare
-float32 with float64.  For 100 further dense networks and the same held-out images, the
-histogram shows the kernel distances before training.  Vertical lines mark the repeated
-runs.
+kernel distance: circles between float32 and the published log, and dots between float32
+and float64.  The histogram shows the kernel distance before training for 100 further
+dense networks, on the same held-out images.  Vertical lines mark the repeated runs.
 
 NTT trains a sparse network without labels to match the outputs and the tangent kernel
 of a dense network (the teacher).  The kernel distance is the mean squared difference
 between the tangent kernels of the sparse network and its teacher on 64 held-out images.
-The output distance is the mean squared difference between the outputs of the two
-networks on these images.  The authors of NTT [LZ20] published the logs of four NTT runs
-on MNIST: two runs with perceptrons of 784-300-100-10 units, and two runs with the
-convolutional network LeNet-5-Caffe.  Each sparse network keeps 3 % of the weights of
-its teacher, and all other weights are pruned.  For this figure, the weights of the same
-four teachers are sampled with the pseudo-random numbers of the code of [LZ20].
+The output distance is the mean squared difference between the outputs of the sparse
+network and its teacher on the same held-out images.  The authors of NTT [LZ20]
+published the logs of four NTT runs on MNIST.  Two runs used perceptrons of
+784-300-100-10 units, and two runs used the convolutional network LeNet-5-Caffe.  Each
+sparse network keeps 3 % of the weights of its teacher, and all other weights are
+pruned.  This figure samples the weights of the four teachers with the same
+pseudo-random numbers as the code of [LZ20].
 
 With the option --full, the four published NTT runs are repeated with the same images in
 the same mini-batches.  The perceptrons are trained for 18,720 steps, as published.  The
-LeNet networks are trained for only 1,100 of the published 18,720 steps.  The first
-1,000 steps are compared with the published log of each run.
+LeNet networks are trained for only 1,100 of the published 18,720 steps, of which the
+first 1,000 are compared with the log.
 
 On the hardware of the published runs, float32 numbers were rounded differently than in
 this figure.  To show the effect of rounding, all runs except the second run with LeNet
 are repeated in float64.  If the input of a ReLU unit is almost zero, rounding decides
-whether the unit is on or off.  Two computations of the same run with different rounding
-then have different gradients, and their weights diverge.  Because the masks are updated
-after every 100 training steps, rounding can also change the masks.
+whether the unit is on or off.  With different rounding, two computations of the same
+run therefore have different gradients, and their weights diverge.  Because the masks
+are updated after every 100 training steps, rounding can also change the masks.
 
-By default, the data are the handwritten digits included in refsnn.  The networks have
-256-100-50-10 units, 10 % of the weights are kept, and there is no published log.  This
-figure corresponds to the demonstration that the authors of [LZ20] published.
+By default, the data are the handwritten digits included in refsnn, for which no log is
+published.  The networks have 256-100-50-10 units, and keep 10 % of the weights.  This
+figure corresponds to the published NTT demonstration of [LZ20].
 """
 
 import functools
@@ -129,11 +129,7 @@ def order(count, run, steps):
 
 
 def replay(name, folder, run, dtype, steps):
-    """Repeat a published run; return both logs.
-
-    Each row of the log holds the step, the kernel distance, the output distance and the
-    sum of the squared unpruned weights.
-    """
+    """Repeat a published run; return both logs."""
     net, x, held = problem(name, folder)
     weights, biases = ([array.astype(dtype) for array in arrays]
                        for arrays in teacher(name, run))

@@ -2,30 +2,28 @@
 
 The left panel shows the kernel distance, divided by its initial value, against the
 training step of Neural Tangent Transfer (NTT).  Each line stands for one dense network
-(teacher), and is darker if the kernels of teacher and student differ more at first.
-The right panel shows the distance ratio, which is the kernel distance after 200 steps
-of NTT divided by the initial kernel distance.  The horizontal axis of the right panel
-is the initial kernel distance.
+(teacher); dark lines have a large initial kernel distance.  The right panel shows the
+distance ratio against the initial kernel distance.  The distance ratio is the kernel
+distance after 200 steps of NTT, divided by the initial kernel distance.
 
 NTT trains a sparse network (student) without labels to match the outputs and the
 tangent kernel of its teacher.  The weights of all teachers are sampled from the same
 distribution.  The networks have 256-100-50-10 units, and 90 % of the weights of each
 student are pruned.  The images are the handwritten digits included in refsnn.  The
 kernel distance is the mean squared difference between the tangent kernels of student
-and teacher on 64 held-out images.  By default, each teacher has different held-out
-images.
+and teacher on 64 held-out images.  By default, the held-out images differ between
+teachers.
 
-With the option --full, the images are MNIST, the networks have 784-300-100-10 units,
-and 97 % of the weights of each student are pruned.  With the option --full, all
-teachers have the same held-out images.  The students of the first five teachers are
-trained for 18,720 steps of NTT.  The student of the teacher with the largest initial
-kernel distance is also trained for 18,720 steps.  As in the code of [LZ20], kernel
-distances are computed on 64 of 120 held-out images, but the published runs used other
-images and other teachers.  Stars mark the two published runs, whose initial kernel
-distances are 6,439 and 8,147.  Because teachers and images differ, the distance ratios
-of this figure can differ from the published ratios even if the code has no error.  The
-figure `ntt_replay` repeats the published runs with the same teachers and images.  This
-figure corresponds to the demonstration that the authors of [LZ20] published.
+With the option --full, networks with 784-300-100-10 units are trained on MNIST, and
+97 % of the weights of each student are pruned.  With the option --full, all teachers
+have the same held-out images.  The students of the first five teachers, and of the
+teacher with the largest initial kernel distance, are trained for 18,720 steps of NTT.
+As in the code of [LZ20], kernel distances are computed on 64 of 120 held-out images.
+Stars mark the two published runs, whose initial kernel distances are 6,439 and 8,147.
+Because the published runs used other teachers and other images, their distance ratios
+can differ from the ratios of this figure.  The figure `ntt_replay` repeats the
+published runs with the same teachers and images.  This figure corresponds to the
+published NTT demonstration of [LZ20].
 """
 
 import numpy as np
@@ -56,7 +54,7 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, teachers=None, long=None):
-    """Return one job for each teacher, and a last job with the option --full."""
+    """Return one job for each teacher."""
     folder = data if size == "full" else None
     long = long or LONG
     usual = SOON if size == "quick" else SHORT
@@ -117,7 +115,7 @@ def fallen(log):
 
 
 def ratio(what):
-    """Return the published kernel distance relative to its initial value."""
+    """Return the published distance ratio."""
     paper = published.values(FIGURE)
     both = [paper[f"{what} {run}"] / paper[f"start {run}"] for run in (1, 2)]
     return Published(np.mean(both), "[LZ20]", "demonstration, MNIST, perceptron",

@@ -4,10 +4,10 @@ The top panels show the kernel distance, the output distance, and the sum of the
 unpruned weights of sparse networks during Neural Tangent Transfer (NTT).  The kernel
 distance is the mean squared difference between the tangent kernels of the sparse
 network and the dense network on 64 held-out images.  The output distance is the mean
-squared difference between the outputs of the two networks.  The bottom left and middle
-panels show the test accuracy during the training with labels.  The bottom right panel
-shows the final test accuracy (mean of the last ten tests).  Thin lines are single
-seeds.
+squared difference between the outputs of the sparse network and the dense network.  The
+bottom left and middle panels show the test accuracy during the training with labels.
+The bottom right panel shows the final test accuracy (mean of the last ten tests).  Thin
+lines are single seeds.
 
 NTT trains a sparse network without labels to match the outputs and the tangent kernel
 of a dense network with random initial weights.  The sparse network keeps a tenth of the
@@ -23,16 +23,16 @@ the outputs with respect to unpruned weights.
 
 With the option --full, the published demonstration of [LZ20] is repeated, in which the
 sparse networks keep 3 % of the weights.  On MNIST, a perceptron with 784-300-100-10
-units is trained for 18,720 steps without labels, and the convolutional network
-LeNet-5-Caffe is trained for 3,000 steps without labels (published: 18,720).  A
-perceptron with 784-300-100-10 units is also trained on Fashion-MNIST.  Each NTT run is
-followed by 42,200 training steps with the labels of 54,000 training images.  If the
-data folder holds the published logs of two runs, dotted lines show these logs.  At
-steps that update the masks, the kernel and output distances are computed before the
-update.  In the published runs, the initial weights and the held-out images were
-different.  The figure `ntt_replay` repeats the published runs with the initial weights,
-images and mini-batches of these runs.  This figure corresponds to the demonstration
-that the authors of [LZ20] published.
+units is trained for 18,720 steps without labels.  The convolutional network
+LeNet-5-Caffe is trained for 3,000 steps without labels, in place of the published
+18,720 steps.  A perceptron with 784-300-100-10 units is also trained on Fashion-MNIST.
+Each NTT run is followed by 42,200 training steps with the labels of 54,000 training
+images.  If the data folder holds the published logs of two runs, dotted lines show
+these logs.  At steps that update the masks, the kernel and output distances are
+computed before the update.  The published runs used other initial weights and other
+held-out images.  The figure `ntt_replay` repeats the published runs with the initial
+weights, images and mini-batches of these runs.  This figure corresponds to the
+published NTT demonstration of [LZ20].
 """
 
 import csv
@@ -140,11 +140,7 @@ def start(name, folder, kind, repeat, seed):
 
 
 def transfer(name, folder, kind, repeat, seed, steps):
-    """Train without labels; return arrays and log.
-
-    Each row of the log holds the step, the kernel distance, the output distance and the
-    sum of the squared unpruned weights.
-    """
+    """Train without labels; return arrays and log."""
     net, images, l2, generator, teacher, density = start(name, folder, kind, repeat,
                                                          seed)
     unseen, log = training.read(net, images.x_test[:training.BATCH]), []
