@@ -71,7 +71,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, one_of, shown
 
 __all__ = ["backward", "simulate"]
