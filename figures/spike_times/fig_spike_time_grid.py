@@ -39,8 +39,8 @@ import numpy as np
 
 from figures.run import colours, seeds
 from figures.run.claims import own, shown as report
+from figures.spike_times import time_grid as grid
 from refsnn import eventprop, lif, surrogates
-from refsnn.oracle.build import spike_time_grid as grid
 
 FIGURE = "spike_time_grid"
 SCHEMES = ("euler", "held", "exact")

@@ -6,12 +6,12 @@ functions are written as by a user, who knows the description and the inputs.
 
 import numpy as np
 
+from figures.spike_times import time_grid
 from refsnn import (alif, binning, chip, cochlea, convnet, delays, encoding, eventprop,
                     ewc, feedback, in_the_loop, lif, losses, lstm, mlp, ntk,
                     ntk_dynamics, ntt, optimisers, pruning, rnn, si, snap, sparse_rtrl,
                     spike_time, superspike, surrogates)
 from refsnn import bptt as adjoints
-from refsnn.oracle.build import spike_time_grid
 
 
 def some(p, *names):
@@ -317,11 +317,11 @@ def grid_gradient(p, reset):
     for b in range(B):
         arrivals, units = np.nonzero(x[:, b])
         every, W = np.arange(len(units)), p["W"][:, units]
-        grid = spike_time_grid.simulate(arrivals, every, W, reset=reset, **own)
+        grid = time_grid.simulate(arrivals, every, W, reset=reset, **own)
         steps = np.rint(grid.times / p["dt"]).astype(int) - 1
         spikes[steps, b, grid.units] = 1
         errors = grid.times - p["target"][b, grid.units]
-        dW, dtimes = spike_time_grid.backward(errors, arrivals, every, W, grid, **own)
+        dW, dtimes = time_grid.backward(errors, arrivals, every, W, grid, **own)
         dinputs[arrivals, b, units] = dtimes.sum(axis=0)
         found["dW"] = found["dW"] + dW @ (units[:, None] == np.arange(m))
         found["loss"] += (errors ** 2).sum() / 2

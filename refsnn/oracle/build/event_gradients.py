@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | oracle/build/event_gradients.py | SPDX-License-Identifier: MIT | needs: numpy
 """Compute test problems with known solutions for gradients of spike times.
 
-Problems with time steps use the scheme "held" of `spike_time_grid`.  In
+In problems with time steps, the current is constant during a step.  In
 names of mistakes, lambda_V is -dU/tau_mem and lambda_I is -dI/tau_syn.
 For each quantity A, dA is the derivative of the loss with respect to A.
 """
@@ -9,7 +9,6 @@ For each quantity A, dA is the derivative of the loss with respect to A.
 import numpy as np
 
 from refsnn import eventprop
-from refsnn.oracle.build.spike_time_grid import _factors
 from refsnn.oracle.build.vector import delayed, numbers
 
 __all__ = []
@@ -30,6 +29,14 @@ FAULTS = {          # faults of backward passes: name, and a public program
     "slow": ("lambda_I decays with tau_mem", "jaxsnn 0.1.0 adjoint_lif_dynamic"),
     "first": ("derivative by the first spike time given to every spike",
               "lolemacs/pytorch-eventprop 16850af")}
+
+
+def _factors(s, constant=False):
+    """Return the factors in U(s) = fade U + gain I and I(s) = decay I, where the
+    current I enters U as a constant or decays."""
+    fade, decay = np.exp(-s / TAU_MEM), np.exp(-s / TAU_SYN)
+    return fade, decay, 1 - fade if constant else (
+        fade - decay) * TAU_SYN / (TAU_MEM - TAU_SYN)
 
 
 def _jump(dmem, dtimes, current, fault):
@@ -122,10 +129,10 @@ def _layer(dtimes, units, W, run, fault):
                 dmem[i] = _jump(dmem[i], d[k], log.syn[e, i], fault)
             s = log.at[e] - log.at[e - 1]
             later = s * np.append((1 - x) / 2, 1)[:, None]      # at last all of s
-            fade, decay, gain = _factors(later, TAU_MEM, TAU_SYN, "exact")
+            fade, decay, gain = _factors(later)
             by_mem, by_syn = fade * dmem, gain * dmem + dsyn * (
                 fade if fault == "slow" else decay)
-            fade, decay, gain = _factors(s - later, TAU_MEM, TAU_SYN, "exact")
+            fade, decay, gain = _factors(s - later)
             syn = decay * log.syn[e - 1]
             fall = fade * log.mem[e - 1] + gain * log.syn[e - 1] - syn
             dtaus += [s / 2 * weights @ f[:-1].sum(axis=1)
@@ -151,7 +158,7 @@ def _grid(seed, T, B, m, n, reset):
         right = {"mem": mem, "spikes": spikes, "loss": (errors ** 2).sum() / 2}
         if fault == "first":
             errors = spikes * np.take_along_axis(errors, spikes.argmax(axis=0)[None], 0)
-        fade, decay, gain = _factors(STEP, TAU_MEM, TAU_SYN, "held")
+        fade, decay, gain = _factors(STEP, True)
         (dmem, dsyn), dW, dinputs = np.zeros((2, B, n)), 0, np.zeros(x.shape)
         for t in range(T - 1, -1, -1):
             at = spikes[t] > 0
@@ -181,7 +188,7 @@ def _grid(seed, T, B, m, n, reset):
 def _steps(x, W, reset):
     """Return potentials, spikes and currents."""
     U, syn, rows = 0.0, 0.0, []
-    fade, decay, gain = _factors(STEP, TAU_MEM, TAU_SYN, "held")
+    fade, decay, gain = _factors(STEP, True)
     for now in x:
         syn = syn + now @ W.T
         mem, syn = fade * U + gain * syn, decay * syn

@@ -1,4 +1,3 @@
-# refsnn 0.1.0 | oracle/build/spike_time_grid.py | SPDX-License-Identifier: MIT | needs: numpy
 """Compute spike times and EventProp gradients in discrete time steps.
 
 The neurons follow `eventprop`, without delays and recurrence.  An input
@@ -20,8 +19,6 @@ import numpy as np
 
 from refsnn._checks import arrays, one_of
 
-__all__ = ["Grid", "backward", "simulate"]
-
 
 class Grid(NamedTuple):
     """Hold spike times, spiking neurons, and data for `backward`."""
@@ -30,7 +27,7 @@ class Grid(NamedTuple):
     spikes: dict
 
 
-def _factors(s, tau_mem, tau_syn, scheme):
+def factors(s, tau_mem, tau_syn, scheme):
     """Return the factors in U(s) = fade U + gain I and I(s) = decay I."""
     if scheme == "euler":
         return 1 - s / tau_mem, 1 - s / tau_syn, s / tau_mem
@@ -77,7 +74,7 @@ def simulate(arrivals, units, W, *, steps, dt, taus, threshold=1.0, scheme="held
     for t, j in zip(arrivals.tolist(), units.tolist(), strict=True):
         drive[t] = drive.get(t, 0) + W[:, j]
     mem, syn = np.zeros((2, len(W)))
-    fade, decay, gain = _factors(dt, *taus, scheme)
+    fade, decay, gain = factors(dt, *taus, scheme)
     for t in range(steps):
         if t in drive:
             syn = syn + drive[t]
@@ -86,9 +83,9 @@ def simulate(arrivals, units, W, *, steps, dt, taus, threshold=1.0, scheme="held
             i = np.flatnonzero(later > threshold)
             share = (threshold - mem[i]) / (later[i] - mem[i]) if between else \
                 np.ones(len(i))
-            current = syn[i] * _factors(share * dt, *taus, scheme)[1]
+            current = syn[i] * factors(share * dt, *taus, scheme)[1]
             spikes[t] = i, share, current
-            after = _factors((1 - share) * dt, *taus, scheme)[2] * current
+            after = factors((1 - share) * dt, *taus, scheme)[2] * current
             later[i] = later[i] - threshold if reset == "subtract" and not between \
                 else after
         mem, syn = later, decay * syn
@@ -128,14 +125,14 @@ def backward(dtimes, arrivals, units, W, grid, *, steps, dt, taus, threshold=1.0
     at, left = {}, len(dtimes)
     for t, j in zip(arrivals.tolist(), units.tolist(), strict=True):
         at.setdefault(t, []).append(j)
-    whole = _factors(dt, *taus, scheme)
+    whole = factors(dt, *taus, scheme)
     for t in range(steps - 1, -1, -1):
         fade, decay, gain = whole
         if t in grid.spikes:
             i, share, current = grid.spikes[t]
             fade, decay, gain = (np.full(len(W), a) for a in whole)
-            fade[i], decay[i], gain[i] = _factors(share * dt, *taus, scheme)
-            after = _factors((1 - share) * dt, *taus, scheme)
+            fade[i], decay[i], gain[i] = factors(share * dt, *taus, scheme)
+            after = factors((1 - share) * dt, *taus, scheme)
             dsyn[i] = after[1] * dsyn[i] + after[2] * dmem[i]
             left -= len(i)
             dmem[i] = (after[0] * dmem[i] * current - tau_mem * dtimes[

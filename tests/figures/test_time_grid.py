@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from figures.spike_times import time_grid as grid
 from refsnn import eventprop, lif
-from refsnn.oracle.build import spike_time_grid as grid
 
 TAUS = 20e-3, 5e-3
 EXACT = {"tau_mem": TAUS[0], "tau_syn": TAUS[1]}
