@@ -7,6 +7,7 @@
   python -m refsnn run [--only ID...] [--xfail FILE] [...] -- COMMAND
   python -m refsnn probes FOLDER
   python -m refsnn identify RECORDING [--json]
+  python -m refsnn nir GRAPH [RECORDING] [--run INPUT --out FILE] [...]
   python -m refsnn vendor MODULE DESTINATION
 
 If the input is invalid, a command prints one line to standard error and
@@ -80,6 +81,19 @@ or JSON file as for `check`, with
                             the loss with respect to spikes; optional
                             surrogate, a name such as "fast_sigmoid" or
                             "fast_sigmoid:25", or a steepness
+
+The command `nir` reads the graph of a spiking network from a NIR file.
+For each recorded node, it names the convention of the simulator, and
+prints the distance to the exact solution in continuous time.  RECORDING is
+a file in the format NIRData; an npz file with x (T, n) or (S, T, n), and
+arrays NAME/spikes, NAME/mem and NAME/syn of nodes; or a CSV file with the
+columns x, v and spikes of a single neuron.  The exit status is 1 if a node
+fits no convention, has no spike, or is not judged.  With --run and --out,
+the command drives the graph by the input of the file INPUT, and writes the
+exact solution to a new NIRData file.  With --convention, the command
+writes a simulation in time steps, for example in the convention
+"decay=Euler,reset=subtract"; `refsnn.oracle.nir.dynamics` lists all
+choices.
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
 folder or to a new .py file.  The copied module includes the functions of
@@ -173,6 +187,35 @@ def _identify(options):
     else:
         print(*report.lines, sep="\n")
     return int(not report.members)
+
+
+def _nir(options):
+    from refsnn.oracle.nir import graphs, judgement, nirdata
+    if bool(options.run_input) != bool(options.out):
+        raise ValueError("--run or --out is given alone: must be given together")
+    if options.out:
+        _new(options.out)
+    graph, pulse = graphs.read(options.graph, options.repair), options.spike == "pulse"
+    print(f"{options.graph}: NIR {graph.version or 'without version'}: "
+          + " ".join(f"{name} ({node.type}, n = {node.size})"
+                     for name, node in graph.nodes.items()))
+    for note in (*(f"{name} is skipped: {reason}" for name, reason in
+                   graph.skipped.items()), *graph.notes):
+        print(f"  {note}")
+    if options.out:
+        driven = nirdata.read(options.run_input, graph, options.dt)
+        _write({options.out: nirdata.image(graph, driven, options.convention, pulse)})
+        print(options.out)
+    if not options.recording:
+        return 0
+    recording = nirdata.read(options.recording, graph, options.dt)
+    verdicts = judgement.judge(graph, recording, pulse)
+    for line in (*(line for verdict in verdicts for line in verdict.lines),
+                 *(f"{name}: not judged: the graph has no such node"
+                   for name in recording.unknown)):
+        print(line)
+    return int(bool(recording.unknown) or any(
+        verdict.status != "named" for verdict in verdicts) or not verdicts)
 
 
 def _vendor(options):
@@ -301,6 +344,8 @@ def _parser():
                 "folder": "new or empty folder for the probes"}),
             ("identify", _identify, "name the convention of a recorded LIF layer", {
                 "recording": "npz or JSON file, see help('refsnn.__main__')"}),
+            ("nir", _nir, "judge recordings of a network in the format NIR", {
+                "graph": "NIR file"}),
             ("vendor", _vendor, "copy a module and the data that it reads", {
                 "module": "name, such as lif or fast/lif",
                 "destination": "folder, or new file that ends with .py"})):
@@ -312,6 +357,21 @@ def _parser():
     for name in ("check", "identify"):
         commands.choices[name].add_argument("--json", action="store_true",
                                             help="print a report in JSON")
+    nir = commands.choices["nir"]
+    nir.add_argument("recording", nargs="?", metavar="RECORDING",
+                     help="NIRData, npz or CSV file, see help('refsnn.__main__')")
+    nir.add_argument("--run", dest="run_input", metavar="INPUT",
+                     help="file like RECORDING, whose input drives the graph")
+    nir.add_argument("--out", metavar="FILE", help="new NIRData file for --run")
+    nir.add_argument("--convention", default="", metavar="AXIS=CHOICE,...",
+                     help="convention for --run (default: the exact solution)")
+    nir.add_argument("--repair", action="store_true",
+                     help="correct an edge to an unknown node if one node can be meant")
+    nir.add_argument("--dt", type=float, metavar="S",
+                     help="duration of a row in seconds, if the file does not hold it")
+    nir.add_argument("--spike", choices=("pulse", "dirac"), default="pulse",
+                     help="spike in the exact solution: pulse of height 1 for dt, or "
+                          "Dirac pulse of area 1 (default: pulse)")
     test = commands.choices["run"]
     test.add_argument("command_line", nargs="+", metavar="COMMAND",
                       help="program to test and its arguments, after --")

@@ -44,9 +44,9 @@ class Line(NamedTuple):
 
 
 def modules():
-    """Return the names of all modules of the core, of `fast` and of `stack`."""
+    """Return the names of all modules of the core, `fast`, `stack` and `oracle/nir`."""
     return [str(path.relative_to(ROOT / "refsnn").with_suffix(""))
-            for folder in ("", "fast", "stack")
+            for folder in ("", "fast", "stack", "oracle/nir")
             for path in sorted((ROOT / "refsnn" / folder).glob("*.py"))
             if not path.name.startswith("_")]
 

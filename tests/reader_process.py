@@ -71,7 +71,23 @@ def ras(path):
     _need((units >= 0).all(), "units")
 
 
-READERS = {f.__name__: f for f in (idx, hdf5, wav, npz, ras)} | {"flac": wav}
+def nir(path):
+    from refsnn.oracle.nir import graphs
+    for node in graphs.read(path).nodes.values():
+        _need(node.size > 0, "size")
+        _need(all(np.isfinite(a).all() for a in node.fields.values()), "fields")
+
+
+def nirdata(path):
+    from refsnn.oracle.nir import graphs, nirdata
+    inputs = {"input": graphs.NODE("Input", {}, 3), "first": graphs.NODE("LIF", {}, 2)}
+    found = nirdata.read(path, graphs.GRAPH(inputs, {}, set(), {}, [], ""), 1e-3)
+    for a in (*found.inputs.values(), *found.nodes.get("first", {}).values()):
+        _need(a.ndim == 3 and np.isfinite(a).all(), "array")
+
+
+READERS = {f.__name__: f for f in (idx, hdf5, wav, npz, ras, nir, nirdata)} | {
+    "flac": wav}
 
 
 def answer(reader, path):

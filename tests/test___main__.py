@@ -25,7 +25,7 @@ PATH = {**os.environ, "PYTHONPATH": str(Path(command.__file__).resolve().parents
 
 @pytest.mark.parametrize("arguments", [["convert"], ["convert", "a.wav"], ["other"],
                                        ["vectors"], ["check"], ["check", "a", "b"],
-                                       ["probes"], ["identify"], ["run"],
+                                       ["probes"], ["identify"], ["run"], ["nir"],
                                        ["run", "--seed", "a", "--", "true"],
                                        ["vendor", "lif"],
                                        ["convert", "a.wav", "-o", "b", "--seed", "x"],
@@ -40,14 +40,15 @@ def test_what_is_not_understood(arguments, capsys):
     assert stop.value.code == 2 and told.out == ""
     line, = told.err.splitlines()
     assert re.match(
-        r"refsnn( (convert|vendor|vectors|check|run|probes|identify))?: \w+", line)
+        r"refsnn( (convert|vendor|vectors|check|run|probes|identify|nir))?: \w+", line)
 
 
 def test_no_command_prints_the_help(capsys):
     assert command.main([]) == 2
     told = capsys.readouterr()
     assert told.out == "" and told.err.startswith("usage: python -m refsnn ")
-    for name in ("convert", "vectors", "check", "run", "probes", "identify", "vendor"):
+    for name in ("convert", "vectors", "check", "run", "probes", "identify", "nir",
+                 "vendor"):
         assert f"\n    {name} " in told.err
 
 
@@ -84,6 +85,7 @@ def test_an_error_is_one_line(name, module, function, error, status, text, capsy
 @pytest.mark.parametrize("line, allowed", [
     ("vendor lif mine.py", set()), ("check none.npz", {"numpy", "scipy", "refsnn.lif"}),
     ("probes new", {"numpy"}), ("identify none.npz", {"numpy"}),
+    ("nir none.nir", {"numpy", "scipy", "h5py"}),
     ("convert none.wav -o a.h5", {"numpy", "scipy", "h5py", "refsnn.audio"})])
 def test_a_command_imports_what_it_needs_alone(tmp_path, line, allowed):
     code = ("import sys\nfrom refsnn.__main__ import main\nmain(sys.argv[1:])\n"

@@ -27,7 +27,7 @@ CORE, *OTHERS = (sorted(path for path in (ROOT / "refsnn").glob(pattern)
 MODULES = [*CORE, *sum(OTHERS, []), ROOT / "refsnn" / "__main__.py"]
 WITHOUT_EQUATIONS = {"datasets.py", "events.py"}
 WITHOUT_SECTIONS = re.compile(          # for use by other modules of the package only
-    r"oracle/(build/|matching|exchange|locate)")
+    r"oracle/(build/|matching|exchange|locate|hdf5)")
 DOC_WIDTH, CODE_WIDTH = 75, 88
 LABELS = (("Derivation.",), ("Exact.", "Approximate."), ("Cost.",), ("Departures.",))
 COMMANDS = ("python -m pip install -e '.[figures]' && python run_all.py",

@@ -100,8 +100,22 @@ def ras_files():
     return [b"0.001 1\n0.0015 2\n0.25 1\n1e1 17\n", b"# a comment\n0.5 3\n\n0.75 3\n"]
 
 
+def nine_graphs(suffix):
+    """Return small graphs of NIR, or their recordings."""
+    folder = WORKER.parent / "oracle" / "nir" / "graphs"
+    return [(folder / f"{name}{suffix}").read_bytes() for name in ("LIF", "nested")]
+
+
+def nir_files():
+    return nine_graphs(".nir")
+
+
+def nirdata_files():
+    return nine_graphs(".h5")
+
+
 GOOD = {"idx": idx_files, "hdf5": hdf5_files, "wav": wav_files, "flac": flac_files,
-        "npz": npz_files, "ras": ras_files}
+        "npz": npz_files, "ras": ras_files, "nir": nir_files, "nirdata": nirdata_files}
 BAD = {"npz": bad_npz_files}
 
 
@@ -219,7 +233,7 @@ def test_damaged_files_are_refused_or_read(process, tmp_path):
         some = good[draw(st.integers(0, len(good) - 1))]
         path.write_bytes((inner if draw(st.booleans()) else damage)(some, draw))
         told.append(process.ask(path))
-        if told[-1] != HANGS or process.name != "hdf5":
+        if told[-1] != HANGS or process.name not in ("hdf5", "nir", "nirdata"):
             assert not told[-1].startswith("wrong"), f"{path}: {told[-1]}"
 
     run()

@@ -1,0 +1,408 @@
+# refsnn 0.1.0 | oracle/nir/dynamics.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
+r"""Solve a NIR graph exactly in continuous time, or simulate it in steps.
+
+NIR [P24] defines neurons with potential v, current I and input x by
+
+    I, IF: v' = r x;  LI, LIF: tau v' = v_leak - v + r x;  CubaLI, CubaLIF:
+    tau_syn I' = w_in x - I, tau_mem v' = v_leak - v + r I;  IF, LIF,
+    CubaLIF: spike if v > v_threshold, then v := v_reset
+
+All states start at 0.  If x is constant for the time t, the solution is
+
+    I := alpha I + d x,  v := beta v + c + a I + b x, with the old I  (1)
+    alpha = exp(-t/tau_syn), d = w_in (1 - alpha), beta = exp(-t/tau)  (2)
+    c = (1 - beta) v_leak                                             (3)
+    I, IF: beta = 1, c = 0, b = r t;  LI, LIF: b = r (1 - beta)       (4)
+    CubaLI, CubaLIF: a = r k, b = r w_in (1 - beta - k)               (5)
+    k = (t/tau_mem) exp(-t/max(tau_mem, tau_syn)) (exp(y) - 1)/y,
+    y = -t |1/tau_mem - 1/tau_syn|                                    (6)
+
+The potential crosses the threshold at the time
+
+    IF:      t = (v_threshold - v)/(r x),  if r x > 0                 (7)
+    LIF:     t = tau log((u - v)/(u - v_threshold)), u = v_leak + r x  (8)
+    CubaLIF: by bisection, before or after the only extremum at
+             t = tau_syn log(1 + q (1 - (v - u)/j))/q, where j = r (I -
+             w_in x), q = tau_syn/tau_mem - 1, u = v_leak + r w_in x  (9)
+
+NIR does not define the signal of a spike: here, a pulse of height 1 and
+duration dt, or a Dirac pulse of area 1.  An entry of the input has this
+height in its row, or this area at the start of the row.  A Dirac pulse of
+area A adds one of the following to the state:
+
+    v: r A for I and IF, r A/tau for LI and LIF;  I: w_in A/tau_syn  (10)
+
+A simulator computes (1) once a row, t = dt, in its own convention: one
+choice on each axis of `AXES`.  With the gains 1 - alpha and 1 - beta,
+
+    alpha, beta: also 1 - dt/tau;  gains: also dt/tau, 1 or the decay  (11)
+    Cuba, v reads the old I: a = r gain;  the new I: a = r gain alpha,
+    b = r gain d                                                     (12)
+    spikes S = 1 if v > v_threshold, at the end of a row             (13)
+    v := v_reset if S,  or  v := v - S (v_threshold - v_reset)       (14)
+
+Derivation.  Eqs. (1)-(6) solve the differential equations, with
+    tau_mem k = int_0^t exp(-(t - s)/tau_mem - s/tau_syn) ds.  Eqs. (7) and
+    (8) invert (1).  At the time (9), v' = 0.
+Exact.  `_solve` is exact; nodes that receive the potential of an I, LI or
+    CubaLI, and a Threshold that receives Dirac pulses, are not solved.
+Cost.   O(n) for each event, or row and convention, for n neurons.
+Departures.  `refsnn.eventprop` solves a CubaLIF without input, if v_reset
+    equals v_leak.  Delays of simulators are rounded to rows.
+
+[P24] J. E. Pedersen et al., Neuromorphic intermediate representation: a
+    unified instruction set for interoperable brain-inspired computing,
+    Nat. Commun. 15, 8122, 2024.
+"""
+
+import collections
+import heapq
+import itertools
+
+import numpy as np
+
+from refsnn import eventprop
+from refsnn.oracle.hdf5 import need
+from refsnn.oracle.nir.graphs import (ANALOG, SPIKING, STATES, _constants, _upstream,
+                                      _width)
+
+__all__ = ["AXES"]
+
+AXES = {        # the first choice is the default
+    "decay": ("exact", "Euler", "12 bit"), "order": ("joint", "new I", "old I"),
+    "gain": ("1 - decay", "dt/tau", "1", "decay"),      # of the potential
+    "synapse": ("1 - decay", "dt/tau", "1", "decay"),   # gain of the current
+    "reset": ("v_reset", "subtract"), "when": ("same row", "next row"),
+    "spikes": ("one", "many"), "tie": ("no spike", "spike"),
+    "start": ("0", "v_leak"), "numbers": ("float", "integer"),
+    "loop": ("lag 1 from 0", "lag 1 from bias", "lag 0", "lag 2 from 0",
+             "lag 2 from bias")}
+CONVENTION = collections.namedtuple("CONVENTION", AXES)
+DEFAULT = CONVENTION(*(choices[0] for choices in AXES.values()))
+# Potential before the reset and at the end of a row, current and spikes of a node,
+# (S, T, n), or (conventions, S, T, n).
+TRACE = collections.namedtuple("TRACE", "before after current spikes")
+HOLDING = "Input", "Delay", *STATES     # primitives whose output changes at events
+MOST = 1_000_000        # largest number of spikes of a sample
+
+
+def _named(text):
+    """Return the convention that a text like "decay=Euler,tie=spike" names."""
+    chosen = dict(part.strip().partition("=")[::2] for part in text.split(",") if text)
+    for axis, choice in chosen.items():
+        need(choice in AXES.get(axis, ()), f"convention has {axis:.30}={choice:.30}: "
+             f"must be AXIS=CHOICE, one of {', '.join(AXES.get(axis, AXES))}")
+    return DEFAULT._replace(**chosen)
+
+
+def _candidates(kinds, loop, leak, whole):
+    """Return the axes that concern some primitives, and all conventions."""
+    axes = ["decay"] * bool(kinds - {"I", "IF"}) + ["gain"] + [
+        "synapse", "order"] * bool(kinds & {"CubaLI", "CubaLIF"}) + [
+        "reset", "when", "spikes", "tie"] * bool(kinds & set(SPIKING)) + [
+        "loop"] * loop + ["start"] * leak + ["numbers"] * whole
+    found = []
+    for choice in itertools.product(*(AXES[axis] for axis in axes)):
+        one = DEFAULT._replace(**dict(zip(axes, choice, strict=True)))
+        gains = {one.gain, one.synapse if "synapse" in axes else one.gain}
+        same = one.decay == "Euler" and "dt/tau" in gains or one.decay == "12 bit" \
+            and (one.numbers == "float" or "1 - decay" in gains) or "order" in axes \
+            and one.order == "joint" and {one.decay, *gains} != {"exact", "1 - decay"}
+        if not (same or one.spikes == "many" and one.reset == "v_reset"
+                or "decay" not in axes and "decay" in one.gain):
+            found.append(one)
+    return axes, found
+
+
+def _coefficients(p, t, one=DEFAULT):
+    """Return alpha, d, beta, c, a and b of eq. (1)."""
+    if "v_leak" not in p:
+        step = 1.0 if one.gain in ("1", "decay") else t
+        return 0.0, 0.0, 1.0, 0.0, 0.0, p["r"] * step                      # (4)
+    beta, gain = _decay(one.decay, one.gain, p.get("tau", p.get("tau_mem")), t)    # (2)
+    c, g = (1 - beta) * p["v_leak"], p["r"] * gain                         # (3, 4)
+    if "w_in" not in p:
+        return 0.0, 0.0, beta, c, 0.0, g
+    alpha, gain = _decay(one.decay, one.synapse, p["tau_syn"], t)          # (2)
+    d = p["w_in"] * gain                                                   # (2)
+    if one.order != "joint":
+        return (alpha, d, beta, c, g, 0.0) if one.order == "old I" else \
+            (alpha, d, beta, c, g * alpha, g * d)                          # (12)
+    y = np.minimum(-t * np.abs(1 / p["tau_mem"] - 1 / p["tau_syn"]), -1e-200)
+    k = t / p["tau_mem"] * np.exp(-t / np.maximum(p["tau_mem"], p["tau_syn"])) \
+        * np.expm1(y) / y                                                  # (6)
+    return alpha, d, beta, c, p["r"] * k, p["r"] * p["w_in"] * (1 - beta - k)   # (5)
+
+
+def _decay(kind, gain, tau, t):
+    decay = np.exp(-t / tau) if kind == "exact" else \
+        1 - t / tau if kind == "Euler" else 1 - np.floor(4096 * t / tau + 1e-6) / 4096
+    return decay, {"1 - decay": 1 - decay, "dt/tau": t / tau, "decay": decay,
+                   "1": 1 + 0 * tau}[gain]                                 # (11)
+
+
+def _flow(p, v, current, x, t):
+    """Return potential and current after the time t."""
+    alpha, d, beta, c, a, b = _coefficients(p, t)
+    return beta * v + c + a * current + b * x, alpha * current + d * x     # (1)
+
+
+def _crossing(p, v, current, x, end):
+    """Return the time until v exceeds the threshold, infinity if after `end`."""
+    threshold, wait = p["v_threshold"], np.full(v.shape, np.inf)
+    if "w_in" in p:
+        calm = (x == 0) & (p["v_reset"] == p["v_leak"]) & (v < threshold)
+        for some, find in (calm, _undriven), (~calm & (v <= threshold), _driven):
+            if some.any() and end > 0:
+                part = {name: a[some] for name, a in p.items()}
+                wait[some] = find(part, v[some], current[some], x[some], end)
+    elif "tau" in p:
+        u = p["v_leak"] + p["r"] * x
+        up = (u > threshold) & (v <= threshold)
+        ratio = (u - v)[up] / (u - threshold)[up]
+        wait[up] = p["tau"][up] * np.log(ratio)                            # (8)
+    else:
+        up = p["r"] * x > 0
+        wait[up] = (threshold - v)[up] / (p["r"] * x)[up]                  # (7)
+    wait[v > threshold] = 0
+    return np.where(wait <= end, wait, np.inf)
+
+
+def _undriven(p, v, current, x, end):
+    leak, n = p["v_leak"], len(v)
+    state = eventprop.State((v - leak)[None], (p["r"] * current)[None])
+    found = eventprop.simulate(
+        [np.zeros(0)], [np.zeros(0, int)], np.zeros((n, 1)), state=state, until=end,
+        tau_mem=p["tau_mem"], tau_syn=p["tau_syn"], threshold=p["v_threshold"] - leak)
+    return eventprop.first(found.times, found.units, n)[0]
+
+
+def _driven(p, v, current, x, end):
+    u, threshold = p["v_leak"] + p["r"] * p["w_in"] * x, p["v_threshold"]
+    j, q = p["r"] * (current - p["w_in"] * x), p["tau_syn"] / p["tau_mem"] - 1
+    g = 1 - (v - u) / np.where(j == 0, 1, j)
+    turns = (j != 0) & (q * g > -1)
+    log = np.where(q == 0, g, np.log1p(q * g * turns) / np.where(q == 0, 1, q))
+    top = np.where(turns, np.clip(p["tau_syn"] * log, 0, end), 0)          # (9)
+    early = _flow(p, v, current, x, top)[0] > threshold
+    crosses = early | (_flow(p, v, current, x, end)[0] > threshold)
+    low, high = np.where(early, 0, top), np.where(early, top, end)
+    for _ in range(60 if crosses.any() else 0):
+        t = (low + high) / 2
+        above = _flow(p, v, current, x, t)[0] > threshold
+        low, high = np.where(above, low, t), np.where(above, t, high)
+    return np.where(crosses, high, np.inf)
+
+
+def _apply(node, x, bias=True):
+    """Return the output of a node without state for the input x."""
+    fields = {name: a.astype(float).ravel() for name, a in node.fields.items()}
+    if "weight" in fields:
+        x = x @ node.fields["weight"].astype(float).T
+        return x + fields["bias"] if bias and "bias" in fields else x
+    return x * fields["scale"] if "scale" in fields else \
+        (x > fields["threshold"]).astype(float) if "threshold" in fields else x
+
+
+def _total(name, nodes, sources, values):
+    """Return the input of a node, a sum over those sources that have values."""
+    return sum((values[a] for a in sources[name] if a in values),
+               np.zeros(_width(nodes[name])))
+
+
+def _rest(nodes, sources):
+    """Return the outputs of all nodes before the first spike and input."""
+    found = {}
+    for name, node in nodes.items():
+        found[name] = np.zeros(node.size) if node.type in HOLDING else _apply(
+            node, _total(name, nodes, sources, found))
+    return found
+
+
+def _solve(graph, inputs, dt, pulse=True):
+    """Return the exact TRACE of each neuron node, and all spikes."""
+    (S, T), nodes = next(iter(inputs.values())).shape[:2], dict(graph.nodes)
+    for _ in graph.nodes:
+        nodes = {name: node for name, node in nodes.items() if (
+            pulse or node.type != "Threshold") and all(
+            a in nodes and nodes[a].type not in ANALOG for a in graph.sources[name])}
+    traces = {name: TRACE(*np.zeros((4, S, T, node.size)))
+              for name, node in nodes.items() if node.type in STATES}
+    spikes = {name: ([], []) for name in traces}
+    for b in range(S):
+        own = {name: TRACE(*(a[b] for a in trace)) for name, trace in traces.items()}
+        found = _events(nodes, graph.sources, {
+            name: a[b] for name, a in inputs.items()}, dt, pulse, own)
+        for name, trace in traces.items():
+            times = np.array([t for one, t, _ in found if one == name])
+            units = np.array([i for one, _, i in found if one == name], int)
+            rows = np.minimum((times / dt + 1e-6).astype(int), T - 1)
+            np.add.at(trace.spikes[b], (rows, units), 1)
+            spikes[name][0].append(times)
+            spikes[name][1].append(units)
+    return traces, spikes
+
+
+def _events(nodes, sources, inputs, dt, pulse, traces):
+    """Write a sample to traces; return node, time and neuron of all spikes."""
+    p = {name: _constants(nodes[name]) for name in traces}
+    state = {name: np.zeros((2, nodes[name].size)) for name in p}
+    delays = {name: np.resize(node.fields["delay"].astype(float), node.size)
+              for name, node in nodes.items() if node.type == "Delay"}
+    rest, queue, found, now = _rest(nodes, sources), [], [], 0.0
+    ticket = itertools.count()
+    drive = {name: _total(name, nodes, sources, rest) for name in nodes}
+
+    def later(wait, name, change):
+        heapq.heappush(queue, (now + wait, next(ticket), name, change))
+
+    def delay(name, change):
+        for i in np.flatnonzero(change):
+            later(delays[name][i], name, change * (np.arange(len(change)) == i))
+
+    def send(name, change):
+        """Change an output, by a step or by a Dirac pulse, and follow all edges."""
+        moved = {name: change}
+        for other, node in nodes.items():
+            if node.type not in HOLDING and moved.keys() & set(sources[other]):
+                x, before = _total(other, nodes, sources, moved), drive[other]
+                drive[other] = before + x * pulse
+                moved[other] = _apply(node, drive[other]) - _apply(node, before) if \
+                    node.type == "Threshold" else _apply(node, x, bias=False)
+        for other in (*p, *delays):
+            x = _total(other, nodes, sources, moved)
+            if other in delays:
+                delay(other, x)
+            elif pulse:
+                drive[other] = drive[other] + x
+            else:
+                k, own = p[other], "w_in" in p[other]
+                scale = k["w_in"] / k["tau_syn"] if own else \
+                    k["r"] / k.get("tau", 1.0)                             # (10)
+                state[other][int(own)] += scale * x
+
+    later(0.0, "", 0)
+    for name in delays:
+        delay(name, drive[name])
+    while len(found) < MOST:
+        span, first = queue[0][0] - now, None
+        for name in (name for name in p if nodes[name].type in SPIKING):
+            wait = _crossing(p[name], *state[name], drive[name], span)
+            if wait.min() <= span:
+                first, i, span = name, int(np.argmin(wait)), float(wait.min())
+        for name in p:
+            state[name] = np.stack(_flow(p[name], *state[name], drive[name], span))
+        now += span
+        if first:
+            state[first][0, i] = p[first]["v_reset"][i]
+            found.append((first, now, i))
+            one = (np.arange(nodes[first].size) == i).astype(float)
+            send(first, one)
+            if pulse:
+                later(dt, first, -one)
+            continue
+        now, _, name, change = heapq.heappop(queue)
+        if name:
+            send(name, change)
+            continue
+        for one, trace in traces.items() if change else ():     # change is the row
+            trace.after[change - 1], trace.current[change - 1] = state[one]
+        if change == max(map(len, inputs.values())):
+            for trace in traces.values():
+                trace.before[:] = trace.after
+            return found
+        now = change * dt
+        later((change + 1) * dt - now, "", change + 1)
+        for one, x in inputs.items():
+            send(one, x[change] - (x[change - 1] if pulse and change else 0))
+    raise ValueError(f"the exact solution has more than {MOST} spikes by the time "
+                     f"{now:.6g} s: must have fewer")
+
+
+def _rule(node, some, dt, unit):
+    """Return the constants of a neuron node in conventions, for `_advance`."""
+    p, zero = _constants(node), np.zeros(node.size)
+    parts = np.array([[part + zero for part in _coefficients(p, dt, one)]
+                      for one in some]).transpose(1, 0, 2)[:, :, None]
+    parts[[1, 3, 5]] *= unit            # d, c and b
+    near = np.round if some[0].numbers == "integer" else np.asarray
+    return parts, *(near(p[name] * unit) if name in p else None
+                    for name in ("v_reset", "v_threshold")), near, *(
+        np.array([choice in one for one in some])[:, None, None]
+        for choice in ("many", "subtract", "next row", "spike"))
+
+
+def _advance(rule, state, x):
+    """Return the state of a neuron node after a row."""
+    (alpha, d, beta, c, a, b), low, high, near, many, subtract, late, tie = rule
+    cut, (_, v, current, spikes) = np.trunc if near is np.round else near, state
+    v = cut(beta * v) + near(c + a * current + b * x)                      # (1)
+    current = cut(alpha * current) + near(d * x)                           # (1)
+    if high is None:
+        return TRACE(v, v, current, spikes)
+
+    def reset(v, spikes):
+        return np.where(subtract, v - spikes * (high - low),               # (14)
+                        np.where(spikes > 0, low, v))                      # (14)
+
+    v = np.where(late, reset(v, spikes), v)
+    over = (v - high) / (high - low)
+    count = np.maximum(np.where(tie, np.floor(over) + 1, np.ceil(over)), 0)
+    spikes = np.where(many, count, np.minimum(count, 1))                   # (13)
+    return TRACE(v, np.where(late, v, reset(v, spikes)), current, spikes)
+
+
+def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
+    """Return the TRACE of one node in conventions that share loop and numbers.
+
+    Recorded spikes replace the simulated ones as inputs of all nodes.  The
+    key "" is the node itself, whose simulated spikes no other node reads.
+    """
+    S, T = next(iter(inputs.values())).shape[:2]
+    given, nodes = dict(inputs) | recorded, graph.nodes | {"": graph.nodes[name]}
+    feeds = {one: graph.sources[one or name] for one in nodes}
+    wanted = {""} | _upstream("", {one: () if one in given else some
+                                   for one, some in feeds.items()}, nodes)
+    rest, (_, lag, *begin) = _rest(nodes, feeds), some[0].loop.split()
+    delays = {one: np.resize(np.round(np.minimum(node.fields["delay"] / dt, T)).astype(
+        int), node.size) for one, node in nodes.items() if node.type == "Delay"}
+    for _, one in graph.late:
+        need(one not in delays or delays[one].min() > 0, f"{one}/delay is below dt/2 "
+             "in a loop: must be longer")
+    rules, state, out, rows = {}, {}, {}, []    # out: by node and row
+    for one in (one for one in nodes if one in wanted and one not in given):
+        if nodes[one].type in STATES:
+            rules[one] = _rule(nodes[one], some, dt, unit)
+            leak = np.array([c.start == "v_leak" for c in some])[:, None, None] * unit
+            v = np.zeros((len(some), S, nodes[one].size)) + leak * _constants(
+                nodes[one]).get("v_leak", 0.0)
+            state[one] = TRACE(v, v, 0 * v, 0 * v)
+
+    def value(one, t):
+        if t < 0:
+            return rest[one] * ("bias" in begin)
+        if one in given:
+            return given[one][:, t]
+        if (one, t) not in out and one in delays:
+            x = {k: total(one, t - k) if t >= k else 0 * rest[one]
+                 for k in {*delays[one]}}
+            out[one, t] = np.stack(np.broadcast_arrays(*(
+                x[k][..., i] for i, k in enumerate(delays[one]))), axis=-1)
+        elif (one, t) not in out:
+            out[one, t] = _apply(nodes[one], total(one, t))
+        return out[one, t]
+
+    def total(one, t):
+        late = [(a, one or name) in graph.late and one not in delays
+                for a in feeds[one]]
+        return sum((value(a, t - int(lag) * k) for a, k in zip(
+            feeds[one], late, strict=True)), np.zeros(_width(nodes[one])))
+
+    for t in range(T):
+        for one in state:
+            row = state[one] = _advance(rules[one], state[one], total(one, t))
+            out[one, t] = row.spikes if "v_threshold" in nodes[one].fields \
+                else row.after / unit
+        rows.append(row)
+    return TRACE(*(np.stack(part, axis=2) / scale for part, scale in zip(
+        zip(*rows, strict=True), (unit, unit, unit, 1), strict=True)))

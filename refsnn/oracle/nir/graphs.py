@@ -1,0 +1,190 @@
+# refsnn 0.1.0 | oracle/nir/graphs.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
+"""Read a network from a NIR file, which is an HDF5 file.
+
+A NIR file holds a graph: named nodes, such as neurons or weights, and
+edges between the nodes.  The input of a node is the sum over all edges
+that end at the node.  A node can be a graph itself.  The function `read`
+returns one flat graph, in which the nodes of an inner graph are named
+GRAPH/NODE.  All signals are vectors; arrays are flattened in C order.
+"""
+
+import collections
+import math
+
+import numpy as np
+
+from refsnn.oracle.hdf5 import MEMBERS, MOST, field, member, names, need, opened
+
+__all__ = ["read"]
+
+FIELDS = {              # required fields of each primitive
+    "Input": "shape", "Output": "shape", "Linear": "weight", "Affine": "weight bias",
+    "Scale": "scale", "Threshold": "threshold", "Delay": "delay",
+    "Flatten": "start_dim end_dim", "I": "r", "IF": "r v_threshold",
+    "LI": "tau r v_leak", "LIF": "tau r v_leak v_threshold",
+    "CubaLI": "tau_syn tau_mem r v_leak",
+    "CubaLIF": "tau_syn tau_mem r v_leak v_threshold"}
+SPIKING, ANALOG = ("IF", "LIF", "CubaLIF"), ("I", "LI", "CubaLI")
+STATES = SPIKING + ANALOG
+DEFAULTS = {"v_reset": (0.0, SPIKING), "w_in": (1.0, ("CubaLI", "CubaLIF"))}
+DEPTH = 16              # largest depth of inner graphs
+# A primitive, its arrays as stored, and the length of its output.
+NODE = collections.namedtuple("NODE", "type fields size")
+# Dicts of nodes, in an order of evaluation, and of the sources of each node; the edges
+# (source, target) that run against this order; the reasons why nodes are left out.
+GRAPH = collections.namedtuple("GRAPH", "nodes sources late skipped notes version")
+
+
+def read(path, repair=False):
+    """Read a graph from an untrusted NIR file.
+
+    >>> read("nowhere.nir")
+    Traceback (most recent call last):
+    ValueError: nowhere.nir is missing: must be an HDF5 file
+
+    Parameters
+    ----------
+    path : str
+    repair : bool
+        If an edge names no node, and if exactly one node of the same inner
+        graph has no edge, this node is taken.
+
+    Returns
+    -------
+    Graph
+    """
+    nodes, edges, notes = {}, [], []
+    with opened(path) as file:
+        version = field(file, "version", path, "U", needed=False) or [""]
+        _collect(file, "node", "", f"{path}: ", repair, (nodes, edges, notes))
+    sources = {name: [] for name in nodes}
+    for (a, b), count in sorted(collections.Counter(edges).items()):
+        sources[b].append(a)
+        if count > 1:
+            notes.append(f"edge {a} -> {b} is given {count} times, and counts once")
+    skipped = {name: f"{node.type} is not supported" for name, node in nodes.items()
+               if node.type not in FIELDS}
+    for bad in list(skipped):
+        skipped |= {name: f"depends on {bad}" for name in nodes if name not in skipped
+                    and bad in _upstream(name, sources, nodes)}
+    nodes = {name: node if node.type != "Input" or not sources[name] else node._replace(
+        type="Output") for name, node in nodes.items() if name not in skipped}
+    order, late = _order(path, nodes, sources)
+    for name in order * 2:      # twice, because of loops
+        if not nodes[name].size:
+            nodes[name] = nodes[name]._replace(size=max(
+                (nodes[a].size for a in sources[name]), default=1))
+    for name, node in nodes.items():
+        for a in sources[name]:
+            need(nodes[a].size == _width(node), f"{path}: edge {a:.60} -> {name:.60} "
+                 f"joins {nodes[a].size} and {_width(node)} values: must be equal")
+        if node.type != "Input" and not sources[name]:
+            notes.append(f"{name} has no input, which is taken as 0")
+    nodes, sources = ({name: a[name] for name in order} for a in (nodes, sources))
+    return GRAPH(nodes, sources, late, skipped, notes, version[0])
+
+
+def _collect(parent, name, prefix, where, repair, found):
+    """Add a node, or the nodes and edges of a graph; return inputs and outputs."""
+    nodes, edges, notes = found
+    group, where = member(parent, name, where), f"{where}{name:.60}/"
+    kind, full = (field(group, "type", where, "U") or [""])[0], prefix[:-1] or name
+    need(len(nodes) < MEMBERS and prefix.count("/") < DEPTH, f"{where} is too deep, or "
+         f"one of many: must be {DEPTH} deep and {MEMBERS} nodes at most")
+    if kind != "NIRGraph":
+        nodes[full] = _node(group, kind, where)
+        return [full], [full]
+    inner = member(group, "nodes", where)
+    ends = {one: _collect(inner, one, f"{prefix}{one}/", f"{where}nodes/", repair,
+                          found) for one in names(inner, f"{where}nodes")}
+    words = field(group, "edges", where, "U")
+    unknown = [word for word in dict.fromkeys(words) if word not in ends]
+    if unknown:
+        free = [one for one in ends if one not in words]
+        single = len(unknown) == len(free) == 1
+        hint = f"--repair reads {free[0]!r:.60}, which has no edge" if single else \
+            "no single repair is possible"
+        need(single and repair, f"{where}edges names {unknown[0]!r:.60}, and no node "
+             f"has this name: must name a node; {hint}")
+        notes.append(f"{where.partition(': ')[2]}edges: {unknown[0]} is read as "
+                     f"{free[0]}")
+        words = [free[0] if word == unknown[0] else word for word in words]
+    need(len(words) % 2 == 0, f"{where}edges holds {len(words)} names: must be pairs")
+    for a, b in zip(words[::2], words[1::2], strict=True):
+        need(len(ends[a][1]) == len(ends[b][0]) == 1, f"{where}edges: {a:.60} -> "
+             f"{b:.60} joins graphs: must have one Output and one Input")
+        edges.append((ends[a][1][0], ends[b][0][0]))
+    own = [prefix + one for one in ends if prefix + one in nodes]
+    return tuple([one for one in own if nodes[one].type == end]
+                 for end in ("Input", "Output"))
+
+
+def _node(group, kind, where):
+    """Return a node; its size is 0 if only its sources determine the size."""
+    fields = {name: field(group, name, where) for name in FIELDS.get(kind, "").split()}
+    for name in (name for name, (_, kinds) in DEFAULTS.items() if kind in kinds):
+        found = field(group, name, where, needed=False)
+        fields[name] = np.asarray(DEFAULTS[name][0]) if found is None else found
+    for name, a in fields.items():
+        time = "tau" in name or name == "shape"
+        low = a <= 0 if time else a < -np.inf if name != "delay" else a < 0
+        need(a.size and np.isfinite(a).all() and not low.any(), f"{where}{name} holds "
+             "NaN, infinity, too small values or nothing: must be finite, and in range")
+    shapes = {a.shape for a in fields.values() if a.shape}
+    need(kind not in STATES or len(shapes) < 2, f"{where} has parameters of shapes "
+         f"{sorted(shapes)}: must be equal")
+    need(kind not in SPIKING or (fields["v_reset"] < fields["v_threshold"]).all(),
+         f"{where}v_reset is not below v_threshold: must be, or spikes never end")
+    size = max((a.size for a in fields.values()), default=0) * bool(shapes)
+    if "shape" in fields:
+        size = math.prod(map(int, fields["shape"].ravel()))
+        need(size <= MOST, f"{where}shape gives {size} values: must be fewer")
+    elif "weight" in fields:
+        W, bias = fields["weight"], fields.get("bias", np.zeros(()))
+        need(W.ndim == 2 and bias.shape in ((), W.shape[:1]), f"{where}weight and bias "
+             f"are of shapes {W.shape} and {bias.shape}: must be (n, m) and (n)")
+        size = len(W)
+    return NODE(kind, fields, 0 if kind == "Flatten" else size)
+
+
+def _order(path, nodes, sources):
+    """Return an order of evaluation, and the edges that run against it.
+
+    In a loop, the first Delay comes first, else the first neuron that has an
+    evaluated source.
+    """
+    left, order, late = dict.fromkeys(nodes), [], set()
+    while left:
+        free = [name for name in left if not any(a in left for a in sources[name])]
+        if not free:
+            loops = [name for name in left if name in _upstream(name, sources, left)]
+            some = [name for name in loops if nodes[name].type in ("Delay", *STATES)]
+            need(some, f"{path}: nodes {', '.join(sorted(loops))[:60]} form a loop: "
+                 "must contain a neuron or a Delay")
+            free = [min(some, key=lambda name: (
+                nodes[name].type != "Delay", all(a in left for a in sources[name])))]
+            late |= {(a, free[0]) for a in sources[free[0]] if a in left}
+        order += free
+        left = {name: None for name in left if name not in free}
+    return order, late
+
+
+def _upstream(name, sources, within):
+    """Return the nodes that feed a node, directly or not, within some nodes."""
+    found, new = set(), [name]
+    while new:
+        some = {a for a in sources[new.pop()] if a in within} - found
+        found |= some
+        new += some
+    return found
+
+
+def _width(node):
+    """Return the length of the input of a node."""
+    return node.fields["weight"].shape[1] if "weight" in node.fields else node.size
+
+
+def _constants(node):
+    """Return the parameters of a neuron as vectors of float64."""
+    return {name: np.broadcast_to(a.astype(float).ravel(), node.size)
+            for name, a in node.fields.items()}

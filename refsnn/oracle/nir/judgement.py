@@ -1,0 +1,252 @@
+# refsnn 0.1.0 | oracle/nir/judgement.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
+"""Name the convention of each recorded node of a NIR graph.
+
+The constants of a convention come from the graph.  Only the unit of the
+potential is fitted, if no usual unit fits, and the report says so.  A
+convention fits a recording if all spikes are equal, and if potential and
+current differ by at most 1e-6 of their largest value, by the rounding of
+float32 that adds up in tau/dt rows, or by 1 if they are integers.
+"""
+
+import collections
+import itertools
+
+import numpy as np
+
+from refsnn.oracle.hdf5 import need
+from refsnn.oracle.nir.dynamics import TRACE, _candidates, _replay, _solve
+from refsnn.oracle.nir.graphs import SPIKING, STATES, _constants, _upstream
+
+__all__ = ["judge"]
+
+CLOSE, LAGS, ENTRIES = 1e-6, 3, 4_000_000   # error, tried lags, entries of an array
+SHOWN = {"after": "", "before": ", shown before the reset",
+         "marked": ", a constant in rows of spikes"}
+# Entries of spikes that differ, relative error of potential and current, convention or
+# None for the exact solution, lags of potential and spikes, key of SHOWN, and the unit.
+FIT = collections.namedtuple("FIT", "misses error convention lag late shown unit name")
+# Name of the node; "named", "not named", "no spike" or "not judged"; the best fit; the
+# choices of each axis that fit equally well; the verdict in words.
+VERDICT = collections.namedtuple("VERDICT", "node status fit undecided lines")
+
+
+def judge(graph, recording, pulse=True):
+    """Judge all recorded neurons.
+
+    >>> from refsnn.oracle.nir import graphs, nirdata
+    >>> graph = graphs.GRAPH({}, {}, set(), {}, [], "")
+    >>> judge(graph, nirdata.RECORDING({}, {}, 1.0, []))
+    []
+
+    Parameters
+    ----------
+    graph : graphs.Graph
+    recording : nirdata.Recording
+    pulse : bool
+        Whether a spike is a pulse in the exact solution, or a Dirac pulse.
+
+    Returns
+    -------
+    list of Verdict
+    """
+    missing = [name for name, node in graph.nodes.items()
+               if node.type == "Input" and name not in recording.inputs]
+    names = [name for name in graph.nodes if name in recording.nodes]
+    if missing or not recording.inputs:
+        return [VERDICT(name, "not judged", None, {}, [
+            f"{name} ({graph.nodes[name].type}): not judged: the recording has no "
+            f"input {', '.join(missing)}"]) for name in names]
+    need(recording.dt, "the recording holds no dt: must be given by --dt")
+    exact = _solve(graph, recording.inputs, recording.dt, pulse)[0] if names else {}
+    return [_judged(graph, name, recording, exact.get(name), pulse) for name in names]
+
+
+def _judged(graph, name, recording, exact, pulse):
+    node, dt, own = graph.nodes[name], recording.dt, recording.nodes[name]
+    p, given = _constants(node), {
+        a: some["spikes"].astype(float) for a, some in recording.nodes.items()
+        if "spikes" in some and graph.nodes[a].type in SPIKING}
+    feeds = {a: () if a in given and a != name else some
+             for a, some in graph.sources.items()}
+    free = {a for a in _upstream(name, feeds, graph.nodes) | {name}
+            if graph.nodes[a].type in STATES and (a not in given or a == name)}
+    v, tau = own.get("membrane", np.zeros(1)), p.get("tau", p.get("tau_mem", 1.0))
+    whole = bool(v.dtype.kind in "iu" or np.abs(v).max() > 99 and (v % 1 == 0).all())
+    most = 1 / np.abs(v).max() if whole else max(
+        CLOSE, 2.0 ** -23 * np.max(tau) / dt * ("v_leak" in p))
+    axes, fits = _fits(graph, name, recording, given, free, whole, most)
+    if exact is not None:
+        fits.insert(0, _fit(own, exact, None, _units(p, dt), most, np.inf))
+    best = min(fits, key=lambda fit: (fit.misses, fit.error))
+    one, named = best.convention, best.misses == 0 and best.error <= most
+    good = [fit.convention for fit in fits if one and fit.convention and not fit.misses
+            and fit.error <= 2 * best.error + 1e-12 and fit.shown == best.shown]
+    choices = {axis: sorted({getattr(other, axis) for other in good}) for axis in axes}
+    undecided = {axis: some for axis, some in choices.items() if len(some) > 1}
+    told = ", ".join(f"{axis} {getattr(one, axis)}" for axis in axes if axis not in
+                     undecided) if one else "exact solution in continuous time"
+    told += f", lag {best.lag}" + f", lag of spikes {best.late}" * (
+        best.late != best.lag and {"spikes", "membrane"} <= own.keys())
+    told += SHOWN[best.shown]
+    if "membrane" in own:
+        told += f", unit of v {best.name}" + f" = {np.mean(best.unit):.6g}" * (
+            best.name != "1")
+    lines = [f"{name} ({node.type}, n = {node.size}): " + "does not follow the graph "
+             "in any known convention; nearest: " * (not named) + told]
+    if undecided:
+        lines.append("  not decided by this recording: " + "; ".join(
+            f"{axis} {' or '.join(some)}" for axis, some in undecided.items()))
+    silent = node.type in SPIKING and "spikes" in own and not own["spikes"].any()
+    if silent:
+        lines.append("  no spike is recorded: threshold and reset are not judged")
+    simulated = sorted(free - {name})
+    lines.append(f"  replay: error {best.error:.2g} of the largest value, "
+                 f"{best.misses} entries of spikes differ, " + (
+                     f"spikes of {', '.join(simulated)} are simulated" if simulated
+                     else "from recorded inputs"))
+    if not named and one:
+        trace = _replay(graph, [one], recording.inputs, dt, given, name)
+        first = _first(own, TRACE(*(a[0] for a in trace)), best)
+        lines.append(f"  first difference: {first}")
+    if exact is None:
+        lines.append("  exact solution: not judged, a potential drives the node")
+    else:
+        scaled = bool(one) and one.gain == "1"
+        if scaled:                      # the unit of the input is dt or dt/tau
+            other = node._replace(fields=node.fields | {
+                "r": p["r"] / dt * (tau if "v_leak" in p else 1.0)})
+            exact = _solve(graph._replace(nodes=graph.nodes | {name: other}),
+                           recording.inputs, dt, pulse)[0][name]
+        lines.append(f"  exact solution{' for r times tau/dt or 1/dt' * scaled}: "
+                     f"{_distance(own, p, exact, best, dt)}")
+    status = "not named" if not named else "no spike" if silent else "named"
+    return VERDICT(name, status, best, undecided, lines)
+
+
+def _fits(graph, name, recording, given, free, whole, most):
+    """Return the axes of a node, and its comparison with each convention."""
+    nodes, p, own = graph.nodes, _constants(graph.nodes[name]), recording.nodes[name]
+    inputs, dt, groups, found = recording.inputs, recording.dt, {}, []
+    axes, some = _candidates(
+        {nodes[a].type for a in free}, any(b in free for _, b in graph.late),
+        any(_constants(nodes[a]).get("v_leak", np.zeros(1)).any() for a in free), whole)
+    for one in some:
+        if one.loop != "lag 0" or name in given and free == {name}:
+            groups.setdefault((one.loop, one.numbers, one.gain), []).append(one)
+    rows = next(iter(inputs.values()))[..., 0].size * nodes[name].size
+    for (_, numbers, _), group in groups.items():
+        unit, units = 1.0, _units(p, dt)
+        if numbers == "integer":        # from the first change of v
+            one = group[0]._replace(numbers="float", decay="exact")
+            u = _replay(graph, [one], inputs, dt, given, name).before[0]
+            b, _, i = np.argwhere(u)[0] if u.any() else (0, 0, 0)
+            pair = [a[b, :, i][a[b, :, i] != 0] for a in (own["membrane"], u)]
+            if pair[0].size and pair[1].size:
+                unit = float(pair[0][0] / pair[1][0])
+            units = {"fitted": unit}
+        step = max(1, ENTRIES // rows)
+        for several in (group[i:i + step] for i in range(0, len(group), step)):
+            trace = _replay(graph, several, inputs, dt, given, name, unit)
+            for k, one in enumerate(several):
+                least = min((fit.misses for fit in found), default=np.inf)
+                found.append(_fit(own, TRACE(*(a[k] for a in trace)), one, units, most,
+                                  least))
+    return axes, found
+
+
+def _units(p, dt):
+    """Return the usual units of a potential; None stands for a fit."""
+    usual = {"1": 1.0}
+    if "v_threshold" in p and p["v_threshold"].all():
+        usual["1/v_threshold"] = 1 / p["v_threshold"]
+    if "v_leak" in p:
+        usual["tau/dt"] = p.get("tau", p.get("tau_mem")) / dt
+    return usual | {"fitted": None}
+
+
+def _late(a, lag):
+    """Return an array (S, T, n) some rows later."""
+    return np.concatenate([0 * a[:, :lag], a[:, :a.shape[1] - lag]], axis=1)
+
+
+def _fit(own, trace, convention, units, most, least):
+    """Compare a recorded node with a simulation, for all lags and units."""
+    spikes, misses, late, T, best = own.get("spikes"), 0, 0, trace.spikes.shape[1], None
+    if spikes is not None:
+        fired = trace.spikes if spikes.max() > 1 else np.minimum(trace.spikes, 1)
+        misses, late = min((int((_late(fired, lag) != spikes).sum()), lag)
+                           for lag in range(LAGS))
+        if misses > least:
+            return FIT(misses, np.inf, convention, 0, late, "after", 1.0, "1")
+        if misses:
+            T = int(np.argmax((_late(fired, late) != spikes).any(axis=(0, 2))))
+    for lag, shown, name in itertools.product(range(LAGS), SHOWN, units):
+        error, unit = _error(own, trace, T, lag, shown, units[name])
+        if best is None or error < 0.9 * best.error:
+            best = FIT(misses, error, convention, lag, late, shown, unit, name)
+        if error <= most:
+            break
+    return best
+
+
+def _error(own, trace, T, lag, shown, unit):
+    """Return the largest relative error of potential and current, and the unit."""
+    pairs = []
+    if "membrane" in own:
+        v, u = own["membrane"][:, :T].astype(float), _late(
+            trace.before if shown == "before" else trace.after, lag)[:, :T]
+        if shown == "marked":
+            marks = own["spikes"][:, :T] > 0 if "spikes" in own else v < v
+            if marks.sum() < 2 or np.ptp(v[marks]) > 0:
+                return np.inf, 1.0
+            v, u = np.where(marks, 0, v), np.where(marks, 0, u)
+        pairs.append((v, u, unit))
+    if "current" in own:
+        pairs.append((own["current"][:, :T].astype(float),
+                      _late(trace.current, lag)[:, :T], None))
+    worst, units = 0.0, []
+    for v, u, unit in pairs:
+        power = float((u * u).sum())
+        units.append(unit if unit is not None else float((v * u).sum()) / power if power
+                     else 1.0)
+        worst = max(worst, float(np.abs(v - units[-1] * u).max(initial=0)) / max(
+            float(np.abs(v).max(initial=0)), 1e-300))
+    return worst, units[0] if "membrane" in own else 1.0
+
+
+def _first(own, trace, fit):
+    """Return the first row that differs from a simulation in words."""
+    found = []
+    for key, a, lag, unit in ("spikes", trace.spikes, fit.late, 1.0), (
+            "membrane", trace.before if fit.shown == "before" else trace.after, fit.lag,
+            fit.unit):
+        if key in own:
+            wanted = _late(a, lag) * unit
+            bad = np.abs(own[key] - wanted) > CLOSE * np.abs(own[key]).max()
+            for t in np.flatnonzero(bad.any(axis=(0, 2)))[:1]:
+                b, i = np.argwhere(bad[:, t])[0]
+                found.append((t, b, i, key, own[key][b, t, i], wanted[b, t, i]))
+    return "row {}, sample {}, neuron {}, {} is {:.9g} for {:.9g}".format(
+        *min(found)) if found else "none"
+
+
+def _distance(own, p, exact, fit, dt):
+    """Return the distance of a recorded node to the exact solution in words."""
+    parts, spikes = [], own.get("spikes", exact.spikes)
+    fired = np.flatnonzero((exact.spikes + (spikes > 0)).any(axis=(0, 2)))
+    if "membrane" in own:
+        T, u = (*fired, exact.after.shape[1])[0], _late(exact.after, fit.lag)
+        size = np.max(np.abs(p["v_threshold"] if "v_threshold" in p else u))
+        far = np.abs(own["membrane"] / fit.unit - u)[:, :T].max(initial=0) / (size or 1)
+        parts.append(f"potential within {max(far, 1e-9):.2g} of the " + (
+            f"threshold in {T} rows before any spike" if "v_threshold" in p
+            else "largest"))
+    if "spikes" in own and "v_threshold" in p:
+        parts.append(f"{spikes.sum():.0f} spikes for {exact.spikes.sum():.0f}")
+        shifts = [dt * 1e3 * (x - y) for b, i in np.argwhere(exact.spikes.any(axis=1))
+                  for x, y in zip(*(np.flatnonzero(s[b, :, i]) for s in (
+                      spikes, exact.spikes)), strict=False)]
+        if shifts:
+            parts.append(f"shifts of spikes {min(shifts):.6g} to {max(shifts):.6g} ms")
+    plain = fit._replace(lag=0, late=0, shown="after")
+    return ", ".join([*parts, f"first difference: {_first(own, exact, plain)}"])

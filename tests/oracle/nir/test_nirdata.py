@@ -1,0 +1,161 @@
+"""Recordings are read from three formats, and written as NIRData."""
+
+import doctest
+import io
+
+import h5py
+import numpy as np
+import pytest
+from nir_writer import lif, write
+
+from refsnn.oracle.nir import graphs, nirdata
+from refsnn.oracle.nir.nirdata import RECORDING, image, read
+
+DT = 1e-4
+
+
+@pytest.fixture
+def graph(tmp_path):
+    write(tmp_path / "a.nir", lif())
+    return graphs.read(str(tmp_path / "a.nir"))
+
+
+def drive(S=2, T=200, seed=0):
+    x = (np.random.default_rng(seed).random((S, T, 1)) < 0.3).astype(float)
+    return RECORDING({"input": x}, {}, DT, [])
+
+
+def test_csv_and_npz_and_nirdata_are_read_alike(tmp_path, graph):
+    given = drive(S=1)
+    path = tmp_path / "a.h5"
+    path.write_bytes(image(graph, given, "decay=Euler"))
+    wanted = read(str(path), graph)
+    assert wanted.dt == DT and wanted.unknown == []
+    x, own = wanted.inputs["input"], wanted.nodes["lif"]
+    assert own["spikes"].sum() > 3 and (x == given.inputs["input"]).all()
+    columns = np.concatenate([x, own["membrane"], own["spikes"]], axis=2)[0]
+    np.savetxt(tmp_path / "a.csv", columns, delimiter=",")
+    np.savez(tmp_path / "a.npz", x=x[0], dt=DT, **{
+        "lif/mem": own["membrane"][0], "lif/spikes": own["spikes"][0], "other": x})
+    for name, dt, unknown in (("a.csv", DT, []), ("a.npz", None, ["other"])):
+        found = read(str(tmp_path / name), graph, dt)
+        assert found.dt == DT and found.unknown == unknown
+        assert (found.inputs["input"] == x).all()
+        for key in ("membrane", "spikes"):
+            assert (found.nodes["lif"][key] == own[key]).all()
+
+
+def test_events_are_read_as_rows(tmp_path, graph):
+    """Also if their times are multiples of dt, or in the middle of a row."""
+    given = drive(T=1000)
+    path = tmp_path / "a.h5"
+    for shift in (0.0, 0.5):
+        with h5py.File(io.BytesIO(image(graph, given)), "r") as file, \
+                h5py.File(path, "w") as other:
+            for name in file:
+                file.copy(name, other)
+            other.attrs["__type__"] = "NIRGraphData"
+            place = other["nodes/input/observables"]
+            del place["spikes"]
+            events = place.create_group("spikes")
+            events.attrs["__type__"], events.attrs["n_neurons"] = "ValuedEventData", 1
+            events.attrs["t_max"] = 1000 * DT
+            x = given.inputs["input"]
+            rows = [np.flatnonzero(one) for one in x[..., 0]]
+            most = max(map(len, rows)) + 2
+            events["time"] = [np.pad((row + shift) * DT, (0, most - len(row)),
+                                     constant_values=np.inf) for row in rows]
+            events["idx"] = [np.pad(0 * row, (0, most - len(row)), constant_values=-1)
+                             for row in rows]
+            events["value"] = np.full((2, most), 2.0)
+        found = read(str(path), graph)
+        assert (found.inputs["input"] == 2 * x).all()
+
+
+def test_the_exact_solution_is_written_with_exact_times(tmp_path, graph):
+    path = tmp_path / "a.h5"
+    path.write_bytes(image(graph, drive()))
+    with h5py.File(path) as file:
+        spikes = file["nodes/lif/observables/spikes"]
+        assert spikes.attrs["__type__"] == "EventData"
+        times = spikes["time"][0]
+    rows = np.flatnonzero(read(str(path), graph).nodes["lif"]["spikes"][0, :, 0])
+    times = times[np.isfinite(times)]
+    assert len(times) > 3 and (np.floor(times / DT) == rows).all()
+    assert (times / DT % 1).std() > 0.1
+
+
+def broken(kind, path, graph):
+    """Write a recording that is wrong in one place."""
+    x, suffix = drive().inputs["input"], ".npz"
+    arrays = {"x": x, "dt": np.array(DT), "lif/mem": 0 * x}
+    if kind in ("x", "lif/mem", "dt"):
+        arrays[kind] = {"x": x[:, :5], "lif/mem": np.full(x.shape, np.nan),
+                        "dt": np.array(-1.0)}[kind]
+    elif kind == "wide":
+        arrays["lif/mem"] = np.zeros((2, 200, 2))
+    elif kind in ("words", "columns"):
+        path.with_suffix(".csv").write_text("a,b,c\n" if kind == "words" else "1,2\n")
+        return str(path.with_suffix(".csv"))
+    else:
+        suffix = ".h5"
+        path.with_suffix(suffix).write_bytes(image(graph, drive()))
+        with h5py.File(path.with_suffix(suffix), "r+") as file:
+            lif_node = file["nodes/lif/observables"]
+            if kind == "type":
+                file.attrs["__type__"] = "NIRNodeData"
+            elif kind == "observable":
+                lif_node["spikes"].attrs["__type__"] = "Other"
+            elif kind == "steps":
+                lif_node["membrane"].attrs["dt"] = 2 * DT
+            elif kind == "neurons":
+                lif_node["spikes"].attrs["n_neurons"] = 10 ** 12
+            elif kind == "time":
+                lif_node["spikes/time"][:, :1] = 1e9
+            elif kind == "index":
+                lif_node["spikes/idx"][:, :1] = 7
+            elif kind == "link":
+                del lif_node["membrane"]
+                lif_node["membrane"] = h5py.ExternalLink("other.h5", "a")
+    if suffix == ".npz":
+        np.savez(path.with_suffix(suffix), **arrays)
+    return str(path.with_suffix(suffix))
+
+
+@pytest.mark.parametrize("kind, told", [
+    ("x", "numbers of samples and rows"), ("lif/mem", "not finite"),
+    ("dt", "must be a positive number"), ("wide", "must be (samples, rows, 1)"),
+    ("words", "must hold numbers"), ("columns", "must have the columns x, v"),
+    ("type", "must be NIRGraphData"), ("observable", "must be in"),
+    ("steps", "must be positive and equal"), ("neurons", "n_neurons 1e+12"),
+    ("time", "has an event outside"), ("index", "has an event outside"),
+    ("link", "soft or external link")])
+def test_a_bad_recording_is_refused(tmp_path, graph, kind, told):
+    path = broken(kind, tmp_path / "b", graph)
+    with pytest.raises(ValueError) as error:
+        read(path, graph)
+    assert told in str(error.value) and str(error.value).startswith(path)
+    assert "\n" not in str(error.value)
+
+
+def test_two_durations_that_differ_are_refused(tmp_path, graph):
+    path = tmp_path / "a.h5"
+    path.write_bytes(image(graph, drive()))
+    assert read(str(path), graph, DT).dt == DT
+    with pytest.raises(ValueError, match="dt"):
+        read(str(path), graph, 2 * DT)
+    with pytest.raises(ValueError, match="must be positive"):
+        read(str(path), graph, -1.0)
+
+
+def test_a_simulation_needs_input_and_dt(graph):
+    for lacking in {"dt": None}, {"inputs": {}}:
+        with pytest.raises(ValueError, match="holds no input or no dt"):
+            image(graph, drive()._replace(**lacking))
+    with pytest.raises(ValueError, match="lag of 1 or 2"):
+        image(graph, drive(), "loop=lag 0")
+
+
+def test_its_examples():
+    failed, tried = doctest.testmod(nirdata)
+    assert failed == 0 and tried == 2

@@ -1,0 +1,134 @@
+"""Random graphs that the package nir writes are read back equal."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proofs import examples
+from strategies import SEEDS
+
+from refsnn.oracle.nir import graphs, nirdata
+
+nir = pytest.importorskip("nir", reason="nir is missing: extra peers")
+WEIGHTED, POINTWISE = ("Affine", "Linear"), ("Scale", "Threshold", "Delay")
+
+
+@pytest.fixture(autouse=True)
+def gradients_are_on():
+    """Do without PyTorch."""
+
+
+def primitive(kind, size, rng, dtype):
+    """Return a random node, and the length of its output."""
+    def draw(*shape):
+        return rng.uniform(0.5, 2, shape).astype(dtype)
+    if kind in WEIGHTED:
+        new = int(rng.integers(1, 5))
+        parts = {"weight": draw(new, size)} | ({"bias": draw(new)} if kind == "Affine"
+                                               else {})
+        return getattr(nir, kind)(**parts), new
+    if kind in POINTWISE:
+        return getattr(nir, kind)(draw(size)), size
+    if kind == "Flatten":
+        return nir.Flatten({"input": np.array([size])}, 0, -1), size
+    fields = {name: draw(size) for name in graphs.FIELDS[kind].split()}
+    if kind in graphs.DEFAULTS["w_in"][1]:
+        fields["w_in"] = draw(size)
+    if kind in graphs.SPIKING:
+        fields["v_reset"] = -draw(size)
+    return getattr(nir, kind)(**fields), size
+
+
+def drawn(rng, depth=1):
+    """Return a random graph of nir: a chain with shortcuts, loops and inner graphs."""
+    dtype = (np.float32, np.float64)[rng.integers(2)]
+    size = first = int(rng.integers(1, 5))
+    nodes, edges, sizes = {"input": nir.Input({"input": np.array([size])})}, [], {}
+    last = "input"
+    kinds = (*WEIGHTED, *POINTWISE, "Flatten", *graphs.STATES)
+    for k in range(int(rng.integers(1, 7))):
+        name = f"{'abc'[rng.integers(3)]}.{k}"
+        if depth and rng.random() < 0.2:
+            nodes[name], width = drawn(rng, depth - 1)
+            size, old = width[1], size
+            if old != width[0]:
+                bridge = f"{name} bridge"
+                nodes[bridge] = nir.Linear(np.ones((width[0], old), dtype))
+                edges.append((last, bridge))
+                last = bridge
+        else:
+            kind = kinds[rng.integers(len(kinds))]
+            nodes[name], size = primitive(kind, size, rng, dtype)
+        edges.append((last, name))
+        last, sizes[name] = name, size
+        if type(nodes[name]).__name__ in graphs.STATES and rng.random() < 0.5:
+            back = f"{name} back"
+            nodes[back] = nir.Linear(rng.normal(size=(size, size)).astype(dtype))
+            edges += [(name, back), (back, name)]
+    nodes["output"] = nir.Output({"output": np.array([size])})
+    edges.append((last, "output"))
+    rng.shuffle(edges)
+    return nir.NIRGraph(nodes, [tuple(edge) for edge in edges]), (first, size)
+
+
+def flat(graph, prefix=""):
+    """Return the nodes and edges of a graph of nir without inner graphs."""
+    nodes, edges = {}, set()
+    inner = {name for name, one in graph.nodes.items() if isinstance(one, nir.NIRGraph)}
+    for name in graph.nodes:
+        if name in inner:
+            more, others = flat(graph.nodes[name], f"{prefix}{name}/")
+            nodes, edges = nodes | more, edges | others
+        else:
+            nodes[prefix + name] = graph.nodes[name]
+    for a, b in graph.edges:
+        edges.add((f"{prefix}{a}" + "/output" * (a in inner),
+                   f"{prefix}{b}" + "/input" * (b in inner)))
+    return nodes, edges
+
+
+@examples(60)
+@given(SEEDS, st.sampled_from(["gzip", "lzf", 9]))
+def test_graphs_of_nir_are_read_back_equal(tmp_path_factory, seed, compression):
+    path = str(tmp_path_factory.mktemp("nir") / "a.nir")
+    graph, _ = drawn(np.random.default_rng(seed))
+    nir.write(path, graph, compression=compression)
+    found, (nodes, edges) = graphs.read(path), flat(nir.read(path))
+    assert set(found.nodes) == set(nodes) and found.version == nir.version
+    assert {(a, b) for b, some in found.sources.items() for a in some} == edges
+    assert found.skipped == {} and found.notes == []
+    order = list(found.nodes)
+    for a, b in edges:
+        assert (order.index(a) < order.index(b)) == ((a, b) not in found.late)
+    for name, node in found.nodes.items():
+        kind = type(nodes[name]).__name__
+        assert node.type == kind or kind == "Input" and "/" in name
+        for field, a in node.fields.items():
+            wanted = {"Input": lambda one, _: one.input_type["input"],
+                      "Output": lambda one, _: one.output_type["output"]}.get(
+                kind, getattr)(nodes[name], field)
+            assert np.array_equal(a, wanted)
+            assert a.dtype == np.asarray(wanted).dtype or a.dtype.kind == "i"
+
+
+@examples(10)
+@given(SEEDS)
+def test_recordings_are_those_of_nir(tmp_path_factory, seed):
+    rng, folder = np.random.default_rng(seed), tmp_path_factory.mktemp("nir")
+    x, n = (rng.random((2, 30, 3)) < 0.3), 3
+    graph = nir.NIRGraph.from_list(nir.LIF(
+        tau=np.full(n, 4e-3), r=np.full(n, 2.0), v_leak=np.zeros(n),
+        v_threshold=np.full(n, 0.5), v_reset=np.zeros(n)))
+    nir.write(str(folder / "a.nir"), graph)
+    found = graphs.read(str(folder / "a.nir"))
+    spikes = nir.TimeGriddedData(x, 1e-3)
+    for name, data in ("a", spikes), ("b", spikes.to_event(90, time_shift=5e-4)), (
+            "c", spikes.to_event(90)):
+        nir.write_data(str(folder / name), nir.NIRGraphData({
+            "input": nir.NIRNodeData({"spikes": data})}))
+        recording = nirdata.read(str(folder / name), found, 1e-3)
+        assert (recording.inputs["input"] == x).all()
+    (folder / "d").write_bytes(nirdata.image(found, recording))
+    read = nir.read_data(str(folder / "d")).nodes["lif"].observables
+    times = read["spikes"].time[np.isfinite(read["spikes"].time)]
+    assert len(times) > 3 and read["membrane"].data.shape == (2, 30, 3)
