@@ -25,9 +25,9 @@ def site():
 
 @pytest.mark.parametrize("marks, missing", [
     ({}, "marked line"), ({1: ([], [("test_rtrl.py", "test_by_hand")])}, "marked"),
-    ({1: ([62], [])}, "proof")])
+    ({1: ([50], [])}, "proof")])
 def test_an_equation_without_line_or_proof_fails(site, monkeypatch, marks, missing):
-    assert site.proved("rtrl", 1)[0] == [(62, "out += F")]
+    assert [code for _, code in site.proved("rtrl", 1)[0]] == ["out += F"]
     monkeypatch.setattr(site.equations, "marks", lambda module: marks)
     with pytest.raises(site.ExtensionError,
                        match=rf"rtrl.py: equation \(1\) has no {missing}"):
