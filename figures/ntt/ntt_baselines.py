@@ -52,7 +52,7 @@ TASKS = {
 def jobs(size, names, seed, data, repeats=None, **steps):
     """Return the jobs of all sparse networks.
 
-    steps : values that replace the fields `steps` or `labelled` of the `Task`.
+    steps : new values of the fields `steps` or `labelled`.
     """
     listed, steps = [], {key: value for key, value in steps.items() if value}
     for name in names:

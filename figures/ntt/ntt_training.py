@@ -6,9 +6,8 @@ In function names, NTT is called "transfer".
 
 The images are the handwritten digits included in refsnn (enlarged to 16x16 pixels), or
 MNIST, Fashion-MNIST or CIFAR-10 from a data folder.  As in the code of [LZ20], grey
-images are standardised with the mean and the standard deviation of all grey levels of
-the training images.  For colour images, the mean and the standard deviation of each
-colour channel are used.
+levels are standardised with their mean and standard deviation over all training images.
+Colour images are standardised separately for each colour channel.
 """
 
 import collections
@@ -56,7 +55,7 @@ class Net(NamedTuple):
 
 
 def mean_and_spread(values):
-    """Return the mean and the standard deviation, which is 0 for one run."""
+    """Return mean and standard deviation over runs."""
     mean = values.mean(axis=0)
     return mean, values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(mean)
 
@@ -100,7 +99,7 @@ def shuffled(folder, name, seed):
 # ---- networks ----------------------------------------------------------------
 
 def perceptron(*sizes):
-    """Return a ReLU network with the layer sizes `sizes`."""
+    """Return a perceptron with ReLU units."""
     return Net(functools.partial(mlp.init, sizes, dtype=np.float32),
                ntt.Model(mlp.forward, mlp.signals, mlp.second_order, ntk.kernel,
                          ntk.adjoint), mlp.backward, True)
@@ -160,7 +159,7 @@ def outputs(net, weights, biases, x, size=500):
 
 
 def learning(net):
-    """Return the functions forward and backward for the training with labels."""
+    """Return functions for the training with labels."""
     return net.fast or (net.model.forward, net.backward)
 
 
@@ -201,16 +200,16 @@ def first_masks(method, net, weights, biases, images, density, generator,
 def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
     """Return the product of Hessian and gradient.
 
-    The loss L is the cross entropy of f / temperature, where f are the network outputs.
-    The vector v, which is held constant, is the gradient of L with respect to the
-    weights and biases. The product of v and the Hessian of L is the gradient of
+    The loss L is the cross entropy of `f / temperature`, where f are the network
+    outputs.  The vector v, which is held constant, is the gradient of L with respect to
+    the weights and biases.  The product of v and the Hessian of L is the gradient of
 
         E = sum p_k G_k (V a + c), with p = dL/df,
 
-    the directional derivative of L along v. The sum in E is over images, layers and
-    outputs k. The input of a layer is a. In each layer, V and c are the derivatives of
-    L with respect to the weights W and the biases b. G_k is the derivative of the
-    output f_k with respect to the layer's input currents W a + b.
+    the directional derivative of L along v.  The sum E runs over images, layers and
+    outputs k.  The input of a layer is a.  In each layer, V and c are the derivatives
+    of L with respect to the weights W and the biases b.  G_k is the derivative of the
+    output f_k with respect to the layer's input currents `W a + b`.
     """
     recording = net.model.forward(weights, biases, x)
     share = special.softmax(recording.outputs / temperature, axis=1)
@@ -265,11 +264,11 @@ def threaded(model, pool):
 
 def transfer_part(net, teacher, x, *, density, total, first, count, rate, generator,
                   l2, scope, batch, before=None, every=100, threads=1):
-    """Run `count` steps of NTT, after `first` of all `total` steps.
+    """Run `count` steps of NTT, from step `first` on.
 
-    The result does not depend on the number of threads. The next call takes the
-    returned dict as `before`. If `first` is a multiple of `every` in each call, all
-    calls together yield the student that one call of `ntt.transfer` yields.
+    The result does not depend on the number of threads.  The next call takes the
+    returned dict as `before`.  If `first` is a multiple of `every`, successive calls
+    yield the same student as one call of `ntt.transfer`.
     """
     given, kept = [], collections.deque(maxlen=2 * len(teacher[0]))
     prune = functools.partial(pruning.magnitude, rho=density, scope=scope)

@@ -1,25 +1,26 @@
 """Block-diagonal RTRL bridges 30 ms like exact RTRL, but loses accuracy at 60 ms
 
 The left panels show the input spikes, the hidden spikes and the readouts of one network
-in two trials.  The upper middle panel shows the accuracy during training at one delay.
-The upper right panel shows the memory of each learning rule, and the number of
-multiplications in one time step.  The lowest right panel shows the accuracy after
-training against the delay, for each condition.  Markers are shifted sideways so that
-the markers of different conditions do not overlap. Bands show the range over seeds.
+in two trials.  The upper middle panel shows the accuracy during training, for cues that
+are separated by 30 ms.  The upper right panel shows how many numbers each learning rule
+stores, and how many multiplications it needs in one time step, relative to exact RTRL.
+The bottom right panel shows the accuracy after training against the delay between the
+cues.  Markers are shifted sideways so that the markers of different conditions do not
+overlap.  Bands show the range over seeds.
 
 A recurrent spiking network receives two cues, separated by a delay, and each cue has
-one of two values. The network must report whether the two cues had equal values, which
+one of two values.  The network must report whether the two cues had equal values, which
 is a delayed XOR task.  The chance accuracy is 0.5.  The input and recurrent weights are
-trained with the exact gradient of the loss, computed by real-time recurrent learning
-(RTRL), or with one of the approximations of RTRL in `refsnn.sparse_rtrl`. The readout
-weights are always trained with the exact gradient of the loss. A delay of 30 ms is
-three membrane time constants.  The gradient of the block-diagonal approximation ignores
-the effect of each neuron on the other neurons.  In the condition "adaptive, e-prop",
-the networks consist of adaptive neurons, which have a longer memory.  The threshold of
-an adaptive neuron rises with each spike of this neuron, and decays with a time constant
-of 200 ms.  The learning rule e-prop in `refsnn.alif` computes the part of the gradient
-that passes through the adaptive thresholds.  The rule e-prop ignores the parts of the
-gradient that pass through the recurrent connections and through the reset.
+trained with the exact gradient of the loss (real-time recurrent learning, RTRL), or
+with an approximation of RTRL in `refsnn.sparse_rtrl`.  The readout weights are always
+trained with the exact gradient of the loss.  A delay of 30 ms between the cues equals
+three membrane time constants.  The block-diagonal approximation of the gradient ignores
+how neurons affect each other.  In the condition "adaptive, e-prop", the networks
+consist of adaptive neurons, which have a longer memory.  The threshold of an adaptive
+neuron rises with each spike of this neuron, and decays with a time constant of 200 ms.
+The learning rule e-prop in `refsnn.alif` computes the part of the gradient that passes
+through the adaptive thresholds.  The rule e-prop ignores the parts of the gradient that
+pass through the recurrent connections and through the reset.
 
 In the condition "readout alone", only the readout weights are trained.  In all
 conditions, the networks start from the same initial weights and receive the same
@@ -28,23 +29,23 @@ accuracy on unseen trials.  Each network has 24 neurons. The final accuracies ar
 computed on 400 additional trials.  The hyperparameters were chosen for exact RTRL at a
 delay of 60 ms, and are the same for all conditions.
 
-The gradient of each approximation can be computed forward in time, with the eligibility
-traces of `refsnn.sparse_rtrl`, or backward in time, from the recorded states of the
-trial.  In this figure, gradients are computed backward in time, because the backward
-computation is faster.  In the condition "exact", the function `lif.backward` computes
-the exact gradient of the loss.  The condition "block" uses the block-diagonal
-approximation of RTRL, in which each block of the Jacobian belongs to the synaptic
-current and the membrane potential of one neuron.  To compute the gradient of the
-block-diagonal approximation backward in time, all recurrent weights except the
-self-connections are replaced by 0.  The condition "implicit" omits the part of the
-gradient that passes through the recurrent connections.  The condition "presynaptic"
-omits the parts of the gradient that pass through the recurrent connections and through
-the reset.  For each trained network, the gradients computed forward and backward in
-time differ only by rounding errors.
+The gradient of each approximation can be computed forward in time, from eligibility
+traces (`refsnn.sparse_rtrl`), or backward in time, from recorded states.  In this
+figure, gradients are computed backward in time, because the backward computation is
+faster.  In the condition "exact", the function `lif.backward` computes the exact
+gradient of the loss.  The condition "block" uses the block-diagonal approximation of
+RTRL, in which the Jacobian has one block for the synaptic current and membrane
+potential of each neuron.  Backward in time, the gradient of the condition "block" is
+computed with all recurrent weights set to 0, except for self-connections.  The
+condition "implicit" omits the part of the gradient that passes through the recurrent
+connections.  The condition "presynaptic" omits the parts of the gradient that pass
+through the recurrent connections and through the reset.  For each trained network, the
+gradients computed forward and backward in time differ only by rounding errors.
 
-The figure shows the memory and the multiplications of the forward computation.  The
-forward computation updates eligibility traces, and applies the filter of the leaky
-readout to the traces. This figure does not correspond to a published figure.
+The upper right panel counts the stored numbers and the multiplications of the forward
+computation.  The forward computation updates eligibility traces, and applies the filter
+of the leaky readout to the traces.  This figure does not correspond to a published
+figure.
 """
 
 import numpy as np
@@ -179,7 +180,7 @@ def error(answers, labels):
 
 
 def slope(condition, recording):
-    """Return the surrogate derivatives, of shape (T, B, N * n)."""
+    """Return the surrogate derivatives of all networks."""
     v = recording.mem - 1
     if condition == ALIF:
         v -= ADAPTATION * recording.adapted

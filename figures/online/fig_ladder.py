@@ -1,41 +1,44 @@
 """Local learning rules need little memory, and their gradients are not exact
 
-Panels a and b show the relative error and the cosine of approximate gradients against
-the strength of the recurrent weights.  Panel c shows the error of truncated
-backpropagation through time (BPTT) against the number of time steps that are kept.
-Panel d shows the error of the sparse n-step approximation of real-time recurrent
-learning (SnAp-n).  Panels e and f show the memory and the computing time of learning
-rules against the number of neurons.  Lines are means, and bands show the range over
-networks.
+Panel a shows the relative error of approximate gradients against the strength of the
+recurrent weights.  Panel b shows the cosine of the angle between approximate and exact
+gradients.  Panel c shows the relative error of the gradient of truncated
+backpropagation through time (BPTT) against the number of backpropagated time steps.
+Panel d shows the relative error of the gradient of SnAp-n, the sparse n-step
+approximation of real-time recurrent learning (RTRL).  Panel e shows the memory that
+learning rules need, and panel f shows the computing time of one time step, against the
+number of neurons.  Lines are means, and bands show the range over networks.
 
-Each gradient of the loss is compared with the exact gradient of BPTT. The gradient of
-real-time recurrent learning (RTRL) is exact. If truncated BPTT cuts off no time step,
-its gradient is exact. SnAp-n keeps the derivative of a neuron's state with respect to a
-weight only if a path of at most n synapses leads from the weight to the neuron.  The
-weight itself counts as the first synapse of such a path. In a ring of n neurons, the
-gradient of SnAp-n is exact. The rules "block", "implicit", "presynaptic" and "e-prop"
-are described in the caption of the figure `delay`.
+Each gradient of the loss is compared with the exact gradient, which is computed by
+BPTT.  The gradient of RTRL is exact.  Truncated BPTT is exact if it covers all time
+steps.  SnAp-n keeps the derivative of a neuron's state with respect to a weight only if
+a path of at most n synapses, which begins with the synapse of this weight, leads to the
+neuron.  In a ring of n neurons, the gradient of SnAp-n is exact.  The rules "block",
+"implicit", "presynaptic" and "e-prop" are described in the caption of the figure
+`delay`.
 
-In a layer with n neurons and n inputs, the memory of exact RTRL grows as n^3, and the
-memory of the rule "block" grows as n^2.  The memory of the rule "presynaptic" grows
-linearly with n, because the rule stores two traces for each input and each neuron.
+In a layer with n neurons and n inputs, the memory that exact RTRL needs grows as `n^3`,
+and the memory that the rule "block" needs grows as `n^2`.  The rule "presynaptic"
+stores two traces for each input and each neuron, so that its memory grows linearly with
+n.
 
 A layer of 16 recurrent leaky integrate-and-fire neurons with subtractive reset receives
-16 Poisson inputs for 50 steps of 1 ms; all inputs also spike in the first step.  The
+16 Poisson inputs for 50 ms.  All inputs also spike in the first time step of 1 ms.  The
 loss is the squared difference between the output of a leaky readout and a smooth random
 target, summed over time.  The recurrent weights, in units of the spike threshold, are
-sampled from the normal distribution N(0, s^2 / 16).  The strength s of the recurrent
-weights varies along the horizontal axis of panels a and b.  In panel c and in the
-sparse layer of panel d, the strength s is 1.  The relative error of a gradient is the
-norm of the difference between this gradient and the BPTT gradient, divided by the norm
-of the BPTT gradient.  The norms are taken over the derivatives with respect to all
-input weights and all recurrent weights.  For the rule "e-prop", adaptive neurons with
-the same weights replace the leaky neurons.  The gradient of e-prop is compared with the
-exact gradient of the adaptive layer.  All rules use the exact derivative of the loss
-with respect to the spikes, and approximate only the derivative of the spikes with
-respect to the weights.  SnAp-n is used in a ring of neurons and in a sparse layer.  In
-the ring of 6 neurons, each neuron excites the next neuron with weight 1.  In the sparse
-layer, about one tenth of the recurrent weights are non-zero.
+sampled from a normal distribution with mean 0 and standard deviation s / 4.  The
+strength s of the recurrent weights varies along the horizontal axis of panels a and b.
+In panel c and in the sparse layer of panel d, the strength s is 1.  The relative error
+of a gradient is the norm of the difference between this gradient and the BPTT gradient,
+divided by the norm of the BPTT gradient.  The norm of a gradient includes the
+derivatives with respect to all input and recurrent weights.  For the rule "e-prop",
+adaptive neurons with the same weights replace the leaky neurons.  The gradient of
+e-prop is compared with the exact gradient of the adaptive layer.  All rules use the
+exact derivative of the loss with respect to the spikes, and approximate only the
+derivative of the spikes with respect to the weights.  SnAp-n is used in a ring of
+neurons and in a sparse layer.  In the ring of 6 neurons, each neuron excites the next
+neuron with weight 1.  In the sparse layer, about one tenth of the recurrent weights are
+non-zero.
 
 The memory of a rule is the size of the float32 arrays that must be kept between two
 time steps, for one input sequence.  The computing time of a rule is the duration of one

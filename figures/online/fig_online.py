@@ -2,35 +2,35 @@
 
 Panel a shows the test accuracy of each learning rule against the number of training
 sequences.  Bands show the range over repetitions.  Panel b shows the test accuracy
-against the number of multiplications.  Panel c shows the final test accuracies.
+against the number of multiplications during training.  Panel c shows the final test
+accuracies.
 
 Networks with a recurrent layer of 16 spiking neurons and a leaky readout are trained to
-classify spike trains. At every time step, the loss is the cross entropy of the readout
-potentials. An online rule computes the gradient of the loss forward in time, and
-changes all weights at every time step. Five online rules are compared: exact real-time
-recurrent learning (RTRL), the three approximations of RTRL in `refsnn.sparse_rtrl`
-("block", "implicit" and "presynaptic"), and e-prop in a layer of adaptive neurons
-(`refsnn.alif`). The caption of the figure `delay` describes the five learning rules.
-All online rules use the exact derivative of the loss with respect to the spikes of the
-recurrent layer. For comparison, backpropagation through time (BPTT) changes the weights
-only once per sequence, after the last time step. In the condition "readout alone", only
-the readout weights are changed, at every time step.
+classify spike trains.  At every time step, the loss is the cross entropy of the readout
+potentials.  An online rule computes the gradient of the loss forward in time, and
+changes all weights at every time step.  Five online rules are compared: exact real-time
+recurrent learning (RTRL), its approximations "block", "implicit" and "presynaptic"
+(`refsnn.sparse_rtrl`), and e-prop with adaptive neurons (`refsnn.alif`).  The caption
+of the figure `delay` describes the five learning rules.  All online rules use the exact
+derivative of the loss with respect to the spikes of the recurrent layer.  For
+comparison, backpropagation through time (BPTT) changes the weights only once per
+sequence, after the last time step.  In the condition "readout alone", online training
+changes only the readout weights.
 
-The 16 digits or 20 letters of a batch are presented at the same time, and each weight
-change uses the mean gradient over the batch.  In each repetition, the data are split
-anew into training and test sequences, and the networks of all rules start from the same
-initial weights and receive the same sequences in the same order.  Accuracies are
-measured on test sequences, without weight changes.
+Each weight change uses the mean gradient over a batch of 16 digits or 20 letters.  In
+each repetition, the data are split anew into training and test sequences.  The networks
+of all rules start from the same initial weights, and receive the same sequences in the
+same order.  Accuracies are measured on test sequences, without weight changes.
 
 By default, the networks classify the handwritten digits of 8x8 pixels included in
 refsnn.  The pixel rows of a digit are presented one after the other, for 4 ms each.
 With the option --full, the data are recordings of four tactile sensors that were moved
 over Braille letters (27 classes).  A larger network in the fifth tutorial that
-accompanies [NMZ19] classifies the same recordings.  For digits and for Braille letters,
-an input channel spikes when the grey level or the sensor signal crosses a fixed level.
-Because a constant grey level or signal yields no spikes, the network must remember
-earlier spikes.  The predicted class is the class of the readout unit with the largest
-mean potential over the last 8 ms (digits) or over all 76 time steps (letters).
+accompanies [NMZ19] classifies the same recordings.  An input channel spikes when a grey
+level (digits) or a sensor signal (letters) crosses a fixed level.  Because a constant
+grey level or signal yields no spikes, the network must remember earlier spikes.  The
+readout unit with the largest mean potential determines the predicted class; the mean is
+over the last 8 ms (digits) or over all 76 time steps (letters).
 
 Panel b counts the multiplications for the simulation, the eligibility traces and the
 gradient.  Multiplications by spikes and multiplications in the optimiser are not
@@ -39,11 +39,11 @@ must store the states of all time steps.  The rule "presynaptic" stores only two
 for each input and each neuron.  The gain of a rule is the mean accuracy with this rule
 minus the mean accuracy of "readout alone".
 
-With --full, panel c also shows four control conditions, which show why an approximation
-can be more accurate than exact RTRL.  In the condition "exact, half rate", exact RTRL
-has half the learning rate.  In the conditions "exact, after", "block, after" and
-"implicit, after", the weights change only after each batch of sequences.  These three
-conditions have the same learning rate and the same optimiser as BPTT.
+With --full, panel c also shows four control conditions, which test why an approximation
+can be more accurate than exact RTRL.  In the condition "exact, half rate", the learning
+rate of exact RTRL is halved.  In the conditions "exact, after", "block, after" and
+"implicit, after", the weights change only after each batch of sequences, with the
+optimiser and the learning rate of BPTT.
 
 All hyperparameters were chosen with other seeds, on held-out sequences of the training
 set.  The learning rate was chosen for exact RTRL, and is the same for all online rules.
@@ -160,7 +160,7 @@ def measured(data):
     final = {rule: data[key][:, -1] for rule, key in IDS.items() if key in data}
 
     def minus(a, b):
-        """Return the accuracies of `a` minus those of `b`, run by run."""
+        """Return paired differences of accuracies."""
         n = min(len(final[a]), len(final[b]))
         return final[a][:n] - final[b][:n]
 

@@ -1,26 +1,26 @@
 """Online rules lose the direction of the gradient in deeper networks
 
-Each curve shows one online learning rule. The vertical axis is the cosine of the angle
-between the gradient of the rule and the exact gradient. The horizontal axis is the
-number of hidden layers. The cosine is 1 if both gradients have the same direction, and
-near 0 if their directions are unrelated. The upper panels show the gradient with
-respect to the weights of the first hidden layer, which is farthest from the readout.
-The lower panels show the gradient with respect to the weights of all hidden layers. The
-left panels show networks before training, the right panels the same networks after
-training. Bands show the standard deviation over networks.
+Each curve shows one online learning rule.  The vertical axis is the cosine of the angle
+between the gradient of this rule and the exact gradient of the loss.  The horizontal
+axis is the number of hidden layers.  The cosine is 1 if both gradients have the same
+direction, and near 0 if their directions are unrelated.  The upper panels show the
+gradient with respect to the weights of the first hidden layer, which is farthest from
+the readout.  The lower panels show the gradient with respect to the weights of all
+hidden layers.  The left panels show networks before training, and the right panels show
+the same networks after training.  Bands show the standard deviation over networks.
 
 A network consists of recurrent layers of 20 leaky integrate-and-fire neurons and a
-leaky readout. The network must produce two given curves in response to each of eight
-spike patterns. The loss is the mean squared error. Training uses the exact gradient,
-which is computed by backpropagation through time, and the optimiser Adam. The
-gradients of all rules are computed by `refsnn.stack` at fixed weights, and summed over
-all time steps. The docstring of `refsnn.stack.online` states which derivatives each
-rule keeps. In the condition "e-prop, random", the error reaches the hidden layers
-through fixed random matrices. In the condition "DECOLLE", each hidden layer has a fixed
-random readout. The target of these readouts is the target of the network. In all other
-conditions, the error reaches the hidden layers through the transposed weights of the
-layers above. The reset subtracts the threshold. This figure does not correspond to a
-published figure.
+leaky readout.  The network must produce two given curves in response to each of eight
+spike patterns.  The loss is the mean squared error.  Training uses the exact gradient,
+which is computed by backpropagation through time, and the optimiser Adam.  The
+gradients of all rules are computed by `refsnn.stack` without weight changes, and summed
+over all time steps.  The docstring of `refsnn.stack.online` states which derivatives
+each rule keeps.  In the condition "e-prop, random", the error of the readout reaches
+the hidden layers through fixed random matrices.  In the condition "DECOLLE", each
+hidden layer has a fixed random readout with the same target as the network.  In all
+other conditions, the error of the readout reaches the hidden layers through the
+transposed weights of the layers above.  The reset subtracts the threshold.  This figure
+does not correspond to a published figure.
 """
 
 import functools
@@ -69,7 +69,7 @@ surrogate = functools.partial(surrogates.fast_sigmoid, steepness=2.0)
 
 
 def initial(generator, depth, hidden):
-    """Return the weights [W, V] of each hidden layer and of the readout."""
+    """Sample the initial weights of all layers."""
     def matrix(n, m, scale):
         return scale * generator.standard_normal((n, m)) / np.sqrt(m)
     layers = [[matrix(hidden, hidden if i else INPUTS, 1.0),
@@ -78,7 +78,7 @@ def initial(generator, depth, hidden):
 
 
 def backward(weights, x, target):
-    """Return loss, spikes per step, error, and gradients by backpropagation."""
+    """Return loss, spike rate, error and gradients."""
     runs, inputs = [], x
     for W, V in weights[:-1]:
         runs.append(lif.simulate(inputs, W, V, **DECAYS))
@@ -96,7 +96,7 @@ def backward(weights, x, target):
 
 
 def online(rule, weights, x, dy, feedback, target=None):
-    """Return the gradient that a learning rule computes, summed over steps."""
+    """Return the summed gradient of a rule."""
     layers = [stack.layer(W, V, **TAUS) for W, V in weights]
     state, total = None, None
     for t, now in enumerate(x):
@@ -113,12 +113,12 @@ def online(rule, weights, x, dy, feedback, target=None):
 
 
 def flat(gradients):
-    """Return the gradients of layers as one vector."""
+    """Join gradients in one vector."""
     return np.concatenate([part.ravel() for layer in gradients for part in layer])
 
 
 def cosines(found, exact):
-    """Compare two gradients by cosines, in the first layer and in all hidden layers."""
+    """Return two cosines between two gradients."""
     pairs = (flat(found[:1]), flat(exact[:1])), (flat(found[:-1]), flat(exact[:-1]))
     return [a @ b / np.sqrt((a @ a) * (b @ b)) for a, b in pairs]
 
@@ -149,7 +149,7 @@ def learn(depth, trained, hidden, seed, repeat, steps=STEPS):
 
 
 def train(weights, x, target, steps):
-    """Return weights after Adam steps with the exact gradient."""
+    """Train with exact gradients and Adam."""
     states = [[None, None] for _ in weights]
     for _ in range(steps):
         gradients = backward(weights, x, target)[3]

@@ -9,14 +9,14 @@ of the loss L[t] with respect to all weights forward in time, and changes the we
     weights, states, total = learn_online(rule, weights, [None] * 3, x, labels, task,
                                           rate=1e-3)
 
-For comparison, the function `learn_after` computes the gradient of the summed loss,
-sum_t L[t], backward in time, and changes the weights once, after the last time step.
-The rule "exact" is real-time recurrent learning (RTRL).  With the rule "exact" and
-without weight changes (`rate=0`), `learn_online` and `learn_after` return the same
-gradient of the summed loss.
+For comparison, the function `learn_after` computes the gradient of `sum_t L[t]`
+backward in time, and changes the weights once, after the last time step.  The rule
+"exact" is real-time recurrent learning (RTRL).  With the rule "exact" and without
+weight changes (`rate=0`), `learn_online` and `learn_after` return the same gradient of
+the summed loss.
 
-Each input channel spikes when one signal crosses one level in one direction, upward or
-downward.
+Signals are encoded as spikes: for each level, one channel spikes at upward crossings,
+and one channel spikes at downward crossings.
 """
 
 import functools
@@ -69,8 +69,8 @@ TAXELS = [1, 2, 6, 10]      # sensors that SpyTorch's tutorial 5 uses
 def crossings(signals, levels):
     """Encode signals as spikes at level crossings.
 
-    The shape is (T, B, c) for signals, and (T, B, 2 * c * levels) for spikes. Before
-    the first time step, all signals are 0.
+    Signals (T, B, c) yield spikes (T, B, 2 * c * levels).  Signals are 0 before the
+    first time step.
     """
     above = signals[..., None] > (np.arange(levels) + 0.5) / levels
     change = np.diff(above.astype(np.float32), axis=0, prepend=0)
@@ -117,7 +117,7 @@ def initial(generator, task):
 
 
 def error(potentials, labels):
-    """Return dL/d(potentials) for the mean cross entropy L."""
+    """Return the derivative of the loss."""
     scaled = np.exp(potentials - potentials.max(axis=-1, keepdims=True))
     scaled /= scaled.sum(axis=-1, keepdims=True) * scaled.dtype.type(len(labels))
     scaled[..., np.arange(len(labels)), labels] -= 1 / len(labels)
@@ -136,10 +136,7 @@ def layer_step(rule, drive, V, state, constants):
 
 
 def at_rest(rule, B, n, c, dtype):
-    """Return zero eligibility traces and filtered traces.
-
-    B, n, c : numbers of sequences, of neurons, and of inputs to each neuron.
-    """
+    """Return zero eligibility traces and filtered traces."""
     shape = (B, n, n * c if rule == "exact" else c)
     filtered = sparse_rtrl.Traces(np.zeros(shape, dtype), np.zeros(shape, dtype))
     if rule == ALIF:
@@ -162,10 +159,7 @@ def traces_step(rule, traces, filtered, x, V, now, psi, constants):
 
 
 def step_gradient(rule, filtered, credit):
-    """Return dL[t]/d[W V], of shape (n, c).
-
-    credit : dL[t]/dy[t] times the readout weights, (B, n).
-    """
+    """Return the gradient of one time step."""
     if rule == "exact":
         return rtrl.step_gradient(filtered.mem, credit).reshape(credit.shape[1], -1)
     return np.einsum("bi,bij->ij", credit, filtered.mem)

@@ -1,4 +1,4 @@
-"""List what the seven papers and [WP21] publish, and the settings of each experiment.
+"""List the published results of all papers, and the settings of repeated experiments.
 
 Each module of this package describes one paper.  The tuple `ROWS` has one `Row` for
 each published figure, table and number.  The tuple `SETTINGS` has one `Experiment` for
@@ -18,7 +18,7 @@ class Row(NamedTuple):
 
 
 class Experiment(NamedTuple):
-    """Hold the published settings and our settings of an experiment."""
+    """Hold the published and the present settings of an experiment."""
 
     figure: str
     title: str

@@ -1,8 +1,9 @@
 """List results of [CSSZ20].  Topic: the Heidelberg data sets of spoken words as spikes.
 
-Cramer, Stradmann, Schemmel and Zenke, 2020, arXiv 1910.07407.  This list is based on
-the abstract and the description of the data, but not on the text of the paper.
-Accuracies were taken from other sources ("second-hand") or from memory ("recalled").
+Cramer, Stradmann, Schemmel and Zenke, 2020, arXiv 1910.07407.  This list of results is
+based on the abstract and on the description of the data sets, without the text of the
+paper.  Accuracies in this list were taken from other sources ("second-hand") or from
+memory ("recalled").
 """
 
 from figures.papers import Experiment, Row

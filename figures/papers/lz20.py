@@ -1,8 +1,8 @@
 """List results of [LZ20].  Topic: Neural Tangent Transfer (NTT), a method of pruning.
 
-Liu and Zenke, 2020, arXiv 2006.08228.  This list is based on the abstract, the code,
-and the logs of the demonstration (two runs on MNIST that keep 3 % of the weights), but
-not on the text of the paper.
+Liu and Zenke, 2020, arXiv 2006.08228.  This list of results is based on the abstract,
+the code, and the logs of the demonstration, without the text of the paper.  The logs
+are of two runs on MNIST that keep 3 % of the weights.
 """
 
 from figures.papers import Experiment, Row

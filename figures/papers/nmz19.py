@@ -1,8 +1,8 @@
 """List results of [NMZ19] and its tutorials.  Topic: surrogate gradients.
 
-Neftci, Mostafa and Zenke, 2019, arXiv 1901.09948.  This list is based on the equations,
-figures and tutorials (SpyTorch).  Each number from a tutorial is the stored output of
-one run.
+Neftci, Mostafa and Zenke, 2019, arXiv 1901.09948.  This list of results is based on the
+equations, the figures and the tutorials (SpyTorch) of the paper.  Each number from a
+tutorial is the stored output of one run.
 """
 
 from figures.papers import Experiment, Row

@@ -1,8 +1,9 @@
 """List results of [ZG18].  Topic: SuperSpike.
 
-Zenke and Ganguli, 2018, arXiv 1705.11146.  This list is based on the paper, which shows
-costs only in plots.  No numbers were read off these plots.  Settings that the paper
-does not state are taken from the published code (github.com/fzenke/pub2018superspike).
+Zenke and Ganguli, 2018, arXiv 1705.11146.  This list of results is based on the paper,
+which shows values of the loss only in plots.  No numbers were read off these plots.
+Settings that the paper does not state are taken from the published code
+(github.com/fzenke/pub2018superspike).
 """
 
 from figures.papers import Experiment, Row
@@ -76,7 +77,7 @@ WEIGHTS = "unknown, silent neurons (code: 50 mV / sqrt(fan-in))"
 
 
 def settings(rate, weights, *more):
-    """Return the shared settings of all experiments, followed by `more`."""
+    """Return shared settings, followed by `more`."""
     return (*NEURON[:3], (*NEURON[3], rate), ("initial weights", WEIGHTS, weights),
             *more)
 

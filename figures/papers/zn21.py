@@ -1,7 +1,7 @@
 """List results of [ZN21].  Topic: RTRL and biologically plausible learning rules.
 
-Zenke and Neftci, 2021, arXiv 2010.11931.  This list is based only on the abstract.  The
-experiments of the paper are therefore not listed.
+Zenke and Neftci, 2021, arXiv 2010.11931.  This list of results is based only on the
+abstract, so that experiments of the paper are not listed.
 """
 
 from figures.papers import Row

@@ -1,7 +1,7 @@
 """List results of [ZPG17].  Topic: synaptic intelligence (SI).
 
-Zenke, Poole and Ganguli, 2017, arXiv 1703.04200.  This list is based on the authors'
-code, notebooks and stored results, but not on the text of the paper.
+Zenke, Poole and Ganguli, 2017, arXiv 1703.04200.  This list of results is based on the
+authors' code, notebooks and stored results, without the text of the paper.
 """
 
 from figures.papers import Experiment, Row

@@ -14,19 +14,19 @@ claims:
     shown           a number without a verdict
 
 If a value depends on random numbers, the verdict on its claim follows from the 95 %
-confidence interval of the mean over runs (Student's t).  If the claim has a published
-number, this number is subtracted from the value.  The confidence interval of this
-difference is compared with the tolerance, which is in the unit of the claim:
+confidence interval of the mean over runs (Student's t).  For a claim with a published
+number, the confidence interval of the value minus the published number is compared with
+the tolerance, which is in the unit of the claim:
 
     whole interval within the tolerance     reproduced (a stand-in agrees)
     whole interval outside the tolerance    not reproduced (a stand-in differs)
     otherwise, or with a single run         not decided
 
 A published spread over a known number of runs widens the confidence interval.  Without
-such a spread, the published number is taken as exact.  With `log`, positive values are
-compared by their logarithms, and the tolerance is a factor.  With ordered=True, only
-the sign of a difference between two conditions is judged.  The confidence interval of
-this difference is then compared with 0.
+a known spread and number of runs, the published number is taken as exact.  With
+`log=True`, positive values are compared by their logarithms, and the tolerance is a
+factor.  With `ordered=True`, only the sign of a difference between two conditions is
+judged, by comparing its confidence interval with 0.
 
 A claim of the kind "own" holds if the whole confidence interval of the value meets the
 bound, and fails if the whole interval violates the bound.  Otherwise, the claim is not
@@ -131,7 +131,7 @@ def shown(id, text, *, unit="", published=None, why="", differs="", headline="")
 # ---- declarations
 
 def declared(module, size):
-    """Return the claims that a figure declares, as a tuple.
+    """Return the claims that a figure declares.
 
     Raises
     ------
@@ -203,7 +203,7 @@ def _wrong_source(published):
 # ---- values
 
 def measure(value):
-    """Return the mean, the spread and the number of runs of a value as a `Result`.
+    """Return mean, spread and number of runs.
 
     >>> measure([1.0, 3.0])[:3], measure(2.0)[:3]
     ((2.0, 1.4142135623730951, 2), (2.0, None, None))
@@ -220,7 +220,7 @@ def measure(value):
 
 
 def measured(module, data, size, options=()):
-    """Return {id: `Result`} of all claims that a figure declares."""
+    """Return a `Result` for each claim id."""
     values, claims = module.measured(data), declared(module, size)
     if options:
         claims = [claim for claim in claims if claim.id in values]
@@ -235,14 +235,14 @@ def measured(module, data, size, options=()):
 
 
 def stored(results):
-    """Convert {id: `Result`} to a dict for a JSON file."""
+    """Convert results for a JSON file."""
     return {key: {"value": result.value, "spread": result.spread, "n": result.n,
                   "values": result.values and list(result.values)}
             for key, result in results.items()}
 
 
 def read(module, document):
-    """Return pairs (`Claim`, `Result`) of a figure from its stored `document`.
+    """Return (claim, result) pairs from a stored document.
 
     Results of quick runs, and of runs with changed options, have no verdict.  Claims
     that were added to the code after the run are left out.
@@ -264,7 +264,7 @@ def read(module, document):
 
 
 def _matched(claims, entries, where):
-    """Check that the keys of `entries` are the ids of all claims."""
+    """Check that each claim has one entry."""
     ids = [claim.id for claim in claims]
     parts = [f"{word} {', '.join(sorted(keys))}" for word, keys in
              (("lacks", set(ids) - set(entries)),
@@ -334,7 +334,7 @@ def _accepted(claim):
 
 
 def _compared(claim, result, n=None):
-    """Return the value to judge, its standard error and its degrees of freedom.
+    """Return value, standard error, degrees of freedom.
 
     With `n`, assume n runs with the mean and the spread of `result`.
     """

@@ -1,11 +1,10 @@
 """Compute a digest of the code that a figure executes.
 
-The digest of a function depends on the function and on all code of this repository that
-the function uses, directly or indirectly.  This code consists of functions, classes,
-and assignments at module level.  The digest does not depend on unused code, docstrings,
-comments, annotations or layout.  The check engine `refsnn/_checks.py` and the version
-of refsnn are not part of the digest.  The digest of a file does not depend on the
-version of Python.
+The digest of a function depends on all functions, classes, and assignments at module
+level of this repository that the function uses, directly or indirectly.  The digest
+does not depend on unused code, docstrings, comments, annotations or layout.  The check
+engine `refsnn/_checks.py` and the version of refsnn are not part of the digest.  The
+digest of a file does not depend on the version of Python.
 
 A name is resolved within its module, through imports, and through attributes of modules
 such as `lif.backward`.  A class is included in the digest with all its methods.  If
@@ -41,7 +40,7 @@ DIGITS = 32                 # of SHA-256: 128 bits, so that two digests never ag
 # ---- where files come from
 
 def in_folder(root):
-    """Return a function that reads the files in the folder `root`."""
+    """Return functions that read and list files."""
     root = pathlib.Path(root)
 
     def read(path):
@@ -58,9 +57,9 @@ def in_folder(root):
 
 
 def in_commit(root, commit):
-    """Return a function that reads the files of a commit.
+    """Return functions that read and list committed files.
 
-    Return None if the repository in the folder `root` does not have this commit.
+    Return None if the commit does not exist.
     """
     done = subprocess.run(["git", "-C", str(root), "archive", commit, *FOLDERS],
                           capture_output=True)
@@ -105,20 +104,19 @@ class Code:
 
     @functools.cached_property
     def file(self):
-        """Return a function that returns the digest of a file."""
+        """Compute the digest of a file."""
         return functools.cache(
             lambda path: hashlib.sha256(self.read(path)).hexdigest()[:DIGITS])
 
     def reached(self, roots):
-        """Return {name: digest} of all code that the functions in `roots` use."""
+        """Return the digest of each used name."""
         walk = _Walk(self)
         for module, name in roots:
             walk.name(module, name)
         return walk.run()
 
     def digest(self, roots):
-        """Return one shortened SHA-256 digest of all code that some functions use.
-        The list `roots` holds a pair (module, name) for each function."""
+        """Return one digest for pairs (module, name)."""
         return hashed(json.dumps(sorted(self.reached(roots).items())))
 
     def checks(self):
@@ -211,7 +209,7 @@ class _Walk:
         return found
 
     def name(self, module, name):
-        """Collect the code that defines one name of a module, or all names (None)."""
+        """Collect the code that defines a name."""
         found = self.code.module(module)
         if found is None:
             self.outside.add(module)
@@ -233,7 +231,7 @@ class _Walk:
             self.open.append((module, index))
 
     def _effects(self, module):
-        """Collect statements that have side effects at the import of a module."""
+        """Collect statements that have side effects."""
         if module not in self.modules:
             self.modules.add(module)
             parts = module.name.split(".")
@@ -285,7 +283,7 @@ class _Walk:
         self._whole(module)
 
     def _reference(self, user, index):
-        """Collect the files of published numbers that a code statement names."""
+        """Collect the named files of published numbers."""
         for node in ast.walk(user.statements[index]):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 path = f"figures/reference/{node.value}.json"
@@ -296,7 +294,7 @@ class _Walk:
 # ---- names
 
 def imported(node, package):
-    """Yield (local name, (module, name or None)) for each name that is imported."""
+    """Yield each imported name with its source."""
     if isinstance(node, ast.Import):
         for alias in node.names:
             first = alias.name.partition(".")[0]
@@ -312,7 +310,7 @@ def imported(node, package):
 
 
 def stored(*nodes):
-    """Return the names that statements bind, except names in inner functions."""
+    """Return names that statements bind, without inner functions."""
     found, shared = set(), set()
     for node in nodes:
         for part in _within(node):
@@ -342,10 +340,9 @@ def _within(node):
 
 
 def loads(node, hidden, package):
-    """Yield (name, attributes, local import or None) for each name that code reads.
+    """Yield each name that code reads.
 
-    hidden : {local name: import or None}.  An import is a pair (module, name or None),
-        as in `imported`.
+    hidden : dict from local names to imports (module, name or None), or to None.
     """
     if isinstance(node, FUNCTIONS + (ast.Lambda,)):
         for part in [*getattr(node, "decorator_list", []), *node.args.defaults,

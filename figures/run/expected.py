@@ -1,10 +1,10 @@
 """Predict the computing times of jobs from earlier measurements.
 
 A job is one independent part of the computation of a figure.  The predicted times are
-used to sort jobs, and to show the time left.  For each figure, the file `seconds.json`
-holds the list of the measured computing times of all jobs, in seconds.  The module
-`timing` writes this file, with times that were measured without the options --quick and
---full.
+used to sort jobs, and to show the remaining time.  The file `seconds.json` holds the
+measured computing times of all jobs of each figure, in seconds.  The module `timing`
+writes the file `seconds.json` from results that were computed without the options
+--quick and --full.
 """
 
 import json

@@ -116,7 +116,7 @@ def shown(value):
 # ---- texts from claims and results ------------------------------------------
 
 def with_spread(value, spread, n):
-    """Return "value \u00b1 spread (n)"; leave out the spread or n if None.
+    """Format a value with spread and runs.
 
     >>> with_spread(0.5, None, 1), with_spread(2, None, None)
     ('0.5 (1)', '2')
@@ -128,7 +128,7 @@ def with_spread(value, spread, n):
 
 
 def ours(claim, result):
-    """Return our value as text.  A claim about an accuracy needs no unit."""
+    """Return our value as text."""
     unit = "" if claim.unit in ("1", "accuracy") else claim.unit
     return f"{with_spread(*result[:3])} {unit}".strip()
 
@@ -142,7 +142,7 @@ def published(claim):
 
 
 def required(claim):
-    """Return the tolerance or the bounds of a claim, such as "within 0.01"."""
+    """Return the tolerance or bounds as text."""
     if claim.kind == "shown":
         return shown(None)
     if claim.kind == "own":
@@ -178,7 +178,7 @@ def line(claim, result):
 
 
 def notes(claim, result, before=""):
-    """Yield sentences about differences from the paper and their causes.
+    """Yield sentences about differences and causes.
 
     The text `before` is the field `differs` of the previous claim in the table.
     """
@@ -257,7 +257,7 @@ def write_page(out, find, tell=print):
 
 
 def _documents(out, find, tell):
-    """Return (parsed JSON file, module, claims, HTML) of each figure."""
+    """Return each figure's document, module, claims and HTML."""
     found = []
     for path in sorted(out.glob("*.json")):
         try:

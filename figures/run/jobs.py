@@ -1,21 +1,20 @@
 """Run the jobs of figures, and store the results of the jobs.
 
-A job is one independent part of the computation of a figure.  Each job is one call of a
-function of a figure file, with plain values as keyword arguments.  The result of a job
-is a dict of arrays, numbers, texts, truth values, or lists of these types.  Each result
-is stored in one npz file without pickle.  Numbers are converted to NumPy scalars, so
-that computed and loaded results have the same types.
+A job is one independent part of the computation of a figure.  A job calls one function
+of a figure file, with plain values as keyword arguments.  The result of a job is a dict
+of arrays, numbers, texts, truth values, or lists of these types.  Each result is stored
+in one npz file without pickle.  Numbers are converted to NumPy scalars, so that
+computed and loaded results have the same types.
 
-A job can use the results of earlier jobs of the same figure.  The argument `before` of
-the later job is the result of one earlier job, or a list of the results of several
-earlier jobs.  The name of the npz file contains a key, which is a hash of the code, the
-arguments, the keys of earlier jobs, and everything else on which the result depends.
-The key of a job does not depend on the numbers that earlier jobs have computed.  If the
-result of an earlier job is lost and computed again, the stored results of later jobs
-therefore stay valid.
+A job can use the results of earlier jobs of the same figure.  A later job receives the
+result of an earlier job, or a list of results, as the argument `before`.  The name of
+the npz file contains a key, which is a hash of everything on which the result depends,
+such as the code, the arguments, and the keys of earlier jobs.  The key of a job does
+not depend on the numbers that earlier jobs have computed.  If the result of an earlier
+job is lost and computed again, the stored results of later jobs therefore stay valid.
 
-Several figures can use the same function of a shared module.  If jobs of several
-figures call this function with the same arguments, only one of these jobs is computed.
+If jobs of several figures call the same function of a shared module with the same
+arguments, only one of these jobs is computed.
 """
 
 import collections
@@ -97,10 +96,9 @@ def _is_plain(value):
 def tasks(root, name, module, size, seed, data, identity, code=None, **options):
     """Return the tasks of a figure.
 
-    A task is a function call, with a key for the stored result. The key is a hash of
-    the code that the function reaches, the arguments, the command-line options, and the
-    versions of NumPy and SciPy.  The `options` are arguments of the function `jobs` of
-    the figure.
+    A task is a function call, with a key for the stored result.  The key is a hash of
+    the used code, the arguments, the command-line options, and the versions of NumPy
+    and SciPy.  The `options` are arguments of the function `jobs` of the figure.
     """
     code, listed = code or digest.Code(digest.in_folder(root)), []
     codes = functools.cache(lambda home, label: code.digest([(home, label)]))
@@ -181,7 +179,7 @@ def replacing(path):
 
 
 def save(path, result, record):
-    """Store the result and the record of a job, as returned by `execute`."""
+    """Store the result and record of a job."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:           # "= ": savez reserves the name `file`
         np.savez(file, **{f"= {name}": value for name, value in result.items()},
@@ -205,7 +203,7 @@ def load(path):
 # ---- the worker's side ----------------------------------------------------
 
 def execute(root, module, function, kwargs, code, threads):
-    """Run one job; return the result, and a dict with the time and the computer.
+    """Run one job; return result and record.
 
     Raises
     ------

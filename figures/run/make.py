@@ -4,10 +4,9 @@ A job is one independent part of the computation of a figure.  A task is a job t
 with the key under which its result is stored.  A claim is a statement with a computed
 number; see `claims`.
 
-When the results of all jobs of a figure are available, the results are combined, the
-claims are judged, and the figure is drawn and saved.  If a job fails, the figure is
-finished without a picture.  Results that are not needed for unfinished figures are
-removed from memory.
+After its last job, a figure is drawn and saved, and its claims are compared with the
+computed values.  If a job fails, the error is saved in place of the figure.  Results
+are removed from memory when no unfinished figure needs them.
 """
 
 import contextlib
@@ -172,7 +171,7 @@ def has(data, name):
 
 
 def told(figure, options):
-    """Yield a message for each optional data folder that is missing."""
+    """Yield messages about missing optional data folders."""
     instead = getattr(figure.module, "INSTEAD", {}).get(options.size, {})
     for folder, text in instead.items():
         if not has(options.data, folder):
@@ -211,7 +210,7 @@ def computed(waiting, owners, results, lanes, executor, run, start):
 
 
 def keep(task, result, record, data, options):
-    """Store a result; warn if the job took long.  Return the result and its record."""
+    """Store a result; warn if the job took long."""
     if record["seconds"] > LONG_S:
         print(f"run_all.py: {called(task)} took {record['seconds'] / 60:.0f} min: "
               "split it", file=sys.stderr)
@@ -234,7 +233,7 @@ def called(task):
 
 
 def settle(made, results, options, bar, find):
-    """Save figures whose jobs are done or have failed, and write the web page."""
+    """Save finished figures and the web page."""
     ended = False
     for figure in made:
         if figure.open and (figure.error or all(
@@ -292,7 +291,7 @@ def finish(figure, results, options):
 
 
 def gathered(module, results):
-    """Return the data of a figure from the results of its jobs."""
+    """Combine the results of a figure's jobs."""
     return jobs.normalised(module.gather(results), "the result of gather")
 
 

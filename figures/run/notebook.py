@@ -33,7 +33,7 @@ class Computed(NamedTuple):
 
 
 def figure(name, *, size="default", seed=0, data=None, root=ROOT, **options):
-    """Compute, judge and draw one figure; see `figures.figure`."""
+    """Compute and draw one figure; see `figures.figure`."""
     known = make.names(root)
     name = str(name).removeprefix("fig_").removesuffix(".py")
     if name not in known:

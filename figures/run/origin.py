@@ -23,7 +23,7 @@ DIGITS = 16                 # of SHA-256, in the checksums of data
 
 
 def commit(root):
-    """Return the commit of the code in a folder, or None without a repository.
+    """Return the commit of a folder, or None.
 
     If files of code differ from the commit, the text ends with `CHANGED`.
     """
@@ -77,13 +77,13 @@ def versions():
 # ---- data
 
 def data(folder, used):
-    """Return {path below the data folder: checksum} of all used files and folders."""
+    """Return the checksums of all used files."""
     return {name: checksum(os.path.join(folder, name)) for name in sorted(used)}
 
 
 @functools.cache
 def checksum(path):
-    """Return a checksum of a file, or of all names and files in a folder."""
+    """Return a checksum of a file or folder."""
     path = pathlib.Path(path)
     total = hashlib.sha256()
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -98,9 +98,8 @@ def checksum(path):
 def used(folder, required, calls):
     """Return the names in the data folder that jobs can read.
 
-    required : names in the data folder that the figure requires.
-    calls : arguments of all jobs.  A job with the data folder as an argument can read
-        all names in `required`.  If `required` is empty, this job can read all files.
+    calls : arguments of all jobs.  A job that receives the data folder can read the
+        names in `required`, or all files if `required` is empty.
     """
     if folder is None:
         return set()
@@ -123,7 +122,7 @@ def _texts(value):
 
 
 def called(function, kwargs, folder, seed):
-    """Return a function call as text, without the seed and the path of the data."""
+    """Return a function call as short text."""
     words = [f"{word}={value!r}" for word, value in kwargs.items()
              if (word, value) != ("seed", seed)]
     text = f"{function}({', '.join(words)})"

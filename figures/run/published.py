@@ -1,10 +1,10 @@
 """Read the published numbers in figures/reference/NAME.json.
 
-The results of the figure NAME are shown beside these published numbers.  Each entry of
-the file holds a published number, `value`, and its source, `source`.  The field `known`
-describes where the number was found, for example "plot" for a number that was read off
-a plot; see the dict `claims.KNOWN`.  If the number is a mean over several runs, `n` is
-the number of runs, and `spread` is the standard deviation over the runs, if known.
+The file NAME.json holds the published numbers that are shown beside the results of the
+figure NAME.  In each entry of the file, `value` is the published number, and `source`
+states its source.  The field `known` describes where the number was found, for example
+"plot" for a number read off a plot (see `claims.KNOWN`).  For a mean over runs, `n` is
+the number of runs, and `spread` is the standard deviation over runs, if known.
 """
 
 import json
@@ -26,7 +26,7 @@ def values(name):
 
 
 def number(name, key, paper, place):
-    """Return a published number of a figure with its source."""
+    """Return a published value with its source."""
     entry = entries(name)[key]
     return Published(entry["value"], paper, place, entry["known"],
                      entry.get("spread"), entry.get("n"))

@@ -1,9 +1,9 @@
 """Write `figures/RESULTS.md` and the table of results in `README.md`.
 
-Numbers are read from the files `figures/full/NAME.json`, which hold the results of
-computations with the option --full.  In these files, each number has the id of its
-claim.  The texts of claims are taken from the function `claims` of each figure file.
-The texts about papers are taken from the package `figures.papers`.
+Numbers are read from the files `figures/full/NAME.json`, which hold one number for each
+claim, computed with the option --full.  The texts of claims are taken from the function
+`claims` of each figure file.  The texts about papers are taken from the package
+`figures.papers`.
 """
 
 import collections
@@ -49,7 +49,7 @@ class Line(NamedTuple):
 # ---- what is stored, and what is published
 
 def read(root, full=None):
-    """Return {name: `Stored`} of all stored results, in the order of the papers.
+    """Return all stored results, ordered by paper.
 
     Raises
     ------
@@ -81,14 +81,14 @@ def read(root, full=None):
 
 
 def papers():
-    """Return {key: module} of the papers whose results are listed."""
+    """Return the modules of all papers."""
     names = {key: f"figures.papers.{key.lower()}" for key in gallery.PAPERS}
     return {key: importlib.import_module(name) for key, name in names.items()
             if importlib.util.find_spec(name)}
 
 
 def lines_of(root, stored):
-    """Return {key of a paper: list of `Line`}."""
+    """Return the table lines of each paper."""
     return {key: [_line(root, stored, f"[{key}] {row.place}", row)
                   for row in module.ROWS] for key, module in papers().items()}
 
@@ -121,7 +121,7 @@ def _line(root, stored, where, row):
 
 
 def unplaced(root):
-    """Return the reproductions and stand-ins that no line of a paper names."""
+    """Return published claims that no line names."""
     named = {(f"[{key}]", text) for key, module in papers().items()
              for row in module.ROWS for text in row.claims}
     return [f"{name}.{claim.id}" for name in make.names(root)
@@ -131,7 +131,7 @@ def unplaced(root):
 
 
 def count(lines):
-    """Return a sentence that states how many published results are reproduced."""
+    """Return a sentence that counts reproduced results."""
     words = collections.Counter(line.word for part in lines.values() for line in part)
     return (f"Of {words.total()} published numbers and figures, {words['reproduced']} "
             f"are reproduced, {words['agrees']} agree with our results although our "
@@ -142,7 +142,7 @@ def count(lines):
 
 
 def count_undecided(lines):
-    """Return a sentence that states how often each reason for "not decided" occurs."""
+    """Return a sentence that counts undecided lines."""
     reasons = collections.Counter(_undecided(line) for part in lines.values()
                                   for line in part if line.word == "not decided")
     return (f"Reasons of the {reasons.total()} lines that are not decided: "
@@ -150,7 +150,7 @@ def count_undecided(lines):
 
 
 def _undecided(line):
-    """Return the first reason why a table line has the verdict "not decided"."""
+    """Return why a line is not decided."""
     found = [result for _, claim, result in line.answers
              if claim.kind not in ("own", "shown")]
     if not found:
@@ -167,7 +167,7 @@ def _undecided(line):
 
 
 def count_own(stored):
-    """Return a sentence that states how many claims of the kind "own" hold or fail."""
+    """Return a sentence that counts own properties."""
     words = collections.Counter(result.verdict for one in stored.values()
                                 for claim, result in one.judged.values()
                                 if claim.kind == "own")
@@ -322,7 +322,7 @@ def _named(claim):
 
 
 def _cells(line):
-    """Return all but the first two cells of a table row."""
+    """Return five cells of a table row."""
     if not line.answers:
         nothing = gallery.shown(None)
         return nothing, nothing, ABSENT, line.row.reason, nothing
@@ -383,7 +383,7 @@ def failures(stored):
 
 
 def _listed(parts):
-    """Return a Markdown list of claims that miss their bounds, with causes."""
+    """Return a Markdown list of claims."""
     found, before = [], None
     for name, claim, result in parts:
         told = gallery.cause(claim)

@@ -1,8 +1,9 @@
 """Find stored results that the code of HEAD might not reproduce.
 
-The code of HEAD is compared with the code of the commit that computed each result. The
-comparison is limited to code that affects the numbers of the result.  One interpreter
-parses both versions of the code; see `digest`.  A changed docstring is no difference.
+The code of HEAD is compared with the code of the commit that computed each result.  The
+comparison is limited to code that affects the numbers of the result.  The same version
+of Python parses both versions of the code (see `digest`).  A changed docstring is no
+difference.
 """
 
 import functools
@@ -67,13 +68,13 @@ def version(code):
 
 
 def _commits(found):
-    """Return each commit of a stored result, with the digest of its code."""
+    """Return (commit, digest) pairs of a result."""
     return [(one.get("commit"), one.get("digest"))
             for one in (found.get("code", {}), *found["origins"])]
 
 
 def differences(name, found, code):
-    """Yield a line of text for each old commit whose code differs from HEAD.
+    """Yield a line for each differing commit.
 
     code : returns the `digest.Code` of a commit, or None.
     """
@@ -105,7 +106,7 @@ def differences(name, found, code):
 
 
 def module_of(code, name):
-    """Return the name of the module that computes a figure, or None."""
+    """Return the module name of a figure."""
     for path in code.below("figures"):
         if path.endswith(f"/fig_{name}.py"):
             return path.removesuffix(".py").replace("/", ".")
