@@ -229,7 +229,8 @@ def _differences(old, new, place=""):
         rtol = 1e-10 if ".mutants" in place else 1e-12
         largest = np.abs(b).max(initial=0)
         exact = largest < 2 ** 20 and not (b % UNIT).any()
-        return [place] * bool(np.any(np.abs(a - b) > (0 if exact else rtol) * largest))
+        near = np.abs(a - b) <= (0 if exact else rtol) * largest     # False for NaN
+        return [place] * (not np.all(near))
     return [place] * (old != new)
 
 

@@ -337,6 +337,16 @@ def test_a_process_in_a_session_of_its_own_does_not_hold_up_the_run(tmp_path):
     os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
+@pytest.mark.parametrize("pause, sleep", [(1, 40), (60, 0)])
+def test_a_program_has_time_to_end_by_itself(tmp_path, monkeypatch, pause, sleep):
+    """It is stopped after `PAUSE`."""
+    monkeypatch.setattr(protocol, "PAUSE", pause)
+    ended = tmp_path / "ended"
+    change = "import atexit, pathlib\natexit.register(pathlib.Path(" \
+        f"{str(ended)!r}).touch)\natexit.register(time.sleep, {sleep})\n"
+    assert judged(tmp_path, change)["passed"] and ended.exists() == (sleep < pause)
+
+
 def test_a_program_that_prints_without_end_is_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(protocol, "LONGEST", 10 ** 6)
     change = AFTER + "\n        while True:\n            sys.stdout.write('1' * 9999)\n"

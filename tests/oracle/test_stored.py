@@ -77,6 +77,7 @@ def row(*data):
     ({".mutants": row(0.1)}, {".mutants": row(0.1 + 0.9e-11)}, True),
     ({".mutants": row(0.1)}, {".mutants": row(0.1 + 1.1e-11)}, False),
     (row(0.1), row(0.1, 0.1), False), (row(0.1), row(-0.1), False),
+    (row(0.1), row(np.nan), False), (row(np.nan, 1), row(0.1, 1), False),
     ({"a": "b"}, {"a": "c"}, False), ({"a": "b"}, {"c": "b"}, False),
     ({"a": "b"}, {"a": "b", "c": "d"}, False), ({"a": True}, {"a": False}, False),
     ({"a": []}, {"a": []}, True), ({"a": [1]}, {"a": []}, False),
