@@ -361,7 +361,8 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
 
 
 def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
-    """Return the direct derivative q of the loss with respect to h, eq. (12).
+    """Return the direct derivative q (T, B, 3n) of the loss with respect to the
+    states h = [syn, mem, adapted], eq. (12).
 
     >>> one = np.ones((1, 1, 1))
     >>> run = (one, one, one, one, 0 * one)
@@ -374,10 +375,6 @@ def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
         Arguments of `linearise`.  The result has the dtype of psi.
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
-
-    Returns
-    -------
-    (T, B, 3n) float, for h = [syn, mem, adapted]
     """
     psi, dspikes, dmem, a, _, clamp = arrays(
         "psi (T*, B*, n) float, dspikes? (T*, B*, n), dmem? (T*, B*, n), "

@@ -176,7 +176,8 @@ def _flac(path, longest, mix):
 
 
 def resample(audio, rate, to=48000):
-    """Resample a sound to another sampling rate, eq. (2).
+    """Resample a sound to another sampling rate, eq. (2).  The result has N to /
+    rate samples (float64), rounded up.
 
     >>> resample(np.ones(3), 8000).size
     18
@@ -185,10 +186,6 @@ def resample(audio, rate, to=48000):
     ----------
     audio : (N,) float
     rate, to : int, sampling rates before and after, 1000 to 768000 Hz
-
-    Returns
-    -------
-    (N to / rate, rounded up) float64
     """
     audio, rate, to = arrays(f"audio (N) float, rate {RATE}, to {RATE}", audio, rate,
                              to, dtype=np.float64)
@@ -199,7 +196,8 @@ def resample(audio, rate, to=48000):
 
 
 def prepare(audio, rate, *, level=0.3, ramp=None):
-    """Return the normalised signal x with fades at both ends, eqs. (3), (4).
+    """Return the normalised signal x, (N,) float64, with fades at both ends,
+    eqs. (3), (4).
 
     >>> prepare(np.array([1.0, -1.0, 1.0, -1.0, 1.0]), 8, level=2).tolist()
     [0.0, -1.5, 2.0, -1.5, 0.0]
@@ -210,10 +208,6 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     rate, level : float
         Sampling rate in Hz, and root mean square before the fades.
     ramp : float, duration of each fade in s; by default half the sound
-
-    Returns
-    -------
-    (N,) float64
     """
     audio, rate, level, ramp = arrays(
         f"audio (N) float, rate {POSITIVE}, level {POSITIVE}, ramp? {POSITIVE}", audio,

@@ -102,7 +102,8 @@ class Table(NamedTuple):
 
 
 def places(channels=700):
-    """Return equidistant positions on the basilar membrane, from base to apex.
+    """Return equidistant positions (channels,) on the basilar membrane, from base
+    to apex, as distances from the base, from 0 to 3.5 cm.
 
     >>> places(3).tolist()
     [0.0, 1.75, 3.5]
@@ -110,10 +111,6 @@ def places(channels=700):
     Parameters
     ----------
     channels : int
-
-    Returns
-    -------
-    (channels,) float, distances from the base, from 0 to 3.5 cm
     """
     return np.linspace(0, LENGTH, *arrays("channels () int in [1, inf)", channels))
 
@@ -136,7 +133,8 @@ def _wave(w, s, own):
 
 
 def transfer(frequencies, places, membrane="2021"):
-    """Return the velocity V of the membrane for tones of amplitude 1, eq. (6).
+    """Return the velocity V, (F, C) complex, of the membrane for tones of
+    amplitude 1, eq. (6).
 
     >>> V = abs(transfer(np.array([100.0, 1000.0, 10000.0]), places(50)))
     >>> V.argmax(axis=1).tolist()           # high tones at the base
@@ -157,10 +155,6 @@ def transfer(frequencies, places, membrane="2021"):
         delta  0.15, damping
         h      0.1, height of the canal
         m      0.05, mass of the membrane
-
-    Returns
-    -------
-    (F, C) complex
     """
     w, s, own = _grid(frequencies, places, membrane)
     Y, g, G = _wave(w, s, own)
@@ -209,7 +203,7 @@ def _spline(frequencies, values):
 
 
 def interpolate(table, frequencies, channels=None):
-    """Interpolate the tabulated transfer function V.
+    """Interpolate the tabulated transfer function V, (F, C) complex.
 
     >>> f = np.array([440.0])
     >>> close = interpolate(table(places(5)), f, slice(3, 5))
@@ -221,10 +215,6 @@ def interpolate(table, frequencies, channels=None):
     table : Table
     frequencies : (F,) float in Hz, from 1 to the `top` of the table
     channels : slice of the places, optional; by default all
-
-    Returns
-    -------
-    (F, C) complex
     """
     return response(table)(frequencies, channels)
 

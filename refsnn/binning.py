@@ -81,7 +81,7 @@ class Spikes(NamedTuple):
 
 
 def steps(binning):
-    """Return the number of time steps T, eq. (1).
+    """Return the number of time steps T, an int, eq. (1).
 
     >>> steps(Binning(0.0, 1.4, 0.014))
     100
@@ -91,10 +91,6 @@ def steps(binning):
     binning : Binning
         Start t0 of the first step, end t1 of the last step and time step dt,
         in s, and the options of the module docstring.
-
-    Returns
-    -------
-    int
     """
     return len(_edges(binning)) - 1
 
@@ -170,7 +166,7 @@ def sparse(times, units, channels, binning):
 
 
 def dense(times, units, channels, binning, *, dtype=np.float64):
-    """Return all event counts x of a batch, eqs. (1)-(5).
+    """Return all event counts x (T, B, n) of a batch, eqs. (1)-(5).
 
     >>> binning = Binning(0.0, 1.0, 0.5, "right", "clip", outside="clip")
     >>> dense([np.array([0.1, 0.2, 0.5, 9.0])], [np.array([1, 1, 0, 0])], 2,
@@ -181,10 +177,6 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
     ----------
     times, units, channels, binning : as for `sparse`
     dtype : float32 or float64
-
-    Returns
-    -------
-    (T, B, n) float
     """
     found = sparse(times, units, channels, binning)
     x = np.zeros(found.shape, float_dtype(dtype))

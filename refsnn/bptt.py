@@ -58,7 +58,8 @@ SYSTEM = "J (T, B, n, n) float, F (T, B, n, p*), q (T, B, n)"
 
 
 def adjoint(J, q):
-    """Return the derivatives of the loss with respect to the states, eq. (1).
+    """Return the derivatives (T, B, n) of the loss with respect to the states,
+    eq. (1).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> adjoint(J, q).ravel().tolist()
@@ -70,10 +71,6 @@ def adjoint(J, q):
         Jacobians ``J[t][b, i, j] = dh[t, b, i] / dh[t-1, b, j]``; J[0] is
         unused.  The result has the dtype of J.
     q : (T, B, n) float, direct derivative of the loss with respect to h[t]
-
-    Returns
-    -------
-    (T, B, n) float
     """
     J, q = arrays("J (T, B, n, n) float, q (T, B, n)", J, q)
     a = np.array(q)

@@ -395,7 +395,8 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
 
 
 def corrected(chip, corrections):
-    """Return a copy of an emulated chip with corrected parameters, eq. (7).
+    """Return a `Chip`: a copy of an emulated chip with corrected parameters,
+    eq. (7).
 
     >>> one, zero = np.ones((2, 1)), np.zeros(1)
     >>> plain = Corrections(one, one, one[0], zero, zero, zero)
@@ -410,10 +411,6 @@ def corrected(chip, corrections):
     chip, corrections : Chip, Corrections
         Emulated chip, and result of `calibrate`, which is not rounded if
         ``chip.effects.levels`` is None.
-
-    Returns
-    -------
-    Chip
     """
     if not hasattr(chip, "effects"):
         raise ValueError(f"chip is of type {type(chip).__name__}: must be an emulated "
@@ -436,7 +433,7 @@ def corrected(chip, corrections):
 
 
 def twin(chip, found):
-    """Return a twin: an emulated chip with measured parameters of another chip.
+    """Return a twin: an emulated `Chip` with measured parameters of another chip.
 
     >>> names = "effects", *Corrections._fields, "adc_offset"
     >>> one, effects = np.ones(2), namedtuple("Effects", "sampling")(None)
@@ -462,10 +459,6 @@ def twin(chip, found):
     found : Measurement
         Result of `measure`.  If a parameter could not be measured, the twin
         has that of `chip`.  Silent and restless neurons keep this property.
-
-    Returns
-    -------
-    Chip
     """
     new, found = {}, bundle("found", found, Measurement)
     checked = arrays(_CHIP, *_parts(chip))

@@ -276,7 +276,7 @@ def _factor(normal, spread):
 
 
 def only(effects, *names):
-    """Return a copy of `effects` with only the named effects switched on.
+    """Return a copy of `Effects` with only the named effects switched on.
 
     >>> only(UNCALIBRATED, "tau_mem").tau_mem, only(UNCALIBRATED).tau_mem
     (0.13, None)
@@ -285,10 +285,6 @@ def only(effects, *names):
     ----------
     effects, *names : Effects, str
         Magnitudes of the effects, and names of the effects that stay on.
-
-    Returns
-    -------
-    Effects
     """
     effects = _effects("effects", effects)
     for name in names:

@@ -107,17 +107,14 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
 
 
 def clip(weights, *, scale=240.0, limit=63):
-    """Clip hidden and recurrent weights to the range of eq. (3).
+    """Return `Weights` that are clipped to the range of eq. (3), except for the
+    readout.
 
     >>> weights = Weights(np.array([[0.1, 1.0]]), None, np.array([[-0.5]]))
     >>> clip(weights).hidden.tolist(), clip(weights).readout.tolist()
     ([[0.1, 0.2625]], [[-0.5]])
 
     Arguments as for `integers`.
-
-    Returns
-    -------
-    Weights
     """
     hidden, recurrent, readout = _weights(weights)
     scale, *ends = _range(scale, limit)
@@ -127,7 +124,8 @@ def clip(weights, *, scale=240.0, limit=63):
 
 
 def dropout(rng, n, rate=0.4):
-    """Sample the dropout mask of the hidden neurons for one mini-batch.
+    """Sample the dropout mask of the hidden neurons for one mini-batch, an (n,)
+    bool that is True for neurons that are not removed.
 
     >>> dropout(np.random.default_rng(1), 6).tolist()
     [True, True, False, True, False, True]
@@ -137,10 +135,6 @@ def dropout(rng, n, rate=0.4):
     rng : numpy.random.Generator
     n, rate : int, float
         Number of hidden neurons, and probability of removal, in [0, 1).
-
-    Returns
-    -------
-    (n,) bool, True for neurons that are not removed
     """
     one_of("rng", rng, np.random.Generator)
     n, rate = arrays("n () int in [1, inf), rate () in [0, 1)", n, rate)
@@ -148,7 +142,8 @@ def dropout(rng, n, rate=0.4):
 
 
 def drop(weights, kept):
-    """Apply the dropout mask to weights or to a gradient, eq. (4).
+    """Apply the dropout mask to weights or to a gradient, and return `Weights`,
+    eq. (4).
 
     >>> drop(Weights(np.ones((2, 1)), None, np.ones((1, 2))),
     ...      np.array([True, False])).hidden.tolist()
@@ -159,10 +154,6 @@ def drop(weights, kept):
     weights : Weights, or dict with its fields
         Weights, or gradient of the loss with respect to the weights.
     kept : (n,) bool, result of `dropout`
-
-    Returns
-    -------
-    Weights
     """
     hidden, recurrent, readout = _weights(weights)
     kept, = arrays(f"kept ({len(hidden)})", kept)

@@ -212,7 +212,8 @@ def _pools(v, dt, cell):
 
 
 def firing_probability(v, dt, *, cell=None, out=None):
-    """Return the firing probability P of non-refractory nerve fibres, eq. (7).
+    """Return the firing probability P, (T, C) float64, of non-refractory nerve
+    fibres, eq. (7).
 
     >>> float(firing_probability(np.zeros((1, 1)), 1 / 24000)[0, 0].round(6))
     0.002699
@@ -221,10 +222,6 @@ def firing_probability(v, dt, *, cell=None, out=None):
     ----------
     v, dt, cell : as for `transmitter`
     out : (T, C) float64 for the result, optional; may be `v`
-
-    Returns
-    -------
-    (T, C) float64
     """
     (v,), (cell, dt) = arrays("v (T, C) float", v), _cell(cell, dt)
     out = _buffer(out, v.shape)
@@ -234,7 +231,8 @@ def firing_probability(v, dt, *, cell=None, out=None):
 
 
 def fibres(P, dt, rng, *, count=40, refractory=1e-3):
-    """Sample the number of nerve fibres that fire in each time step and channel.
+    """Sample how many nerve fibres fire in each time step and channel, as an
+    array of uint8 of shape (T, C).
 
     >>> P = np.full((1000, 2), 0.01)
     >>> n = fibres(P, 1e-4, np.random.default_rng(1))
@@ -248,10 +246,6 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
     dt, refractory : float, time step and refractory time of a fibre, s
     rng : numpy.random.Generator, or a list with one for each channel
     count : int, the number of fibres of each channel, from 1 to 255
-
-    Returns
-    -------
-    (T, C) uint8
     """
     P, = arrays("P (T, C) float in [0, 1)", P)
     dt, count, refractory = arrays(f"dt {POSITIVE}, count () int in [1, 255], "

@@ -482,7 +482,8 @@ def linearise(x, W, V, spikes, psi, slopes):
 
 
 def credit(psi, slopes, dspikes=None, dmem=None):
-    """Return the direct derivative q of the loss with respect to h, eq. (15).
+    """Return the direct derivative q (T + 1, B, 2n) of the loss with respect to
+    the states h = [syn, mem], eq. (15).
 
     >>> one = np.ones((2, 1, 1))
     >>> parts = {"rows": [1, 0], "row_by_mem": one, "row_by_spikes": -one}
@@ -495,10 +496,6 @@ def credit(psi, slopes, dspikes=None, dmem=None):
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to the recorded spikes
         and potentials.
-
-    Returns
-    -------
-    (T + 1, B, 2n) float, for h = [syn, mem]
     """
     psi, row_by_mem, row_by_spikes = _slopes(
         psi, slopes, ("row_by_mem", "row_by_spikes"))

@@ -76,7 +76,7 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
 
 
 def latency(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3, dtype=None):
-    """Return the latency code as a dense spike train, eqs. (1) and (2).
+    """Return the latency code as a dense spike train (T, B, m), eqs. (1) and (2).
 
     >>> spikes = latency(np.array([[0.0, 1.0, 0.4]]), 100)
     >>> spikes.sum(axis=0).tolist(), int(spikes[:, 0, 1].argmax())
@@ -86,10 +86,6 @@ def latency(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3, dtype=None):
     ----------
     values, T, tau, threshold, dt : as for `latency_events`
     dtype : float32 or float64, optional; by default that of `values`
-
-    Returns
-    -------
-    (T, B, m) float in {0, 1}
     """
     events = latency_events(values, T, tau=tau, threshold=threshold, dt=dt)
     dtype = float_dtype(np.asarray(values).dtype if dtype is None else dtype)
@@ -99,7 +95,7 @@ def latency(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3, dtype=None):
 
 
 def poisson(rates_hz, T, dt, rng, *, dtype=None):
-    """Sample independent spikes with the given firing rates, eq. (3).
+    """Sample independent spikes (T, B, m) with the given firing rates, eq. (3).
 
     >>> rates = np.array([[0.0, 1000.0]])
     >>> poisson(rates, 3, 1e-3, np.random.default_rng(1)).tolist()
@@ -113,10 +109,6 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     rng : numpy.random.Generator
         Random generator.  The sampled spikes do not depend on `dtype`.
     dtype : float32 or float64, optional; by default that of `rates_hz`
-
-    Returns
-    -------
-    (T, B, m) float in {0, 1}
     """
     rates, T = arrays("rates_hz (...) float in [0, inf), T () int in [1, inf)",
                       rates_hz, T)

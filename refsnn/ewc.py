@@ -187,7 +187,8 @@ def accumulate(state, importance, parameters, anchors="latest", decay=1.0):
 
 
 def penalty(state, parameters, strength):
-    """Return the penalty for parameters that differ from their anchors, eq. (2).
+    """Return the penalty, a float, for parameters that differ from their anchors,
+    eq. (2).
 
     >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
     >>> penalty(state, np.array([4.0]), strength=0.5)
@@ -197,10 +198,6 @@ def penalty(state, parameters, strength):
     ----------
     state, parameters : State, and current array or list of arrays
     strength : float, at least 0, called lambda in [KP17]
-
-    Returns
-    -------
-    float
     """
     theta, F, anchor, _, strength = _checked(state, parameters, strength)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -57,7 +57,8 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
 
 
 def transport(dsyn, G):
-    """Compute the credit `dspikes` from the error of the next layer, eq. (1).
+    """Compute the credit `dspikes` (T, B, n) from the error of the next layer,
+    eq. (1).  The credit is 0 at the last step.
 
     >>> transport(np.array([[[1.0]], [[2.0]]]), np.array([[3.0]])).tolist()
     [[[6.0]], [[0.0]]]
@@ -69,10 +70,6 @@ def transport(dsyn, G):
         next layer.  The result has the dtype of `dsyn`.
     G : (k, n) float
         Input weights W of the next layer, or a fixed random matrix.
-
-    Returns
-    -------
-    (T, B, n) float, 0 at the last step
     """
     dsyn, G = arrays("dsyn (T, B, k) float, G (k, n)", dsyn, G)
     dspikes = np.zeros((*dsyn.shape[:2], G.shape[1]), dsyn.dtype)
@@ -81,7 +78,8 @@ def transport(dsyn, G):
 
 
 def direct(error, H):
-    """Compute the credit `dspikes` directly from the output error, eq. (2).
+    """Compute the credit `dspikes` (T, B, n) directly from the output error,
+    eq. (2).
 
     >>> direct(np.array([[[1.0, -1.0]]]), np.array([[3.0], [1.0]])).tolist()
     [[[2.0]]]
@@ -92,10 +90,6 @@ def direct(error, H):
         Derivative of the loss with respect to the membrane potentials of the
         readout, or another output error.  The result has the dtype of `error`.
     H : (k, n) float
-
-    Returns
-    -------
-    (T, B, n) float
     """
     error, H = arrays("error (T, B, k) float, H (k, n)", error, H)
     return error @ H                                                       # (2)
@@ -158,7 +152,8 @@ def local_cross_entropy(spikes, G, labels):
 
 
 def presynaptic_trace(x, *, alpha, beta, gain=1.0):
-    """Compute the presynaptic trace of each input, eq. (6).
+    """Compute the presynaptic trace (T, B, m) of each input, eq. (6).  The trace
+    is 0 at the first two steps.
 
     >>> x = np.array([1.0, 0, 0, 0]).reshape(4, 1, 1)
     >>> presynaptic_trace(x, alpha=0.5, beta=0.25).ravel().tolist()
@@ -170,10 +165,6 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
     alpha, beta, gain : float
         Decay factors of the synaptic current and of the membrane potential in
         one step, in [0, 1), and positive gain of the synaptic current.
-
-    Returns
-    -------
-    (T, B, m) float, 0 at the first two steps
     """
     x, alpha, beta, gain = arrays(
         "x (T, B, m) float, alpha () in [0, 1), beta () in [0, 1), "
@@ -207,7 +198,7 @@ def three_factor(post, trace):
 
 
 def alignment(a, b):
-    """Return the cosine of the angle between two gradients.
+    """Return the cosine of the angle between two gradients, a float.
 
     >>> alignment(np.array([1.0, 0.0]), np.array([1.0, 1.0])) ** 2 < 0.51
     True
@@ -216,10 +207,6 @@ def alignment(a, b):
     ----------
     a, b : (...) float
         Gradients of the same shape.  Each gradient has a non-zero entry.
-
-    Returns
-    -------
-    float in [-1, 1]
     """
     a, b = arrays("a (...), b (...)", a, b, dtype=np.float64)
     if a.shape != b.shape:

@@ -224,7 +224,8 @@ def _whole(name, counts):
 
 def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
              gain=1.0, threshold=1.0):
-    """Compute the membrane potentials that a chip does not report, eq. (12).
+    """Return a `Recording` with the membrane potentials that a chip does not
+    report, eq. (12).
 
     >>> weights = {"hidden": np.ones((1, 1)), "readout": np.ones((1, 1))}
     >>> spikes = Recording(None, np.zeros((3, 1, 1)), None)
@@ -236,10 +237,6 @@ def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
     weights, x, tau_syn, tau_mem, dt, gain, threshold : as for `gradients`
     recording : Recording
         Result of `record`.  Only arrays that are None are computed.
-
-    Returns
-    -------
-    Recording
     """
     W, V, W_out, x, mem, spikes, out, threshold = arrays(
         f"{WEIGHTS}, {PARTS}, threshold (n?) in (0, inf)", *_matrices(weights), x,

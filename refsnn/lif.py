@@ -461,16 +461,13 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
 
 
 def credit(psi, dspikes=None, dmem=None):
-    """Return the direct derivative q = dL/dh of the loss, eq. (15).
+    """Return the direct derivative q (T, B, 2n) of the loss with respect to the
+    states h = [syn, mem], eq. (15).
 
     >>> credit(np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 4.0)).tolist()
     [[[0.0, 2.0]]]
 
     Arguments as for `backward`.
-
-    Returns
-    -------
-    (T, B, 2n) float, for h = [syn, mem]
     """
     psi, dspikes, dmem = arrays(
         "psi (T*, B*, n*) float, dspikes? (T*, B*, n*), dmem? (T*, B*, n*)", psi,
@@ -482,7 +479,7 @@ def credit(psi, dspikes=None, dmem=None):
 
 
 def readout(x, W, *, alpha, beta, gain=1.0):
-    """Simulate a non-spiking leaky readout from rest, eq. (6).
+    """Simulate a non-spiking leaky readout (T, B, k) from rest, eq. (6).
 
     >>> readout(np.ones((4, 1, 1)), np.array([[1.0]]), alpha=0.5,
     ...         beta=0.5).ravel().tolist()
@@ -492,10 +489,6 @@ def readout(x, W, *, alpha, beta, gain=1.0):
     ----------
     x, W, alpha, beta, gain
         Arguments of `simulate`, with k readouts in place of n neurons.
-
-    Returns
-    -------
-    (T, B, k) float, 0 at step 0
     """
     return readout_run(x, W, alpha=alpha, beta=beta, gain=gain)[0]
 

@@ -142,7 +142,7 @@ def _softmax_loss(scores, labels):
 
 
 def accuracy(record, labels, reduction="max"):
-    """Return the fraction of samples that are classified correctly.
+    """Return the fraction of samples that are classified correctly, a float.
 
     >>> spikes = np.array([[[0.0, 1.0]], [[1.0, 0.0]]])
     >>> accuracy(spikes, np.array([1]), "first")
@@ -154,10 +154,6 @@ def accuracy(record, labels, reduction="max"):
     reduction : {"max", "sum", "last", "first"}
         Scores of eq. (1), (2) or (3), or minus the first spike time (6).  Of
         several units with the largest score, the first is chosen.
-
-    Returns
-    -------
-    float in [0, 1]
     """
     record, labels = _labelled("record", record, labels)
     one_of("reduction", reduction, "max", "sum", "last", "first")

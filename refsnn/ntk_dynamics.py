@@ -57,7 +57,8 @@ class Trajectory(NamedTuple):
 
 
 def one_step(kernel, outputs, doutputs, rate):
-    """Predict the network outputs after one step of gradient descent, eq. (1).
+    """Predict the network outputs (M, K) for the test samples after one step of
+    gradient descent, eq. (1).
 
     >>> one_step(np.full((1, 1, 1, 1), 4.0), np.ones((1, 1)), np.ones((1, 1)),
     ...          0.1).tolist()
@@ -70,10 +71,6 @@ def one_step(kernel, outputs, doutputs, rate):
         Outputs for the test samples before the step, and derivative of the
         loss with respect to the training outputs.
     rate : float
-
-    Returns
-    -------
-    (M, K) float, for the test samples
     """
     outputs, doutputs, kernel, _ = arrays(
         f"outputs (M, K) float, doutputs (N, K), kernel (M, N, K, K), {RATE}", outputs,

@@ -225,7 +225,8 @@ def density(masks):
 
 
 def scaled(weights, masks, rho):
-    """Divide masked weights by the square root of the density, eq. (7).
+    """Return the list of masked weights, divided by the square root of the
+    density, eq. (7).
 
     >>> scaled([np.array([3, 2.0])], [np.array([0.0, 1.0])], 0.25)[0].tolist()
     [0.0, 4.0]
@@ -234,10 +235,6 @@ def scaled(weights, masks, rho):
     ----------
     weights, rho : as for `magnitude`
     masks : list of arrays of 0 and 1, in the shapes of the weights
-
-    Returns
-    -------
-    list of arrays of float
     """
     weights, masks, rho = _checked(weights, rho, "masks", masks, " in {0, 1}")
     return [(W * mask / np.sqrt(rho)).astype(W.dtype)                      # (7)

@@ -51,7 +51,8 @@ NETWORK = "W (n, m*) float, x (T, B, m*), V (n, n), state? (B, n)"
 
 
 def simulate(x, W, V, state=None):
-    """Simulate the recurrent network over T steps, eqs. (1) and (2).
+    """Simulate the states (T, B, n) of the recurrent network over T steps,
+    eqs. (1) and (2).
 
     >>> simulate(np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)).tolist()
     [[[0.0]]]
@@ -61,10 +62,6 @@ def simulate(x, W, V, state=None):
     x : (T, B, m) float, int or bool
     W, V : (n, m) and (n, n) float
     state : (B, n) float before the first step, optional; 0 by default
-
-    Returns
-    -------
-    (T, B, n) float in [-1, 1]
     """
     return run(x, W, V, state)[0]
 
@@ -90,7 +87,8 @@ def run(x, W, V, state=None):
 
 
 def step(drive, V, state=None):
-    """Simulate one step of the recurrent network, eqs. (1) and (2).
+    """Simulate the states (B, n) of the recurrent network for one step, eqs. (1)
+    and (2).
 
     >>> step(np.zeros((1, 1)), np.eye(1), np.zeros((1, 1))).tolist()
     [[0.0]]
@@ -99,10 +97,6 @@ def step(drive, V, state=None):
     ----------
     drive : (B, n) float, ``x[t] @ W.T``, of the dtype of the result
     V, state : as for `run`
-
-    Returns
-    -------
-    (B, n) float
     """
     drive, V, state = arrays("drive (B, n) float, V (n, n), state? (B, n)", drive, V,
                              state)

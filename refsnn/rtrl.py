@@ -35,7 +35,8 @@ __all__ = ["gradient", "step", "step_gradient"]
 
 
 def step(M, J, F, out=None):
-    """Compute the influence M[t] of the parameters on the states, eq. (1).
+    """Compute the influence M[t] (B, n, p) of the parameters on the states,
+    eq. (1).
 
     >>> M = step(None, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 2.0))
     >>> step(M, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 3.0)).tolist()
@@ -49,10 +50,6 @@ def step(M, J, F, out=None):
         State Jacobian and immediate influence at this step.  The result has
         the dtype of J.
     out : (B, n, p) float, separate buffer for the result, optional
-
-    Returns
-    -------
-    (B, n, p) float
     """
     J, F, M = arrays("J (B, n, n) float, F (B, n, p), M? (B, n, p)", J, F, M)
     M = np.zeros_like(F) if M is None else M

@@ -175,7 +175,8 @@ def _formed(name, function, like, *groups):
 
 def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                settings=DEFAULT):
-    """Add the contribution of one optimiser step to the path integral, eq. (1).
+    """Return a `State` with the contribution of one optimiser step to the path
+    integral, eq. (1).
 
     >>> state = begin(np.array([1.0, 2.0]))
     >>> state = accumulate(state, np.array([-0.5, 0.25]), np.array([4.0, 1.0]))
@@ -195,10 +196,6 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
         Gradient of the penalty before the step, for settings.gradient "total".
     settings : Settings
         Only `gradient`, `displacement`, `rate` and `clip` are used.
-
-    Returns
-    -------
-    State
 
     Notes
     -----
@@ -248,7 +245,7 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
 
 
 def consolidate(state, parameters, settings=DEFAULT):
-    """Update the importances and anchors after a task, eq. (2).
+    """Return a `State` with the importances and anchors after a task, eq. (2).
 
     >>> state = begin(np.array([1.0]))
     >>> state = accumulate(state, np.array([-0.5]), np.array([4.0]))
@@ -261,10 +258,6 @@ def consolidate(state, parameters, settings=DEFAULT):
     state, parameters : State, and array or list of arrays
         State and parameters after the last step of the task.
     settings : Settings, of which `clamp` and `xi` are used
-
-    Returns
-    -------
-    State
 
     Raises
     ------
@@ -299,7 +292,8 @@ def consolidate(state, parameters, settings=DEFAULT):
 
 
 def penalty(state, parameters, settings=DEFAULT):
-    """Return the penalty on the distance of parameters from anchors, eq. (3).
+    """Return the penalty on the distance of parameters from anchors, eq. (3), a
+    float.
 
     >>> state = begin(np.zeros(2))._replace(importance=np.array([1.0, 3.0]))
     >>> penalty(state, np.array([2.0, 1.0]), Settings(strength=0.5))
@@ -309,10 +303,6 @@ def penalty(state, parameters, settings=DEFAULT):
     ----------
     state, parameters : as for `consolidate`, but at any step
     settings : Settings, of which `strength`, `factor` and `cap` are used
-
-    Returns
-    -------
-    float
     """
     settings = _settings(settings)
     scale = settings.factor * settings.strength

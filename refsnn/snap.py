@@ -92,7 +92,8 @@ def owners(n, m, recurrent=True):
 
 
 def stored(owner, pattern, states):
-    """Return how many entries of the influence matrix are stored.
+    """Return how many entries of the influence matrix of one sequence are stored,
+    an int.
 
     >>> stored(owners(3, 2), np.eye(3, dtype=bool), 6), 15 * 6
     (30, 90)
@@ -101,10 +102,6 @@ def stored(owner, pattern, states):
     ----------
     owner, pattern : as for `step`
     states : int, a multiple of the number of neurons
-
-    Returns
-    -------
-    int, for one sequence
     """
     states, = arrays("states () int in [1, inf)", states)
     groups = _groups(*_checked(owner, pattern, states))

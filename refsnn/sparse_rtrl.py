@@ -125,7 +125,8 @@ class Gradient(NamedTuple):
 
 def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, beta,
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True, out=None):
-    """Compute the derivative traces s and u of the next time step, eqs. (1)-(6).
+    """Compute the derivative `Traces` s and u of the next time step,
+    eqs. (1)-(6).
 
     >>> one = np.ones((1, 1))
     >>> traces = Traces(one[None], 4 * one[None])
@@ -152,10 +153,6 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
     through_reset : bool
         Whether derivatives pass through the reset; unused by "presynaptic".
     out : Traces, separate buffers for the result, optional
-
-    Returns
-    -------
-    Traces
     """
     one_of("rule", rule, *RULES)
     one_of("reset", reset, "subtract", "zero")
@@ -272,7 +269,8 @@ def eligibility(traces, psi):
 
 
 def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
-    """Filter the eligibility with the kernel of a leaky readout, eq. (9).
+    """Filter the eligibility with the kernel of a leaky readout, eq. (9).  Return
+    `Traces`.
 
     >>> e = np.ones((1, 1, 1))
     >>> f = readout_step(Traces(e, 4 * e), e, alpha=0.5, beta=0.5)
@@ -289,10 +287,6 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
         Filter states g (in `syn`) and f (in `mem`) at step t; initially 0.
     eligibility : (B, n, count) float at step t, like the result
     alpha, beta, gain : float, the constants of all readout units
-
-    Returns
-    -------
-    Traces
     """
     e, syn, mem, alpha, beta, gain = arrays(
         "eligibility (B*, n, c*) float, filtered.syn (B*, n, c*), "

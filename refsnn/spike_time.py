@@ -183,7 +183,8 @@ def backward(dtimes, inputs, W, crossing, *, tau):
 
 
 def potential(at, inputs, W, *, tau):
-    """Compute the membrane potentials U at given times, without reset, eq. (2).
+    """Compute the membrane potentials U (T, B, n), in threshold units, at given
+    times, without reset, eq. (2).
 
     >>> inputs, W = np.array([[1.0]]), np.array([[2.0]])
     >>> potential([0.5, 99.0], inputs, W, tau=1.0).ravel().tolist()
@@ -193,10 +194,6 @@ def potential(at, inputs, W, *, tau):
     ----------
     at : (T,) float, times in s
     inputs, W, tau : as for `forward`
-
-    Returns
-    -------
-    (T, B, n) float, in threshold units
     """
     W, inputs, at = arrays(LAYER + ", at (T*)", W, inputs, at)
     tau, = arrays("tau () in (0, inf)", tau)

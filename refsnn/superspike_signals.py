@@ -133,7 +133,7 @@ def hidden_signal(signal, matrix):
 
 
 def poisson_moment(rate_hz, tau, order=4):
-    """Return the q-th moment of a filtered Poisson spike train, eq. (4).
+    """Return the q-th moment of a filtered Poisson spike train, a float, eq. (4).
 
     >>> [poisson_moment(10.0, 0.1, order) for order in (1, 2)]
     [1.0, 1.5]
@@ -143,10 +143,6 @@ def poisson_moment(rate_hz, tau, order=4):
     rate_hz, tau, order : float, float, int
         Firing rate nu in Hz, time constant of the trace in s, and order q of
         the moment, 1 to 100.
-
-    Returns
-    -------
-    float
     """
     rate_hz, tau, order = arrays(
         "rate_hz () in (0, inf), tau () in (0, inf), order () int in [1, 100]", rate_hz,

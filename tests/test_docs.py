@@ -29,6 +29,8 @@ WITHOUT_EQUATIONS = {"datasets.py", "events.py"}
 WITHOUT_SECTIONS = re.compile(          # for use by other modules of the package only
     r"oracle/(build/|matching|exchange|locate|hdf5)")
 DOC_WIDTH, CODE_WIDTH = 75, 88
+# A type in a summary: a shape, the name of a type, or a class of the package.
+TYPE = re.compile(r"\([^()]*,[^()]*\)|\b(int|float(64)?|list|dict|uint8)\b|`[A-Z]\w+`")
 LABELS = (("Derivation.",), ("Exact.", "Approximate."), ("Cost.",), ("Departures.",))
 COMMANDS = ("python -m pip install -e '.[figures]' && python run_all.py",
             "python -m pip install -e '.[test]' && python -m pytest -n auto")
@@ -146,7 +148,8 @@ def referred(doc, docs):
 
 
 def bad_functions(source, name):
-    """Public functions without summary, sections, parameters or doctest."""
+    """Public functions without summary, sections, parameters or doctest.  A summary
+    that holds the type or the shape of the result replaces the section Returns."""
     tree, complaints = ast.parse(source), []
     docs = functions(source, name)
     for node in tree.body:
@@ -158,7 +161,9 @@ def bad_functions(source, name):
                      + node.args.kwonlyargs + [node.args.vararg] if a]
         gives = any(isinstance(child, ast.Return) and child.value is not None
                     for child in ast.walk(node))
-        wanted = ["Parameters"] * bool(arguments) + ["Returns"] * gives
+        summary = doc.split("\n\n")[0].replace("\n", " ")
+        wanted = ["Parameters"] * bool(arguments) + ["Returns"] * (
+            gives and not TYPE.search(summary))
         inner = WITHOUT_SECTIONS.match(name) and "Parameters" not in found
         complaints += [] if inner else [
             f"{where} has no section {s} in its docstring"
@@ -169,7 +174,6 @@ def bad_functions(source, name):
             f"{where} does not say what {a} is" for a in arguments if a not in named]
         if ">>> " not in doc:
             complaints.append(f"{where} has no example >>> in its docstring")
-        summary = doc.split("\n\n")[0].replace("\n", " ")
         if not re.match(r"\S.*[.:]$", summary) or "---" in summary:
             complaints.append(f"{where} has no summary that ends with a full stop")
     return complaints
@@ -525,6 +529,15 @@ def g(a, *, x):
     return a * x
 '''
     assert len(bad_module(GOOD + more, "a.py")) == bad
+
+
+@pytest.mark.parametrize("summary, bad", [
+    ("Return a value, eqs. (1), (2).", 1), ("Return y (T, n) of eq. (1).", 0),
+    ("Return a float, eq. (1).", 0), ("Return the `State`.", 0), ("Return `y`.", 1)])
+def test_a_summary_may_hold_the_type_of_the_result(summary, bad):
+    part = re.sub(r"    Returns.*?(?=    Examples)", "", GOOD, flags=re.S)
+    part = part.replace("Value of eq. (1).", summary)
+    assert len(bad_module(part, "a.py")) == bad
 
 
 def test_functions_for_other_modules_need_a_summary_and_an_example():

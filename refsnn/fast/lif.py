@@ -306,7 +306,8 @@ def _backward(tape, width, dspikes):
 
 def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
            reset="subtract"):
-    """Compute the membrane potentials of the readout for sparse input events.
+    """Compute the membrane potentials (T, B, k) of the readout for sparse input
+    events.
 
     >>> x = sparse.csr_matrix(np.array([[1.0], [0], [0], [0], [0], [0]]))
     >>> one = np.array([[2.0]])
@@ -319,10 +320,6 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
         Events.  Row t * B + b holds the events of step t and pattern b.
     W, W_out, steps, alpha, beta, gain, threshold, reset
         As for `forward`; alpha and beta must be at least 1e-9.
-
-    Returns
-    -------
-    (T, B, k) float
     """
     one_of("reset", reset, "subtract", "zero")
     W, _, W_out = arrays(WEIGHTS, W, None, W_out)

@@ -58,7 +58,8 @@ DEFLATED = 1032         # largest ratio of unpacked to packed size
 
 
 def write(folder):
-    """Write all golden vectors (test problems) to a new folder or zip file.
+    """Write all golden vectors (test problems) to a new folder or zip file, and
+    return the number of golden vectors, an int.
 
     >>> write("nowhere/a")
     Traceback (most recent call last):
@@ -70,10 +71,6 @@ def write(folder):
         New or empty folder, or a new file that ends with .zip, for the JSON
         files, their schemas and the licence.  A folder or zip file appears
         only when complete.
-
-    Returns
-    -------
-    int, the number of golden vectors written
     """
     zipped = str(folder).endswith(".zip")
     if zipped and os.path.lexists(folder):
@@ -178,7 +175,8 @@ def _described(values):
 
 
 def write_stimuli(folder):
-    """Write input signals that reveal how a simulator updates LIF neurons.
+    """Write input signals that reveal how a simulator updates LIF neurons, and
+    return the number of input signals, an int.
 
     >>> write_stimuli("nowhere/a")
     Traceback (most recent call last):
@@ -187,10 +185,6 @@ def write_stimuli(folder):
     Parameters
     ----------
     folder : as for `write`
-
-    Returns
-    -------
-    int, the number of stimuli written
     """
     _free(folder)
     found = identify.make_stimuli([LEVELS["alpha"]], [LEVELS["beta"]],
@@ -212,7 +206,8 @@ def write_stimuli(folder):
 
 
 def read(path, texts=()):
-    """Read results from an untrusted npz file or JSON file.
+    """Read a dict of arrays, the results of a program, from an untrusted npz file
+    or JSON file.
 
     >>> read("nowhere.npz")
     Traceback (most recent call last):
@@ -227,10 +222,6 @@ def read(path, texts=()):
         the JSON files of the golden vectors.
     texts : tuple of str
         Names of arrays that may hold a single string instead of real numbers.
-
-    Returns
-    -------
-    dict of arrays
     """
     _checks.one_of("path", path, str, os.PathLike)
     if not os.path.isfile(path):

@@ -35,7 +35,8 @@ UNIT = 2.0 ** -30       # multiples of `UNIT` below 2**20 are computed without r
 
 
 def names(folder=FOLDER):
-    """Return the names of the stored test problems (golden vectors).
+    """Return the names of the stored test problems (golden vectors) as a list in
+    alphabetical order.
 
     >>> names()[:2]
     ['binning', 'bptt']
@@ -43,10 +44,6 @@ def names(folder=FOLDER):
     Parameters
     ----------
     folder : Path
-
-    Returns
-    -------
-    list of str, in alphabetical order
     """
     if not folder.is_dir():
         raise ValueError(f"folder is {str(folder)!r}: must be a folder that exists")
@@ -73,7 +70,7 @@ def catalogue():
 
 
 def load(chosen=None):
-    """Read stored golden vectors.
+    """Read stored golden vectors, and return a dict of `Vector`.
 
     >>> vector = load(["bptt"])["bptt"]
     >>> vector.inputs["x"].shape, vector.mutants[0].id
@@ -82,10 +79,6 @@ def load(chosen=None):
     Parameters
     ----------
     chosen : list of str, optional; by default all golden vectors
-
-    Returns
-    -------
-    dict of `Vector`
     """
     known = names()
     if isinstance(chosen, str):

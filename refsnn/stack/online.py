@@ -474,7 +474,8 @@ def _shifted(past, newest):
 
 
 def memory(layers, B, rule, learn=(), feedback=None):
-    """Return how many bytes the stored derivatives of a learning rule take.
+    """Return how many bytes the stored derivatives of a learning rule take, an
+    int.
 
     >>> one = network.layer(np.ones((100, 100)), tau_syn=1, tau_mem=1)
     >>> memory([one] * 3, 1, "exact"), memory([one] * 3, 1, "block")
@@ -484,10 +485,6 @@ def memory(layers, B, rule, learn=(), feedback=None):
     ----------
     layers, rule, learn, feedback : as for `step`
     B : int, the number of sequences
-
-    Returns
-    -------
-    int
     """
     layers, (B,) = _fitting(layers), arrays("B () int in [1, inf)", B)
     learned = _learned(layers, learn)
