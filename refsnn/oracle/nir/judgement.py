@@ -57,8 +57,10 @@ def judge(graph, recording, pulse=True):
             f"{name} ({graph.nodes[name].type}): not judged: the recording has no "
             f"input {', '.join(missing)}"]) for name in names]
     need(recording.dt, "the recording holds no dt: must be given by --dt")
-    exact = _solve(graph, recording.inputs, recording.dt, pulse)[0] if names else {}
-    return [_judged(graph, name, recording, exact.get(name), pulse) for name in names]
+    with np.errstate(all="ignore"):     # Euler steps longer than 2 tau diverge
+        exact = _solve(graph, recording.inputs, recording.dt, pulse)[0] if names else {}
+        return [_judged(graph, name, recording, exact.get(name), pulse)
+                for name in names]
 
 
 def _judged(graph, name, recording, exact, pulse):
@@ -72,7 +74,7 @@ def _judged(graph, name, recording, exact, pulse):
             if graph.nodes[a].type in STATES and (a not in given or a == name)}
     v, tau = own.get("membrane", np.zeros(1)), p.get("tau", p.get("tau_mem", 1.0))
     whole = bool(v.dtype.kind in "iu" or np.abs(v).max() > 99 and (v % 1 == 0).all())
-    most = 1 / np.abs(v).max() if whole else max(
+    most = 1 / max(1, np.abs(v).max()) if whole else max(
         CLOSE, 2.0 ** -23 * np.max(tau) / dt * ("v_leak" in p))
     axes, fits = _fits(graph, name, recording, given, free, whole, most)
     if exact is not None:
@@ -209,9 +211,9 @@ def _error(own, trace, T, lag, shown, unit):
         power = float((u * u).sum())
         units.append(unit if unit is not None else float((v * u).sum()) / power if power
                      else 1.0)
-        worst = max(worst, float(np.abs(v - units[-1] * u).max(initial=0)) / max(
-            float(np.abs(v).max(initial=0)), 1e-300))
-    return worst, units[0] if "membrane" in own else 1.0
+        worst = np.maximum(worst, np.abs(v - units[-1] * u).max(initial=0) / max(
+            np.abs(v).max(initial=0), 1e-300))      # NaN stays
+    return worst if worst < np.inf else np.inf, units[0] if "membrane" in own else 1.0
 
 
 def _first(own, trace, fit):

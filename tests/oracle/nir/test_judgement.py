@@ -163,6 +163,16 @@ def test_what_follows_no_convention_is_not_named(tmp_path, graph):
     assert row == 100
 
 
+def test_steps_that_diverge_are_no_obstacle(tmp_path):
+    write(tmp_path / "a.nir", lif(tau=[1e-5], v_threshold=[2.0]))
+    graph = graphs.read(str(tmp_path / "a.nir"))
+    x = drive(1, 400, 1) * 3.0
+    verdict, = judge(graph, recorded(tmp_path / "a.h5", graph, "reset=subtract", x))
+    assert verdict.status == "named" and verdict.fit.error < 1e-12
+    assert verdict.fit.convention.reset == "subtract"
+    assert verdict.fit.convention.decay == "exact"
+
+
 def test_silence_and_a_missing_input_are_told(tmp_path, graph):
     x = drive(1, 300, 1, rate=0.02)
     found = recorded(tmp_path / "a.h5", graph, "decay=Euler", x)
