@@ -227,7 +227,8 @@ def run(x, W, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
 
 def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
          threshold=1.0, refractory=0):
-    """Simulate one step of an ALIF layer, eqs. (1)-(5).
+    """Simulate step t of an ALIF layer, eqs. (1)-(5).  Return a `Recording` of
+    (B, n) arrays, and the `State` at step t + 1.
 
     >>> state = State(*np.full((3, 1, 1), 2.0))
     >>> now, state = step(np.array([[4.0]]), None, state, alpha=0.5, beta=0.5,
@@ -240,11 +241,6 @@ def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
     drive : (B, n) float, ``x[t] @ W.T``, of the dtype of the results
     V, state, alpha, beta, rho, adaptation, gain, threshold, refractory
         Arguments of `run`.
-
-    Returns
-    -------
-    now, state : Recording, State
-        Recorded step t, as (B, n) arrays, and the state at step t + 1.
     """
     drive, V, *constants, refractory = arrays(
         f"drive (B, n) float, {NEURONS}, refractory () int in [0, inf)", drive, V,
@@ -429,7 +425,8 @@ def _trace_step(traces, z, psi, alpha, beta, gain, rho, a):
 
 
 def eligibility(traces, psi, *, adaptation):
-    """Return the e-prop eligibility trace of every weight, eq. (8).
+    """Return the e-prop eligibility trace of every weight, (B, n, m + n) or
+    (B, n, m), eq. (8).
 
     >>> one = np.ones((1, 1))
     >>> eligibility(Traces(one, 2 * one, 4 * one[None]), one,
@@ -437,10 +434,6 @@ def eligibility(traces, psi, *, adaptation):
     [[[1.0]]]
 
     Arguments as for `trace_step`.
-
-    Returns
-    -------
-    (B, n, m + n) or (B, n, m) float
     """
     psi, a, _, mem, adapted = arrays(
         f"psi (B*, n) float, adaptation (n?) in [0, inf), {TRACES}", psi, adaptation,
@@ -451,7 +444,8 @@ def eligibility(traces, psi, *, adaptation):
 
 def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
              adaptation, gain=1.0):
-    """Compute the e-prop gradient of the loss, eq. (9).
+    """Compute the e-prop gradients dW (n, m) and dV (n, n) of the loss, summed
+    over steps and batch, eq. (9).  dV is None if V is None.
 
     >>> one = np.ones((3, 1, 1))
     >>> run = (one, one, one, one, 0 * one)
@@ -463,11 +457,6 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
     ----------
     x, V, recording, psi, dspikes, dmem, alpha, beta, rho, adaptation, gain
         Arguments of `linearise`, `credit` and `trace_step`.
-
-    Returns
-    -------
-    dW, dV : (n, m) and (n, n) float
-        Gradients, summed over steps and batch; dV is None if V is None.
     """
     psi, x, V, spikes, clamp, dspikes, dmem, *constants = arrays(
         f"psi (T, B, n) float, x (T, B, m*), V? (n, n), {SPIKES}, "

@@ -55,7 +55,8 @@ POSITIVE = "() in (0, 1e12]"        # such that products with sample counts stay
 
 
 def read(path, *, longest=30.0, clipped="refuse", mix=False):
-    """Read the samples of a WAV or FLAC file, eq. (1).
+    """Read the samples of a WAV or FLAC file, (N,) float64 with a full scale of
+    1, and the sampling rate in Hz, eq. (1).
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "a.wav")
@@ -73,10 +74,6 @@ def read(path, *, longest=30.0, clipped="refuse", mix=False):
         "refuse" raises an error if any channel is clipped.
     mix : bool
         If True, all channels are averaged.  If False, only mono is accepted.
-
-    Returns
-    -------
-    audio, rate : (N,) float64 with a full scale of 1, and int, in Hz
     """
     path = os.fspath(one_of("path", path, str, os.PathLike))
     longest, = arrays(f"longest {POSITIVE}", longest)

@@ -80,7 +80,8 @@ def adjoint(J, q):
 
 
 def gradient(J, F, q):
-    """Return the gradient of the loss with respect to parameters, eqs. (1), (2).
+    """Return the gradient (p,) of the loss with respect to parameters, summed
+    over steps and batch, eqs. (1), (2).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> gradient(J, 3 * q[..., None], q).tolist()
@@ -91,17 +92,15 @@ def gradient(J, F, q):
     J, q : as for `adjoint`
     F : (T, B, n, p) float
         Derivative of h[t] with respect to the parameters at fixed h[t-1].
-
-    Returns
-    -------
-    (p,) float, summed over steps and batch
     """
     J, F, q = arrays(SYSTEM, J, F, q)
     return np.einsum("tbi,tbip->p", adjoint(J, q), F)                      # (2)
 
 
 def chunk(J, F, q, dstate):
-    """Return the gradient of the loss for a chunk of steps, eqs. (1)-(3).
+    """Return the gradient (p,) of the loss for a chunk of steps, summed over
+    steps and batch, and the derivative (B, n) of the loss with respect to the
+    first state of the chunk, eqs. (1)-(3).
 
     The chunks must be processed from the last to the first.
 
@@ -119,12 +118,6 @@ def chunk(J, F, q, dstate):
     q : as for `adjoint`
     dstate : (B, n) float
         Second result for the next chunk.  Zeros truncate the gradient.
-
-    Returns
-    -------
-    gradient, dstate : (p,) float, (B, n) float
-        Gradient of the loss, summed over steps and batch, and the total
-        derivative of the loss with respect to the first state of the chunk.
     """
     J, F, dstate = arrays("J (T, B, n, n) float, F (T, B, n, p*), dstate (B, n)", J, F,
                           dstate)
@@ -134,7 +127,8 @@ def chunk(J, F, q, dstate):
 
 
 def truncated(J, F, q, horizon):
-    """Compute the gradient of the loss by rolling truncated BPTT, eqs. (2), (4).
+    """Compute the gradient (p,) of the loss by rolling truncated BPTT, summed
+    over steps and batch, eqs. (2), (4).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> [truncated(J, q[..., None], q, K).tolist() for K in range(3)]
@@ -144,10 +138,6 @@ def truncated(J, F, q, horizon):
     ----------
     J, F, q : as for `gradient`
     horizon : int, K >= 0; the gradient is exact if K >= T - 1
-
-    Returns
-    -------
-    (p,) float, summed over steps and batch
     """
     J, F, q, K = arrays(SYSTEM + ", horizon () int in [0, inf)", J, F, q, horizon)
     a, term = q.copy(), np.array(q)

@@ -224,7 +224,8 @@ def frozen(run, *recording):
 
 
 def complex_step(f, theta, direction, step=1e-30):
-    """Differentiate a function along a direction with a complex step.
+    """Differentiate a function along a direction with a complex step.  Return the
+    float Im f(theta + i step direction) / step.
 
     >>> complex_step(lambda w: (w ** 3).sum(), np.array([2.0]), np.ones(1))
     12.0
@@ -235,10 +236,6 @@ def complex_step(f, theta, direction, step=1e-30):
         Analytic function, without abs, comparisons or conjugation.
     theta, direction, step : float64 arrays of equal shapes, float
         Point, direction and size of the imaginary step.
-
-    Returns
-    -------
-    float, Im f(theta + i step direction) / step
     """
     one_of("f", f, Callable)
     (theta,), (direction,) = _pairs([theta], [direction], "direction")

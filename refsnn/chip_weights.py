@@ -165,7 +165,8 @@ def drop(weights, kept):
 
 
 def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
-    """Return the weight penalty, eq. (5), and its gradient.
+    """Return the weight penalty, a float, and its derivative with respect to the
+    weights, a `Weights`, eq. (5).
 
     >>> weights = Weights(np.full((1, 2), 3.0), None, np.ones((1, 1)))
     >>> value, d = penalty(weights)
@@ -176,12 +177,6 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
     ----------
     weights : as for `integers`
     hidden, recurrent, readout : float, at least 0; by default of [CB22]
-
-    Returns
-    -------
-    value : float
-    Weights
-        Derivative of the penalty with respect to the weights.
     """
     weights = _weights(weights)
     strengths = arrays("hidden () in [0, inf), recurrent () in [0, inf), readout () in "

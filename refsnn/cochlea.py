@@ -103,7 +103,8 @@ CELL = ", ".join(f"cell.{name} {POSITIVE}" for name in HairCell._fields)
 
 
 def velocity(x, rate, response, channels, *, out=None):
-    """Return the velocity of the basilar membrane for each channel, eq. (2).
+    """Return the velocity of the basilar membrane for each channel, (n, C)
+    float64 in steps of 2/rate seconds, eq. (2).
 
     >>> x = np.cos(np.pi * np.arange(16) / 4)       # whole periods
     >>> v = velocity(x, 16.0, lambda f, c: np.ones((f.size, 1)), 1)
@@ -119,10 +120,6 @@ def velocity(x, rate, response, channels, *, out=None):
         as a result of `basilar.response`.
     channels : int or slice
     out : (n, C) float64 for the result, optional
-
-    Returns
-    -------
-    (n, C) float64, in steps of 2/rate seconds
     """
     x, rate = arrays(f"x (N) float, rate {POSITIVE}", x, rate, dtype=np.float64)
     one_of("response", response, Callable)
@@ -148,7 +145,8 @@ def velocity(x, rate, response, channels, *, out=None):
 
 
 def transmitter(v, dt, *, cell=None):
-    """Return the contents of transmitter pools at each time step, eqs. (3)-(6).
+    """Return the contents of the pools `free`, `cleft` and `store` at each time
+    step, (3, T, C) float64, eqs. (3)-(6).
 
     >>> free, cleft, store = transmitter(np.zeros((100, 1)), 1e-5)
     >>> bool(np.ptp(free) < 1e-12), float(free[-1, 0].round(3))
@@ -172,10 +170,6 @@ def transmitter(v, dt, *, cell=None):
         B  300.0, release is half of the largest release if v = B - A
         h  50000.0, firing rate if `cleft` is 1
         M  1.0, level to which `free` is replenished
-
-    Returns
-    -------
-    (3, T, C) float64, the pools `free`, `cleft` and `store`
     """
     (v,), (cell, dt) = arrays("v (T, C) float", v), _cell(cell, dt)
     out = np.empty((3, *v.shape))
@@ -291,7 +285,8 @@ def _ready(points, steps):
 
 
 def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 40):
-    """Return the spikes of the bushy cells, eqs. (8) and (9).
+    """Return the step and the channel of each spike of the bushy cells, two (E,)
+    int64, sorted by step and then by channel, eqs. (8) and (9).
 
     >>> n = np.zeros((6, 2), np.uint8)
     >>> n[1, 1] = 40
@@ -304,11 +299,6 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
     dt, tau_mem, tau_syn, refractory, weight : float
         Time step, time constants and refractory time, s, and synaptic weight
         of a fibre, in thresholds per second.
-
-    Returns
-    -------
-    steps, channels : (E,) int64
-        Step and channel of each spike, sorted by step, then by channel.
     """
     n, = arrays("n (T*, C*) int in [0, inf)", n)
     dt, tau_mem, tau_syn, refractory, weight = arrays(
@@ -337,7 +327,8 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
 
 def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
             padded=False, longest=30.0):
-    """Convert a sound to spikes, eqs. (1)-(9).
+    """Convert a sound to spikes, eqs. (1)-(9).  Return the sorted spike times in
+    s, (E,) float64, and the channels, (E,) int64; channel 0 is at the base.
 
     >>> x = np.sin(0.2 * np.arange(4800))
     >>> response = lambda frequencies, _: np.full((frequencies.size, 2), 999.0)
@@ -366,11 +357,6 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
         of [CSSZ20].
     longest : float
         Longest accepted duration, in seconds.
-
-    Returns
-    -------
-    times_s, units : (E,) float64 and (E,) int64
-        Sorted spike times in seconds, and channels; 0 is at the base.
     """
     longest, rate, channels, block = arrays(
         f"longest {POSITIVE}, rate {POSITIVE}, channels {COUNT}, block? {COUNT}",

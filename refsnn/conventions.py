@@ -338,7 +338,8 @@ def _reset(step, mem, fired, const):
 
 
 def recorded(step, run):
-    """Return the arrays that a simulator with the convention `step` records.
+    """Return a dict of the arrays "spikes", "mem" and "syn" (T, B, n) that a
+    simulator with the convention `step` records.
 
     >>> step, x = PRESETS["lava"], np.array([[[1.5]], [[0.0]]])
     >>> run = simulate(step, x, np.eye(1), tau_syn=2, tau_mem=2)
@@ -348,10 +349,6 @@ def recorded(step, run):
     Parameters
     ----------
     step, run : Step and Run, convention and result of `simulate`
-
-    Returns
-    -------
-    dict of "spikes", "mem" and "syn", each of shape (T, B, n)
     """
     step, run = _run(step, run)
     spikes, state, shown = _rows(step, len(run.mem))

@@ -84,16 +84,12 @@ SVHN_MD5 = {"train": "e26dedcc434d2e4c54c9b2d4a06d8373",
 
 
 def digits():
-    """Return the handwritten digits in the package.
+    """Return the handwritten digits in the package: images, (1797, 8, 8) float64
+    from 0 to 1 in steps of 1/16, and labels, (1797,) int64 from 0 to 9.
 
     >>> images, labels = digits()
     >>> images.shape, labels[:3].tolist()
     ((1797, 8, 8), [0, 1, 2])
-
-    Returns
-    -------
-    images, labels : (1797, 8, 8) float64 and (1797,) int64
-        Pixel values in [0, 1] in steps of 1/16, and digits 0 ... 9.
     """
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data",
                         "digits.npz")
@@ -102,7 +98,8 @@ def digits():
 
 
 def upsample(images, size=16):
-    """Enlarge images by bilinear interpolation, eqs. (1) and (2).
+    """Enlarge images by bilinear interpolation to (N, size, size), in their
+    dtype, eqs. (1) and (2).
 
     >>> upsample(np.array([[[0.0, 1.0], [0.0, 1.0]]]), 4)[0, 0].tolist()
     [0.0, 0.25, 0.75, 1.0]
@@ -111,10 +108,6 @@ def upsample(images, size=16):
     ----------
     images : (N, side, side) float
     size : int, side of the enlarged images in pixels, at least `side`
-
-    Returns
-    -------
-    (N, size, size) float, with the dtype of `images`
     """
     images, = arrays("images (N, side, side) float", images)
     side = images.shape[1]
@@ -128,6 +121,7 @@ def upsample(images, size=16):
 
 def split(labels, test_fraction=0.2, seed=0):
     """Divide the samples of each class at random into training and test samples.
+    Return the increasing indices of both, two arrays of int.
 
     >>> train, test = split(np.array([0, 0, 0, 1, 1, 1]), 1 / 3)
     >>> len(train), len(test), sorted(train.tolist() + test.tolist())
@@ -140,10 +134,6 @@ def split(labels, test_fraction=0.2, seed=0):
         Fraction of each class in the test set, in (0, 1).  Numbers are
         rounded, but each set has at least one sample of each class.
     seed : int, at least 0
-
-    Returns
-    -------
-    train, test : int64, indices of the samples, in increasing order
     """
     labels, test_fraction, seed = arrays(
         "labels (N) int, test_fraction () in (0, 1), seed () int in [0, inf)", labels,
@@ -228,7 +218,8 @@ def _header(path, stream, limit, size, zipped):
 
 
 def images(folder, kind="train", *, classes=10, dtype=np.float32):
-    """Read images and labels from a folder of MNIST-format files.
+    """Read images, (N, rows, columns) float from 0 to 1, and labels, (N,) int64,
+    from a folder of MNIST-format files.
 
     >>> images("nowhere")                           # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -242,10 +233,6 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
     kind, classes : {"train", "t10k"}, int
         Training or test set, and number of classes; labels must be smaller.
     dtype : float32 or float64
-
-    Returns
-    -------
-    images, labels : (N, rows, columns) float in [0, 1] and (N,) int64
     """
     folder, dtype = _path("folder", folder), float_dtype(dtype)
     classes, = arrays("classes () int in [1, inf)", classes)
@@ -274,6 +261,7 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
 
 def fetch(name, folder):
     """Download MNIST or Fashion-MNIST with pooch, unless the files are present.
+    Return the path folder/name as a str, which `images` accepts.
 
     >>> fetch("minst", "data")
     Traceback (most recent call last):
@@ -284,10 +272,6 @@ def fetch(name, folder):
     name : {"mnist", "fashion_mnist"}
     folder : str or path
         The files are stored in folder/name, and must have the published MD5.
-
-    Returns
-    -------
-    str, the path folder/name, which `images` accepts
     """
     folder = _path("folder", folder)
     one_of("name", name, *SOURCES)
@@ -310,7 +294,8 @@ def fetch(name, folder):
 
 
 def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
-    """Read the images and labels of CIFAR-10 or CIFAR-100, eq. (3).
+    """Read images, (N, 32, 32, 3) float from 0 to 1, and labels, (N,) int64, of
+    CIFAR-10 or CIFAR-100, eq. (3).
 
     >>> cifar("nowhere", "test")                    # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -323,10 +308,6 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
     kind, classes : {"train", "test"} and {10, 100}
         Training or test set; 10 classes for CIFAR-10, 100 for CIFAR-100.
     dtype : float32 or float64
-
-    Returns
-    -------
-    images, labels : (N, 32, 32, 3) float in [0, 1] and (N,) int64
     """
     folder, dtype = _path("folder", folder), float_dtype(dtype)
     classes, = arrays("classes () int in {10, 100}", classes)
@@ -354,7 +335,8 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
 
 
 def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
-    """Read the images and labels of the cropped SVHN digits, eq. (4).
+    """Read images, (N, 32, 32, 3) float from 0 to 1, and labels, (N,) int64 from
+    0 to 9, of the cropped SVHN digits, eq. (4).
 
     >>> svhn("nowhere")                             # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -367,10 +349,6 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
     checked : bool
         If True, a file with another MD5 digest than the published one is
         rejected.  If False, SciPy may crash if the file is damaged.
-
-    Returns
-    -------
-    images, labels : (N, 32, 32, 3) float in [0, 1] and (N,) int64, 0 ... 9
     """
     from scipy.io import loadmat        # only this function needs SciPy
     folder, dtype = _path("folder", folder), float_dtype(dtype)

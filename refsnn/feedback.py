@@ -96,7 +96,9 @@ def direct(error, H):
 
 
 def local_square(spikes, G, target):
-    """Compute the squared error of a fixed random readout, eqs. (3) and (4).
+    """Compute the squared error of a fixed random readout, a float, and its
+    derivative with respect to the spikes (T, B, n), eqs. (3) and (4).  The
+    error is summed over steps and readout units, and averaged over the batch.
 
     >>> loss, e = local_square(np.ones((1, 1, 1)), [[2.0]], [[[1.0]]])
     >>> loss, e.tolist()
@@ -108,12 +110,6 @@ def local_square(spikes, G, target):
         Spikes of the layer, and fixed random readout weights.  The credit has
         the dtype of `G`.
     target : (T, B, k) float, of the local readout at each step
-
-    Returns
-    -------
-    loss, dspikes : float and (T, B, n) float
-        Local loss, summed over steps and readout units and averaged over the
-        batch, and its derivative with respect to the spikes.
     """
     G, spikes, target = arrays("G (k, n) float, spikes (T, B, n), target (T, B, k)",
                                G, spikes, target)
@@ -177,7 +173,8 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
 
 
 def three_factor(post, trace):
-    """Compute the weight gradient by a three-factor rule, eq. (7).
+    """Compute the weight gradient (n, m) by a three-factor rule, summed over
+    steps and batch, eq. (7).
 
     >>> three_factor(np.full((2, 1, 1), 2.0), np.full((2, 1, 1), 3.0)).tolist()
     [[12.0]]
@@ -187,10 +184,6 @@ def three_factor(post, trace):
     post, trace : (T, B, n) and (T, B, m) float
         Product psi[t] dspikes[t], of the dtype of the result, and result of
         `presynaptic_trace` or input.
-
-    Returns
-    -------
-    (n, m) float, summed over steps and batch
     """
     post, trace = arrays("post (T, B, n) float, trace (T, B, m)", post, trace)
     n, m = post.shape[2], trace.shape[2]

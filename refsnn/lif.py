@@ -231,7 +231,8 @@ def run(x, W, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
 
 def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
          reset="subtract", refractory=0):
-    """Simulate one step of a LIF layer, eqs. (1)-(5).
+    """Simulate step t of a LIF layer, eqs. (1)-(5).  Return a `Recording` of
+    (B, n) arrays, and the `State` at step t + 1.
 
     >>> state = State(np.array([[1.0]]), np.array([[2.0]]))
     >>> now, state = step(np.array([[4.0]]), None, state, alpha=0.5, beta=0.5)
@@ -242,11 +243,6 @@ def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
     ----------
     drive : (B, n) float, ``x[t] @ W.T``, of the dtype of the results
     V, state, alpha, beta, gain, threshold, reset, refractory : as for `run`
-
-    Returns
-    -------
-    now, state : Recording, State
-        Recorded step t, as (B, n) arrays, and the state at step t + 1.
     """
     drive, *constants, V, refractory = arrays(
         f"drive (B, n) float, {LEAK}, threshold (n?) in (0, inf), V? (n, n), "
@@ -494,7 +490,8 @@ def readout(x, W, *, alpha, beta, gain=1.0):
 
 
 def readout_run(x, W, state=None, *, alpha, beta, gain=1.0):
-    """Simulate a leaky readout from a given state, eq. (6).
+    """Simulate a leaky readout from a given state, eq. (6).  Return the
+    potentials (T, B, k) at steps 0 to T - 1, and the `State` at step T.
 
     >>> state = State(np.array([[1.0]]), np.array([[2.0]]))
     >>> mem, state = readout_run(np.ones((2, 1, 1)), np.array([[1.0]]), state,
@@ -506,11 +503,6 @@ def readout_run(x, W, state=None, *, alpha, beta, gain=1.0):
     ----------
     x, W, alpha, beta, gain : as for `readout`
     state : State at step 0, optional; rest by default
-
-    Returns
-    -------
-    mem, state : (T, B, k) float, State
-        Membrane potentials at steps 0 to T - 1, and the state at step T.
     """
     W, x, *constants = arrays(READOUT, W, x, alpha, beta, gain)
     (T, B, m), k = x.shape, W.shape[0]
@@ -520,7 +512,8 @@ def readout_run(x, W, state=None, *, alpha, beta, gain=1.0):
 
 
 def readout_step(drive, state=None, *, alpha, beta, gain=1.0):
-    """Simulate one step of a leaky readout, eq. (6).
+    """Simulate step t of a leaky readout, eq. (6).  Return the potentials (B, k)
+    at step t, and the `State` at step t + 1.
 
     >>> mem, state = readout_step(np.array([[1.0]]), alpha=0.5, beta=0.5)
     >>> float(mem[0, 0]), float(state.syn[0, 0])
@@ -530,11 +523,6 @@ def readout_step(drive, state=None, *, alpha, beta, gain=1.0):
     ----------
     drive : (B, k) float, ``x[t] @ W.T``, of the dtype of the results
     state, alpha, beta, gain : as for `readout_run`
-
-    Returns
-    -------
-    mem, state : (B, k) float, State
-        Membrane potentials at step t, and the state at step t + 1.
     """
     drive, *constants = arrays(f"drive (B, n) float, {LEAK}", drive, alpha, beta, gain)
     _, mem, state = _leak(drive[None], "drive", state, constants)
@@ -554,7 +542,8 @@ def _leak(drive, source, state, constants):
 
 def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=None,
                      constants=False):
-    """Backpropagate a loss through a leaky readout, eqs. (7)-(11), psi = 0.
+    """Return the `Gradient` of a loss of a leaky readout, in which dV is None,
+    eqs. (7)-(11), psi = 0.
 
     >>> dmem = np.eye(4, 1, -3).reshape(4, 1, 1)
     >>> x, W = np.ones((4, 1, 1)), np.array([[1.0]])
@@ -568,10 +557,6 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
     state : State, optional
         State at step 0, used only if `constants` is true; rest by default.
     dstate, constants : as for `backward`
-
-    Returns
-    -------
-    Gradient, in which dV is None
     """
     W, x, *decays = arrays(READOUT, W, x, alpha, beta, gain)
     if dmem is None and dstate is None:

@@ -89,7 +89,8 @@ __all__ = ["accuracy", "burst", "cross_entropy", "first_spike_time", "lower_boun
 
 
 def cross_entropy(record, labels, reduction="max"):
-    """Return the cross entropy L and its derivative dL/drecord, eqs. (1)-(5).
+    """Return the cross entropy L, a float in nats, and its derivative dL/drecord
+    (T, B, k), eqs. (1)-(5).
 
     >>> loss, drecord = cross_entropy(np.zeros((3, 1, 2)), np.array([0]))
     >>> round(loss, 4), drecord[:, 0, 0].tolist()
@@ -102,10 +103,6 @@ def cross_entropy(record, labels, reduction="max"):
         each sample, 0 ... k-1.
     reduction : {"max", "sum", "last"}
         Reduction over time by eq. (1), (2) or (3).
-
-    Returns
-    -------
-    loss, drecord : float, in nats, and (T, B, k) float
     """
     record, labels = _labelled("record", record, labels)
     one_of("reduction", reduction, "max", "sum", "last")
@@ -161,7 +158,8 @@ def accuracy(record, labels, reduction="max"):
 
 
 def first_spike_time(spikes, labels, tau, dt):
-    """Return the first-spike loss L and the derivative dL/dS, eqs. (4)-(7).
+    """Return the first-spike loss L, a float in nats, and the derivative dL/dS
+    (T, B, k), eqs. (4)-(7).
 
     >>> spikes = np.array([[[0.0, 0.0]], [[1.0, 0.0]]])
     >>> loss, dspikes = first_spike_time(spikes, np.array([0]), 1.0, 1.0)
@@ -175,10 +173,6 @@ def first_spike_time(spikes, labels, tau, dt):
         should spike first in each sample, 0 ... k-1.
     tau, dt : float
         Time constant of the scores -first/tau, and time step, in seconds.
-
-    Returns
-    -------
-    loss, dspikes : float, in nats, and (T, B, k) float
     """
     spikes, labels = _labelled("spikes", spikes, labels)
     dt, tau = arrays("dt () in (0, inf), tau () in (0, inf)", dt, tau)
@@ -200,7 +194,8 @@ def _first(spikes):
 
 
 def van_rossum(spikes, target, tau_rise, tau_decay, dt):
-    """Return the van Rossum distance L and the derivative dL/dS, eqs. (8)-(10).
+    """Return the van Rossum distance L, a float in 1/s, and the derivative dL/dS
+    (T, B, n), eqs. (8)-(10).
 
     >>> spikes = np.array([1.0, 0.0, 0.0]).reshape(3, 1, 1)
     >>> tau = float(1 / np.log(2))
@@ -214,10 +209,6 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
         Spike trains S (0 or 1) and target spike trains S^.
     tau_rise, tau_decay, dt : float
         Time constants (may be equal) of the kernel and time step, in seconds.
-
-    Returns
-    -------
-    loss, dspikes : float, in 1/s, and (T, B, n) float
     """
     spikes, target = arrays("spikes (T, B, n) float, target (T, B, n)", spikes, target)
     dt, *taus = arrays("dt () in (0, inf), tau_rise () in (0, inf), "
@@ -236,7 +227,8 @@ def _smooth(trains, a, b, dt):
 
 
 def square(record, target):
-    """Return the squared loss L and its derivative dL/drecord, eqs. (11), (12).
+    """Return the squared loss L, a float, and its derivative dL/drecord
+    (T, B, k), eqs. (11), (12).
 
     >>> loss, drecord = square(np.full((2, 1, 1), 3.0), np.ones((2, 1, 1)))
     >>> loss, drecord.ravel().tolist()
@@ -246,10 +238,6 @@ def square(record, target):
     ----------
     record, target : (T, B, k) float
         Array `record` and its target.
-
-    Returns
-    -------
-    loss, drecord : float and (T, B, k) float
     """
     record, target = arrays("record (T, B, k) float, target (T, B, k)", record, target)
     error, B = record - target, record.shape[1]
@@ -257,7 +245,8 @@ def square(record, target):
 
 
 def lower_bound(spikes, bound, per="neuron", power=2):
-    """Return the penalty for spike counts below a bound, eq. (15).
+    """Return the penalty for spike counts below a bound, a float in units of
+    spikes^power, and its derivative (T, B, n), eq. (15).
 
     >>> value, dspikes = lower_bound(np.zeros((2, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -271,10 +260,6 @@ def lower_bound(spikes, bound, per="neuron", power=2):
         Whether the bound applies to each count (13) or to the mean (14).
     power : {2, 1}
         Exponent of the distance between count and bound.
-
-    Returns
-    -------
-    value, dspikes : float, in units of spikes^power, and (T, B, n) float
     """
     return _bounded(spikes, bound, per, power, -1)
 
@@ -305,17 +290,14 @@ def _bounded(spikes, bound, per, power, sign):
 
 
 def burst(spikes):
-    """Return the penalty on the squared spike counts of neurons, eq. (17).
+    """Return the penalty on the squared spike counts of neurons, a float in
+    spikes^2, and its derivative (T, B, n), eq. (17).
 
     >>> value, dspikes = burst(np.ones((3, 1, 2)))
     >>> value, dspikes[0, 0].tolist()
     (9.0, [3.0, 3.0])
 
     Arguments as for `lower_bound`.
-
-    Returns
-    -------
-    value, dspikes : float, in spikes^2, and (T, B, n) float
     """
     spikes, = arrays("spikes (T, B, n) float", spikes)
     counts = spikes.sum(axis=0)
@@ -324,17 +306,14 @@ def burst(spikes):
 
 
 def total(spikes):
-    """Return the penalty on the total spike count of a layer, eq. (18).
+    """Return the penalty on the total spike count of a layer, the mean count (a
+    float), and its derivative (T, B, n), eq. (18).
 
     >>> value, dspikes = total(np.ones((3, 2, 4)))
     >>> value, float(dspikes[0, 0, 0])
     (12.0, 0.5)
 
     Arguments as for `lower_bound`.
-
-    Returns
-    -------
-    value, dspikes : float, the mean spike count, and (T, B, n) float
     """
     spikes, = arrays("spikes (T, B, n) float", spikes)
     B = spikes.shape[1]

@@ -249,7 +249,8 @@ def dropout(shape, rate, rng, dtype=np.float64):
 
 
 def init(m, n, rng, dtype=np.float64):
-    """Sample initial weights and biases, eq. (12).
+    """Sample initial weights W (4 n, m) and V (4 n, n) and biases b (4 n,),
+    eq. (12).
 
     >>> W, V, b = init(5, 2, np.random.default_rng(1))
     >>> W.shape, V.shape, b.tolist()
@@ -260,10 +261,6 @@ def init(m, n, rng, dtype=np.float64):
     m, n : int
         Numbers of inputs and cells.
     rng, dtype : as for `dropout`
-
-    Returns
-    -------
-    W, V, b : (4 n, m), (4 n, n) and (4 n,) float
     """
     m, n = arrays("m () int in [1, inf), n () int in [1, inf)", m, n)
     one_of("rng", rng, np.random.Generator)

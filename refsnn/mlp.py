@@ -323,7 +323,8 @@ def _up(weights, inputs, signals, slopes, dsignals, activation):
 
 
 def init(sizes, rng, dtype=np.float64):
-    """Sample the initial weights and biases, eqs. (14) and (15).
+    """Sample the initial weights and biases, lists of (n_out, n_in) and of
+    (n_out,) arrays, eqs. (14) and (15).
 
     >>> weights, biases = init((784, 300, 10), np.random.default_rng(1))
     >>> [W.shape for W in weights], [b.shape for b in biases]
@@ -336,10 +337,6 @@ def init(sizes, rng, dtype=np.float64):
     rng : numpy.random.Generator
     dtype : float32 or float64
         Dtype of the result; both dtypes give the same values up to rounding.
-
-    Returns
-    -------
-    weights, biases : lists of (n_out, n_in) and of (n_out,) float
     """
     sizes = [int(n) for n in arrays("sizes[] () int in [1, inf)", sizes)[0]]
     one_of("rng", rng, np.random.Generator)

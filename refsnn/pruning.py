@@ -63,7 +63,8 @@ SCOPES = ("layer", "global")
 
 
 def magnitude(weights, rho, *, scope="layer"):
-    """Compute masks that keep the weights of largest magnitude, eq. (2).
+    """Compute masks that keep the weights of largest magnitude: a list of arrays
+    of 0 and 1, in the shapes and the dtype of the weights, eq. (2).
 
     >>> magnitude([np.array([[0.1, -4.0], [3.0, 2.0]])], 0.75)[0].tolist()
     [[0.0, 1.0], [1.0, 0.0]]
@@ -74,10 +75,6 @@ def magnitude(weights, rho, *, scope="layer"):
     rho, scope : float, {"layer", "global"}
         Density, in (0, 1], where 1 prunes the smallest weight of each group,
         and group of weights to which the density applies.
-
-    Returns
-    -------
-    list of arrays of 0 and 1, in the shapes and dtype of the weights
     """
     weights, _, rho = _checked(weights, rho)
 
@@ -160,7 +157,8 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
 
 
 def logit_doutputs(outputs):
-    """Return the derivative dL/df with respect to the outputs f, eq. (6).
+    """Return the derivative dL/df (N, K) with respect to the outputs f, for
+    example for `mlp.backward`, eq. (6).
 
     >>> logit_doutputs(np.array([[1.0, -3.0]])).tolist()
     [[2.0, -6.0]]
@@ -169,10 +167,6 @@ def logit_doutputs(outputs):
     ----------
     outputs : (N, K) float
         Network outputs (logits) for N samples.
-
-    Returns
-    -------
-    (N, K) float, for example for `mlp.backward`
     """
     outputs, = arrays("outputs (N, K) float", outputs)
     return 2 * outputs                                                     # (6)
@@ -202,7 +196,8 @@ def random(weights, rho, rng, *, scope="layer"):
 
 
 def density(masks):
-    """Return the fraction of kept weights in the network and in each layer.
+    """Return the fraction of kept weights in the network, a float, and in each
+    layer, a list of float.
 
     >>> density([np.array([1.0, 0.0]), np.array([1.0, 1.0])])
     (0.75, [0.5, 1.0])
@@ -210,10 +205,6 @@ def density(masks):
     Parameters
     ----------
     masks : list of arrays of 0 and 1
-
-    Returns
-    -------
-    whole, layers : float and list of float
     """
     masks, = arrays("masks[] (...) in {0, 1}", masks)
     if not masks or not all(mask.size for mask in masks):

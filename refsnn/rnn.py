@@ -67,7 +67,8 @@ def simulate(x, W, V, state=None):
 
 
 def run(x, W, V, state=None):
-    """Simulate the network, and return also the last state, eqs. (1) and (2).
+    """Simulate the network.  Return the states (T, B, n), and a copy of the last
+    state (B, n), eqs. (1) and (2).
 
     >>> x, W, V = np.zeros((2, 1, 1)), np.ones((1, 1)), np.eye(1)
     >>> h, state = run(x, W, V, np.ones((1, 1)))
@@ -75,10 +76,6 @@ def run(x, W, V, state=None):
     True
 
     Arguments as for `simulate`.
-
-    Returns
-    -------
-    h, state : (T, B, n) float, and a copy of the last state, (B, n) float
     """
     W, x, V, state = arrays(NETWORK, W, x, V, state)
     (T, B, m), n = x.shape, W.shape[0]
@@ -112,7 +109,9 @@ def _scan(h, V, last):
 
 
 def backward(x, W, V, h, dh, state=None, dstate=None):
-    """Compute gradients of a loss by backpropagation through time, eqs. (3)-(6).
+    """Compute the gradients dW (n, m), dV (n, n), dx (T, B, m) and dstate (B, n)
+    of a loss by backpropagation through time, eqs. (3)-(6).  dW and dV are
+    sums, and dstate belongs to the initial state.
 
     >>> x, W, V = np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)
     >>> h = simulate(x, W, V)
@@ -127,11 +126,6 @@ def backward(x, W, V, h, dh, state=None, dstate=None):
     dstate : (B, n) float, optional
         Derivative of the loss of all later steps with respect to the last
         state: the last result of `backward` for these steps.
-
-    Returns
-    -------
-    dW, dV, dx, dstate : (n, m), (n, n), (T, B, m) and (B, n) float
-        Derivatives; dW and dV are sums, and `dstate` is for the initial state.
     """
     W, x, V, state, h, dh, later = arrays(
         f"{NETWORK}, h (T, B, n), dh (T, B, n), dstate? (B, n)", W, x, V, state, h, dh,

@@ -60,7 +60,8 @@ def step(M, J, F, out=None):
 
 
 def step_gradient(M, q):
-    """Return the gradient of the loss L[t] with respect to parameters, eq. (2).
+    """Return the gradient (p,) of the loss L[t] with respect to parameters,
+    summed over the batch, eq. (2).
 
     >>> step_gradient(np.array([[[1.0, 2.0]]]), np.array([[3.0]])).tolist()
     [3.0, 6.0]
@@ -71,10 +72,6 @@ def step_gradient(M, q):
     q : (B, n) float
         Derivative of the loss of this step with respect to the states; for the
         trace `mem` of `sparse_rtrl`, dmem + psi dspikes.
-
-    Returns
-    -------
-    (p,) float, summed over the batch
     """
     q, = arrays("q (B, n) float", q)
     M = unread("M, for this q,", M, (*q.shape, np.size(M) // q.size), np.float32,
@@ -83,7 +80,8 @@ def step_gradient(M, q):
 
 
 def gradient(J, F, q):
-    """Return the gradient dL/dparameters of the total loss, eqs. (1), (3).
+    """Return the gradient dL/dparameters (p,) of the total loss, summed over
+    steps and batch, eqs. (1), (3).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> gradient(J, 3 * q[..., None], q).tolist()
@@ -93,10 +91,6 @@ def gradient(J, F, q):
     ----------
     J, F, q : (T, B, n, n), (T, B, n, p) and (T, B, n) float
         Arguments of `step` and `step_gradient` at all steps; J[0] is not used.
-
-    Returns
-    -------
-    (p,) float, summed over steps and batch
     """
     J, F, q = arrays("J (T, B, n, n) float, F (T, B, n, p), q (T, B, n)", J, F, q)
     M, total = np.zeros_like(F[0]), np.zeros(F.shape[3], F.dtype)

@@ -46,7 +46,9 @@ __all__ = ["gradient", "owners", "reach", "stored", "step"]
 
 
 def reach(V, order):
-    """Find the neurons a few synapses downstream of each neuron, eq. (2).
+    """Find the neurons a few synapses downstream of each neuron, eq. (2).  Entry
+    [i, k] of the result, an (n, n) bool, is True if weights into neuron i
+    influence neuron k.
 
     >>> ring = np.roll(np.eye(3), 1, axis=0)        # 0 to 1 to 2 to 0
     >>> reach(ring, 2).astype(int).tolist()
@@ -57,11 +59,6 @@ def reach(V, order):
     V, order : (n, n) float, int
         Recurrent weights, of which only the positions of zeros have an effect,
         and order n of SnAp-n, at least 1.
-
-    Returns
-    -------
-    (n, n) bool
-        Entry [i, k] is True if weights into neuron i influence neuron k.
     """
     V, order = arrays("V (n*, n*), order () int in [1, inf)", V, order)
     onward = (V != 0).T
@@ -72,7 +69,8 @@ def reach(V, order):
 
 
 def owners(n, m, recurrent=True):
-    """Return the postsynaptic neuron of each weight.
+    """Return the postsynaptic neuron of each weight, a (p,) int for the entries
+    of W, and then of V, row by row.
 
     >>> owners(2, 1).tolist()
     [0, 1, 0, 0, 1, 1]
@@ -81,10 +79,6 @@ def owners(n, m, recurrent=True):
     ----------
     n, m, recurrent : int, int, bool
         Numbers of neurons and inputs, and whether the layer has weights V.
-
-    Returns
-    -------
-    (p,) int, for the entries of W, then of V, row by row
     """
     n, m = arrays("n () int in [1, inf), m () int in [0, inf)", n, m)
     flags("recurrent", recurrent)
@@ -158,7 +152,8 @@ def _step(blocks, J, F, groups):
 
 
 def gradient(J, F, q, owner, pattern):
-    """Compute the approximate gradient of the loss by SnAp-n, eqs. (1), (3).
+    """Compute the approximate gradient (p,) of the loss by SnAp-n, summed over
+    steps and batch, eqs. (1), (3).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)
@@ -171,10 +166,6 @@ def gradient(J, F, q, owner, pattern):
         Arguments of `step` at all steps; J[0] is not used.
     q : (T, B, N) float, direct derivative of the loss with respect to h[t]
     owner, pattern : as for `step`
-
-    Returns
-    -------
-    (p,) float, summed over steps and batch
     """
     J, F, q = arrays("J (T, B, N, N) float, F (T, B, N, p*), q (T, B, N)", J, F, q)
     groups = _groups(*_checked(owner, pattern, F.shape[2], F[0, :1]))

@@ -143,7 +143,8 @@ def forward(inputs, W, *, tau, threshold):
 
 
 def backward(dtimes, inputs, W, crossing, *, tau):
-    """Backpropagate from spike times to weights and input times, eqs. (5), (6).
+    """Backpropagate from spike times to weights, dW (n, m) summed over the batch,
+    and to input times (B, m), eqs. (5), (6).
 
     >>> inputs, W = np.array([[1.0]]), np.array([[2.0]])
     >>> out = forward(inputs, W, tau=1.0, threshold=1.0)
@@ -156,10 +157,6 @@ def backward(dtimes, inputs, W, crossing, *, tau):
     dtimes : (B, n) float
         Derivative dL/dt of the loss; entries of silent units are ignored.
     inputs, W, crossing, tau : arguments and result of `forward`
-
-    Returns
-    -------
-    dW, dinputs : (n, m), summed over the batch, and (B, m) float
     """
     crossing = bundle("crossing", crossing, Crossing)
     W, inputs, tau, times, causal, slope = arrays(
@@ -202,7 +199,8 @@ def potential(at, inputs, W, *, tau):
 
 
 def silent_cost(W, *, tau, threshold):
-    """Return the penalty P for silent units, eq. (7), and its derivative dP/dW.
+    """Return the penalty P for silent units, a float in threshold units per s,
+    and its derivative dP/dW (n, m), eq. (7).
 
     >>> W = np.array([[0.25, 0.5], [2.0, 0.0]])
     >>> value, dW = silent_cost(W, tau=1.0, threshold=1.0)
@@ -210,10 +208,6 @@ def silent_cost(W, *, tau, threshold):
     (0.25, [[-1.0, -1.0], [0.0, 0.0]])
 
     Arguments as for `forward`.
-
-    Returns
-    -------
-    value, dW : float, in threshold units per s, and (n, m) float
     """
     W, = arrays("W (n, m) float", W)
     tau, threshold = arrays(CONSTANTS, tau, threshold)
@@ -224,7 +218,8 @@ def silent_cost(W, *, tau, threshold):
 
 
 def cross_entropy(times, labels, *, scale, late):
-    """Return the cross-entropy loss, eq. (8), and its derivative dL/dt, eq. (9).
+    """Return the cross-entropy loss, a float in nats, eq. (8), and its derivative
+    dL/dt (B, k), which is 0 for times >= late, eq. (9).
 
     >>> times, labels = np.array([[1.0, np.inf]]), np.array([0])
     >>> loss, dtimes = cross_entropy(times, labels, scale=1.0, late=2.0)
@@ -238,10 +233,6 @@ def cross_entropy(times, labels, *, scale, late):
         index of the unit that should spike first in each sample, 0 ... k-1.
     scale, late : float
         Time scale of the softmax, and upper limit of the times, both in s.
-
-    Returns
-    -------
-    loss, dtimes : float, mean in nats, and (B, k) float, 0 for times >= late
     """
     times, = arrays("times (B, k) float in [0, inf]", times)
     B, k = times.shape
@@ -258,7 +249,8 @@ def cross_entropy(times, labels, *, scale, late):
 
 
 def latency(times, targets, *, late):
-    """Return the latency loss, eq. (10), and its derivative dL/dt.
+    """Return the latency loss, a float in s^2, and its derivative dL/dt (B, k),
+    which is 0 for times >= late, eq. (10).
 
     >>> latency(np.array([[1.0, np.inf]]), np.zeros((1, 2)), late=2.0)
     (2.5, array([[1., 0.]]))
@@ -269,10 +261,6 @@ def latency(times, targets, *, late):
         Arguments of `cross_entropy`.
     targets : (B, k) float
         Wanted spike times in s.
-
-    Returns
-    -------
-    loss, dtimes : float, in s^2, and (B, k) float, 0 for times >= late
     """
     times, targets, late = arrays("times (B, k) float in [0, inf], targets (B, k), "
                                   "late () in (0, inf)", times, targets, late)

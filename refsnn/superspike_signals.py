@@ -82,7 +82,8 @@ def delayed(past, train):
 
 
 def feedback(kind, W_out, rng=None):
-    """Return the feedback matrix of eq. (2).
+    """Return the feedback matrix (B, n, k) of eq. (2).  If W_out changes,
+    recompute a "symmetric" matrix.
 
     >>> feedback("symmetric", np.array([[[1.0, 2.0]]])).tolist()
     [[[1.0], [2.0]]]
@@ -92,10 +93,6 @@ def feedback(kind, W_out, rng=None):
     kind : {"symmetric", "random", "uniform"}
     W_out : (B, k, n) float, from n hidden to k output neurons
     rng : numpy.random.Generator, needed for "random"
-
-    Returns
-    -------
-    (B, n, k) float; recompute a "symmetric" matrix if W_out changes
     """
     W_out, = arrays("W_out (B, k, n) float", W_out)
     one_of("kind", kind, "symmetric", "random", "uniform")
@@ -109,7 +106,8 @@ def feedback(kind, W_out, rng=None):
 
 
 def hidden_signal(signal, matrix):
-    """Compute the error signals of the hidden neurons by feedback, eq. (2).
+    """Compute the error signals (T, B, n) of the hidden neurons by feedback, in
+    the dtype of `matrix`, eq. (2).
 
     >>> signal, matrix = np.array([[[1.0, -1.0]]]), np.array([[[3.0, 1.0]]])
     >>> hidden_signal(signal, matrix).tolist()
@@ -119,10 +117,6 @@ def hidden_signal(signal, matrix):
     ----------
     signal : (T, B, k) float or int, unfiltered, mostly 0, of the outputs
     matrix : (B, n, k) float, result of `feedback`
-
-    Returns
-    -------
-    (T, B, n) float, in the dtype of `matrix`
     """
     matrix, signal = arrays("matrix (B, n, k) float, signal (T, B, k)", matrix, signal)
     hidden = np.zeros((*signal.shape[:2], matrix.shape[1]), signal.dtype)

@@ -30,7 +30,8 @@ WITHOUT_SECTIONS = re.compile(          # for use by other modules of the packag
     r"oracle/(build/|matching|exchange|locate|hdf5)")
 DOC_WIDTH, CODE_WIDTH = 75, 88
 # A type in a summary: a shape, the name of a type, or a class of the package.
-TYPE = re.compile(r"\([^()]*,[^()]*\)|\b(int|float(64)?|list|dict|uint8)\b|`[A-Z]\w+`")
+TYPE = re.compile(r"\([^()]*,[^()]*\)|\b(int|float(64)?|list|dict|str|uint8)\b"
+                  r"|`[A-Z]\w+`")
 LABELS = (("Derivation.",), ("Exact.", "Approximate."), ("Cost.",), ("Departures.",))
 COMMANDS = ("python -m pip install -e '.[figures]' && python run_all.py",
             "python -m pip install -e '.[test]' && python -m pytest -n auto")
@@ -135,8 +136,11 @@ def functions(source, name):
 def referred(doc, docs):
     """Return the sections, those of another function where the text names it, as
     "Arguments and results as for `f`.", "Arguments as for `f`." and "Results as for
-    `f`." do."""
-    found = sections(doc)
+    `f`." do.  A summary that holds the type or the shape of the result counts as
+    the section Returns."""
+    found, summary = sections(doc), doc.split("\n\n")[0].replace("\n", " ")
+    if TYPE.search(summary):
+        found.setdefault("Returns", summary)
     for told, name in re.findall(r"^(Arguments and results|Arguments|Results) as for "
                                  r"`([\w.]+)`\.$", doc, re.M):
         rest = {key: text for key, text in docs.items() if key != name}
@@ -148,8 +152,7 @@ def referred(doc, docs):
 
 
 def bad_functions(source, name):
-    """Public functions without summary, sections, parameters or doctest.  A summary
-    that holds the type or the shape of the result replaces the section Returns."""
+    """Public functions without summary, sections, parameters or doctest."""
     tree, complaints = ast.parse(source), []
     docs = functions(source, name)
     for node in tree.body:
@@ -161,9 +164,7 @@ def bad_functions(source, name):
                      + node.args.kwonlyargs + [node.args.vararg] if a]
         gives = any(isinstance(child, ast.Return) and child.value is not None
                     for child in ast.walk(node))
-        summary = doc.split("\n\n")[0].replace("\n", " ")
-        wanted = ["Parameters"] * bool(arguments) + ["Returns"] * (
-            gives and not TYPE.search(summary))
+        wanted = ["Parameters"] * bool(arguments) + ["Returns"] * gives
         inner = WITHOUT_SECTIONS.match(name) and "Parameters" not in found
         complaints += [] if inner else [
             f"{where} has no section {s} in its docstring"
@@ -174,6 +175,7 @@ def bad_functions(source, name):
             f"{where} does not say what {a} is" for a in arguments if a not in named]
         if ">>> " not in doc:
             complaints.append(f"{where} has no example >>> in its docstring")
+        summary = doc.split("\n\n")[0].replace("\n", " ")
         if not re.match(r"\S.*[.:]$", summary) or "---" in summary:
             complaints.append(f"{where} has no summary that ends with a full stop")
     return complaints

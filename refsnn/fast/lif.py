@@ -388,7 +388,8 @@ def _convolved(sent, alpha, beta):
 
 def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
            reset="subtract"):
-    """Compute the maximum membrane potential of each readout unit over time.
+    """Compute the maximum membrane potential (B, k) of each readout unit over
+    time.  The predicted class has the largest potential.
 
     >>> x = sparse.csr_matrix(np.array([[1.0], [0], [0], [0], [0], [0]]))
     >>> W, W_out = np.array([[2.0]]), np.array([[1.0], [3.0]])
@@ -396,10 +397,6 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     [[1.0, 3.0]]
 
     Arguments as for `record`.
-
-    Returns
-    -------
-    (B, k) float; the predicted class has the largest score
     """
     return record(x, W, W_out, steps=steps, alpha=alpha, beta=beta, gain=gain,
                   threshold=threshold, reset=reset).max(axis=0)

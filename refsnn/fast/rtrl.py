@@ -124,7 +124,8 @@ def _diagonal(M, first, count):
 
 
 def gradient(x, V, h, dh, state=None):
-    """Compute the gradient of a loss for a recorded tanh network, eqs. (1), (2).
+    """Compute the gradients dW (n, m) and dV (n, n) of a loss for a recorded tanh
+    network, summed over steps and batch, eqs. (1), (2).
 
     >>> x, h, V = np.ones((2, 1, 1)), np.zeros((2, 1, 1)), np.full((1, 1), 0.5)
     >>> gradient(x, V, h, h + 1)[0].tolist()
@@ -137,10 +138,6 @@ def gradient(x, V, h, dh, state=None):
     h, dh : (T, B, n) float
         Recorded states h, and the derivative q[t] of the loss of step t.
     state : (B, n) float before the first step, optional; 0 by default
-
-    Returns
-    -------
-    dW, dV : (n, m) and (n, n) float, summed over steps and batch
     """
     V, h, dh, x, state = arrays("V (n, n) float, h (T, B, n), dh (T, B, n), "
                                 "x (T, B, m*), state? (B, n)", V, h, dh, x, state)
@@ -182,7 +179,8 @@ def _block(J, slope, z, q, first):
 def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
                  gain=1.0, threshold=1.0, reset="subtract", through_reset=True,
                  through_recurrence=True):
-    """Compute the gradient of a loss for a recorded LIF layer, eqs. (3)-(5).
+    """Compute the gradients dW (n, m) and dV (n, n) of a loss for a recorded LIF
+    layer, summed over steps and batch, eqs. (3)-(5).  dV is None if V is.
 
     >>> x, rest = np.ones((3, 1, 1)), np.zeros((3, 1, 1))
     >>> lif_gradient(x, None, (rest,) * 4, rest, None, rest + 1, alpha=0.5,
@@ -203,11 +201,6 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     through_recurrence : bool
         Whether the gradient passes through the recurrent spikes.  False gives
         the results of `sparse_rtrl.gradient` with rule="implicit".
-
-    Returns
-    -------
-    dW, dV : (n, m) and (n, n) float
-        Gradients, summed over steps and batch; dV is None if V is None.
     """
     psi, x, dspikes, dmem, *now, clamp, V, alpha, beta, gain, threshold = arrays(
         RUN, psi, x, dspikes, dmem, *bundle("recording", recording, _RECORDING), V,

@@ -120,7 +120,8 @@ def _arrays(rows):
 
 
 def write(folder=FOLDER):
-    """Recompute all stored test problems, and replace changed JSON files.
+    """Recompute all stored test problems, and replace changed JSON files.  Return
+    the list of names of the written golden vectors.
 
     Because rounding errors depend on the machine, a JSON file is replaced only
     if a number changes by more than 1e-12 of the largest entry of its array.
@@ -136,10 +137,6 @@ def write(folder=FOLDER):
     Parameters
     ----------
     folder : str or Path, as for `names`
-
-    Returns
-    -------
-    list of str, the names of the written golden vectors
     """
     from refsnn.oracle.build.registry import REGISTRY     # imports SciPy
     path, changed = pathlib.Path(folder), {}
