@@ -114,7 +114,7 @@ def module_of(code, name):
 
 
 def roots(code, name, called):
-    """Return the functions on which the numbers of a figure depend."""
+    """Return the (module, function) pairs of a figure."""
     return [(module_of(code, name), one) for one in sorted(called)]
 
 

@@ -1,14 +1,14 @@
 """Keep the results of full runs in `figures/full`, and draw pictures from data files.
 
-`figures/full/NAME.json` holds the numbers of a figure and their origin.
-`figures/full/NAME.h5` holds the data of the picture, as returned by the function
-`shown` of the figure.  In each data file, each array has the names of its axes, its
-unit and one line of text, from the dict `ARRAYS` of the figure.
+`figures/full/NAME.json` holds the values of the claims of a figure, and the commit of
+the code that computed them.  `figures/full/NAME.h5` holds the plotted data, which the
+function `shown` of the figure returns.  The HDF5 file also describes each array, with
+axis names, a unit and a text from the dict `ARRAYS` of the figure.
 
-The JSON file contains a checksum of its data file.  A new data file is first written
-completely under another name.  Replacing the JSON file then makes the new result valid.
-The data file is replaced last.  Even a killed command therefore leaves one complete
-result, old or new.
+The JSON file contains a checksum of the HDF5 file.  A new HDF5 file is first written
+under a temporary name, then the JSON file is replaced, and finally the HDF5 file is
+renamed.  A command that is killed at any time therefore leaves one complete result, old
+or new.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ CHECKSUM = "data_sha256"    # key in the JSON file
 
 
 class Refused(Exception):
-    """State why a result cannot be stored, or its picture cannot be drawn."""
+    """Report that stored results cannot be used."""
 
 
 # ---- data files
@@ -40,7 +40,7 @@ def shown(module, data):
 
 
 def packed(module, data):
-    """Return the content of an HDF5 file with the data of a figure.
+    """Pack a figure's data as HDF5 content.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def packed(module, data):
 
 
 def _describe(entry, name, described):
-    """Write the names of the axes, the unit and the description of an array."""
+    """Write axis names, unit and description."""
     if name not in described:
         raise ValueError(f"ARRAYS does not describe {name!r}")
     axes, unit, text = described[name]
@@ -78,7 +78,7 @@ def _describe(entry, name, described):
 
 
 def unpacked(content):
-    """Return the data of a figure from the content of an HDF5 file."""
+    """Unpack a figure's data from HDF5 content."""
     with h5py.File(io.BytesIO(content)) as file:
         return {name: np.asarray(entry.asstr()[()], str)[()]
                 if h5py.check_string_dtype(entry.dtype) else entry[()]
@@ -114,7 +114,7 @@ def document(folder, name):
 
 
 def data(folder, name, found):
-    """Return the stored data of a figure, or None if there is no data file.
+    """Return a figure's stored data, or None.
 
     Raises
     ------
@@ -138,12 +138,12 @@ def _checksum(content):
 
 
 def _waiting(folder, name):
-    """Return the path of a data file that is written before its JSON file."""
+    """Return the temporary path of new data."""
     return folder / f".{name}.h5.new"
 
 
 def _completed(folder, name, found):
-    """Finish an interrupted `put`, and return the path of the data file."""
+    """Finish an interrupted `put`; return the path."""
     waiting = _waiting(folder, name)
     if waiting.exists() and _checksum(waiting.read_bytes()) == found.get(CHECKSUM):
         os.replace(waiting, folder / f"{name}.h5")
@@ -155,10 +155,10 @@ def _completed(folder, name, found):
 def store(folder, full, names, find):
     """Copy results computed with --full from `folder` to `full`.
 
-    names : names of the figures to store; if empty, all that were computed with --full.
-    find : function from the name of a figure to its module.
+    names : figures to store; if empty, all figures computed with --full.
+    find : function that maps the name of a figure to its module.
 
-    Yield pairs: a line of text, and True if a result was stored.
+    Yield (message, whether a result was stored) pairs.
     """
     for name in names or full_results(folder):
         try:
@@ -172,7 +172,7 @@ def store(folder, full, names, find):
 
 
 def full_results(folder):
-    """Return the names of all results of --full in a folder."""
+    """List the figures computed with --full."""
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
@@ -184,7 +184,7 @@ def full_results(folder):
 
 
 def checked(folder, name, found, module):
-    """Return the content of the new data file."""
+    """Validate a result; return its packed data."""
     if found["size"] != "full" or found["options"]:
         raise Refused(f"its size is {found['size']!r} with the options "
                       f"{found['options']}: must be 'full' without options")
@@ -229,9 +229,9 @@ def put(full, name, found, content):
 # ---- draw
 
 def draw(folder, out, names, find, requested):
-    """Draw figures from the data in a folder; return (lines of text, exit status).
+    """Draw stored figures; return (messages, exit status).
 
-    requested : whether the user has asked for these figures by name.
+    requested : whether the user named the figures.
     """
     lines, missing, failed = [], [], False
     for name in names:

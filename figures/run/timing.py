@@ -2,8 +2,8 @@
 
     python -m figures.run.timing OUT
 
-A job is one independent part of the computation of a figure.  The folder OUT must
-contain the results of all figures, computed without the options --quick and --full.
+Jobs are the independent parts of a figure's computation.  The folder OUT must contain
+the results of all figures in the default size.
 """
 
 import json

@@ -1,28 +1,27 @@
 """The importances of different tasks are correlated least in the first layer
 
-Each left panel shows a matrix for one of the three layers of a network.  The entries of
-the matrix are correlations between the weight importances of two tasks, averaged over
-runs.  The right panels show the mean correlation between the weight importances of two
-tasks against the distance between the two tasks in the sequence.  Thin lines are single
-runs, and lines with markers are means over runs.
+Each left panel shows, for one of the three layers of a network, the correlation between
+the weight importances of any two tasks (mean over runs).  The right panels show the
+mean correlation between the weight importances of two tasks, against the number of
+positions between these tasks in the sequence.  Thin lines are single runs, and lines
+with markers are means over runs.
 
-A fully connected network of 784-200-200-10 units learns six tasks in sequence.  All
-tasks use the handwritten digits that are stored in refsnn, enlarged and centred in
-images of 28x28 pixels as in MNIST.  The first task shows the digits unchanged.  In each
-later task, the pixels of all images are permuted by one random permutation, which is
-different for each task.  In synaptic intelligence, the contribution of a task to the
-importance of a weight is w / (Delta^2 + xi), where w is the path integral of the
-weight, Delta is the change of the weight during the task, and xi is a small constant,
-the damping.  The path integral w estimates how much the changes of the weight decreased
-the loss during the task.  The contributions of one task to the importances of all
-weights are called the weight importances of this task.
+A fully connected network of 784-200-200-10 units learns six tasks in sequence.  The
+images are the handwritten digits of refsnn, enlarged and centred in 28x28 pixels as in
+MNIST.  The first task shows the digits unchanged.  For each task after the first, one
+random permutation is drawn, which reorders the pixels of all images.  With synaptic
+intelligence, a task adds `w / (Delta^2 + xi)` to the importance of a weight.  In this
+quotient, w is the path integral of the weight, Delta is the change of the weight during
+the task, and xi is a small constant, the damping.  The path integral w estimates how
+much the changes of the weight decreased the loss.  The weight importances of a task are
+the amounts that the task adds to the importances of all weights.
 
 Because the pixels are permuted, different tasks depend on different weights of the
 first layer.  In the second and output layers, different tasks depend partly on the same
-weights.  The penalty of synaptic intelligence is called consolidation.  As recalled
-from memory, [ZPG17] reports that consolidation reduces the correlation between weight
-importances of different tasks.  In this figure, a task has few images and 450 training
-steps.
+weights.  The penalty of synaptic intelligence is called consolidation.  The paper
+[ZPG17] reports, as recalled from memory, that consolidation reduces the correlation
+between the weight importances of different tasks.  By default, each task has 1,437
+training images and 450 training steps.
 
 In layers with more than 20,000 weights, the correlation is computed over 20,000
 randomly chosen weights.  The strength of the consolidation penalty is 5 by default and
@@ -81,8 +80,8 @@ def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
     """Train on the next `number` tasks.
 
-    The complete sequence has `total` tasks. The entry "added i" holds the contributions
-    of each task to the importances of the weights in layer i.
+    The complete sequence has `total` tasks.  The entry "added i" holds the weight
+    importances of layer i.
     """
     images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES))

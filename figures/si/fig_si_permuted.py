@@ -4,27 +4,26 @@ The left panel shows the mean test accuracy over all tasks learnt so far, agains
 number of learnt tasks.  Thin lines are single runs, thick lines are means.  The middle
 panel shows how the test accuracy on the first task changes while the network learns
 further tasks.  The right panel shows the test accuracy on each task directly after the
-network was trained on this task.  A low accuracy directly after the training on a task
-shows that the method impairs the learning of new tasks.  The grey dotted line is the
-chance accuracy.
+training on this task, which is low if the method impairs the learning of new tasks.
+The grey dotted line is the chance accuracy.
 
-A fully connected network of 784-200-200-10 units learns ten tasks in sequence.  All
-tasks use the handwritten digits that are stored in refsnn, enlarged to 20x20 pixels and
-centred in images of 28x28 pixels as in MNIST.  The first task shows the digits
-unchanged.  In each later task, the pixels of all images are permuted by one random
-permutation, which is different for each task.  Synaptic intelligence (SI) has strength
-5 and damping 0.1.  The figure also shows plain training and elastic weight
-consolidation (EWC).  In the method L2, the penalty is the squared change of all
-parameters since the last task, times a constant.  In the method "dropout", plain
-training is combined with dropout of half of the hidden units.
+A fully connected network of 784-200-200-10 units learns ten tasks in sequence.  The
+images are the handwritten digits of refsnn, enlarged to 20x20 pixels and centred in
+28x28 pixels as in MNIST.  The first task shows the digits unchanged.  For each task
+after the first, one random permutation is drawn, which reorders the pixels of all
+images.  The methods are synaptic intelligence (SI, with damping 0.1), elastic weight
+consolidation (EWC), L2, dropout, and plain training without a penalty.  In the method
+L2, the penalty is proportional to the squared change of all parameters since the last
+task.  In the method "dropout", half of the hidden units are dropped at random in plain
+training.
 
 In each run, all methods use the same pixel permutations, the same split into training
-and test images, and the same initial weights.  The strengths of the penalties were
-selected in runs with other seeds and are 5 for SI, 100 for EWC and 0.01 for L2.  In the
-penalty of EWC, the importance of a parameter is half its Fisher information.  The state
-of the optimiser Adam is carried over from one task to the next.  The accuracies are
-lower than the published accuracies on permuted MNIST, because this figure uses only
-1,437 training images and a smaller network.
+and test images, and the same initial weights.  The penalty strengths 5 (SI), 100 (EWC)
+and 0.01 (L2) were selected in runs with other seeds.  In the penalty of EWC, the
+importance of a parameter is half its Fisher information.  The state of the optimiser
+Adam is carried over from one task to the next.  The accuracies are lower than the
+published accuracies on permuted MNIST, because this figure uses only 1,437 training
+images and a smaller network.
 
 With --full, the data are permuted MNIST with the published hyperparameters:
 784-2000-2000-10 units, mini-batches of 256 images, 20 epochs per task, strength c = 0.1
@@ -115,10 +114,9 @@ def learn(condition, strength, first, number, total, epochs, batch, repeat, seed
           folder, before=None):
     """Train on `number` tasks; return test accuracies.
 
-    The test accuracies have the axes (last task learnt, tested task).
+    The test accuracies have the shape (trained tasks, tested tasks).
 
-    strength : strength of the penalty. If the argument `strength` is None, the strength
-        of the most accurate run in `before` is used.
+    strength : strength of the penalty; None selects the most accurate run in `before`.
     """
     images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES),
@@ -160,7 +158,7 @@ def published_run(folder):
 def gather(results):
     """Return the test accuracies of each method.
 
-    Each array of accuracies has the axes (repeats, last task learnt, tested task).
+    The arrays have the shape (repeats, trained tasks, tested tasks).
     """
     found = {"full": np.array(bool(results[0]["full"]))}
     for condition in dict.fromkeys(str(r["condition"]) for r in results):

@@ -11,10 +11,10 @@ lines) or is never reset (dashed lines).
 
 A fully connected network of 64-100-100-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits.  Each task
-has two separate output units (multi-head), and the larger of these two outputs
-determines the predicted class.  The penalty of synaptic intelligence (consolidation)
-has strength c = 1 and damping 1e-3, as for split MNIST in [ZPG17].  Without
-consolidation, c is 0.  Output weights are initialised to 0.
+has two output units of its own, and the larger output determines the predicted class.
+The penalty of synaptic intelligence (consolidation) has strength c = 1 and damping
+1e-3, as for split MNIST in [ZPG17].  Without consolidation, c is 0.  Output weights are
+initialised to 0.
 
 With --full, the data are split MNIST with the published hyperparameters: 784-256-256-10
 units, mini-batches of 64 images, 10 epochs per task and 10 runs.  Stars mark the
@@ -66,8 +66,8 @@ def jobs(size, seed, data, repeats=None, strength=STRENGTH):
 def learn(strength, reset, repeat, seed, folder, epochs=None):
     """Train a network on all tasks.
 
-    Return the accuracies on test and training images, with the axes (last task learnt,
-    tested task).  The argument `reset` is a key of RESETS.
+    Return test and training accuracies, of shape (trained tasks, tested tasks).  The
+    argument `reset` is a key of RESETS.
     """
     images = training.digits(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")
@@ -126,7 +126,7 @@ def claims(size):
 
 
 def published_keys():
-    """Return (id of the claim, its text, key of the published value) tuples."""
+    """Return (claim id, text, published key) tuples."""
     found = []
     for name, label in LABELS.items():
         about = f"training images, {label}"

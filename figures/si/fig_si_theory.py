@@ -1,34 +1,30 @@
 """The path integral of synaptic intelligence on quadratic losses follows theory
 
-Black lines show theory, and markers show simulations.  The simulations compute path
-integrals of synaptic intelligence during gradient descent on quadratic losses of 12
-parameters.  The top left panel shows w / Delta^2 for each parameter, where w is the
-path integral and Delta is the distance between the initial and the final value of the
-parameter.  If the Hessian of the loss is diagonal, w / Delta^2 equals half the diagonal
-entry of the Hessian in the limit of small learning rates.  For a diagonal Hessian, a
-penalty of strength 1 with the importance w / Delta^2 therefore equals the original
-loss.  If the Hessian has rank 1, w / Delta^2 has the same value for every parameter,
-which is half the nonzero eigenvalue of the Hessian.  For random Hessians of full rank
-("generic" in the figure), w / Delta^2 is large for parameters that hardly move.  With
-the damping xi, the importance is w / (Delta^2 + xi).  The top middle panel shows the
-importance, divided by half the diagonal entry of the Hessian, against xi.  The damping
+Black lines show theoretical values, and markers show simulated values.  The simulations
+compute path integrals of synaptic intelligence during gradient descent on quadratic
+losses of 12 parameters.  The top left panel shows `w / Delta^2` for each parameter,
+where w is the path integral of the parameter and Delta is its total change.  If the
+Hessian of the loss is diagonal, `w / Delta^2` tends to half the diagonal entry for
+small learning rates.  For a diagonal Hessian, a penalty of strength 1 with the
+importance `w / Delta^2` therefore equals the original loss.  If the Hessian has rank 1,
+`w / Delta^2` tends to half the nonzero eigenvalue for every parameter.  For random
+Hessians of full rank ("generic" in the figure), `w / Delta^2` is large for parameters
+that hardly move.  The top middle panel shows the importance `w / (Delta^2 + xi)`,
+divided by half the diagonal entry of the Hessian, against the damping xi.  The damping
 limits the importance of parameters that hardly move.  The top right panel shows the
-path integral w without division by Delta^2, averaged over 4,000 start points (40,000
-with --full).  Start points are drawn from a standard normal distribution.  The path
-integral of each parameter, averaged over the start points, equals half the diagonal
-entry of the Hessian.
+path integral w, averaged over 4,000 start points (40,000 with --full).  For start
+points from a standard normal distribution, the mean path integral of a parameter tends
+to half the diagonal entry of the Hessian.
 
 The bottom middle panel shows the sum of the path integrals of all parameters, divided
 by the decrease of the loss.  The bottom left panel shows the relative difference
-between the sum of the path integrals and the decrease of the loss.  In the limit of
-small learning rates, the sum of the path integrals equals the decrease of the loss.
-For small learning rates, the relative difference between the sum of the path integrals
-and the decrease of the loss is proportional to the learning rate.  Gradient noise
-increases the sum of the path integrals by an amount that is proportional to the
-variance of the noise.  In simulations with noise, the decrease of the loss is the
-initial loss minus the minimum of the loss.  The bottom right panel shows, for each
-parameter, the largest relative difference between the simulated and the theoretical
-path integral.  This figure tests predictions of [ZPG17] for quadratic losses.
+between the sum of path integrals and the decrease of the loss.  For small learning
+rates, the relative difference is proportional to the learning rate.  Gradient noise
+increases the sum of path integrals in proportion to the variance of the noise.  In
+simulations with noise, the decrease of the loss is the initial loss minus the minimum
+of the loss.  The bottom right panel shows, for each parameter, the largest relative
+difference between the simulated and the theoretical path integral.  This figure tests
+predictions of [ZPG17] for quadratic losses.
 """
 
 import numpy as np
@@ -216,12 +212,12 @@ def measured(data):
 
 
 def away(data, kind):
-    """Return, for each parameter, the largest relative error of the path integral."""
+    """Return the largest relative error per parameter."""
     return abs(data[f"{kind} w"] / data[f"{kind} theory"] - 1).max(axis=0)
 
 
 def shown(data):
-    """Return the plotted data, with only the first `DRAWN` single Hessians."""
+    """Return the plotted part of the data."""
     found = {key: value for key, value in data.items()
              if key.startswith(("start", "step")) or key == "noise theory"}
     for kind in KINDS:

@@ -2,9 +2,9 @@
 
 The left panels show the test accuracy on each task, measured after the training on the
 last task.  Small markers are single runs, large markers are means.  The middle panels
-show the mean test accuracy over the tasks learnt so far.  The right panel shows the
-validation accuracies of [ZPG17] (means over 5 runs).  In [ZPG17], the first task uses
-the images of CIFAR-10, and each later task uses the images of ten classes of CIFAR-100.
+show the mean test accuracy over the tasks learnt so far.  The right panel shows
+validation accuracies that [ZPG17] reports (means over 5 runs).  In [ZPG17], the first
+task is CIFAR-10, and each later task has ten classes of CIFAR-100.
 
 A convolutional network learns six tasks in sequence.  Each task has its own outputs.
 In the first task, the network learns to classify images of the ten handwritten digits.
@@ -15,14 +15,15 @@ learns with synaptic intelligence (consolidation of strength c = 10 or 0.1, damp
 separate, newly initialised network is trained for each later task.  In this figure, two
 digits are easy to distinguish, and the training on earlier tasks does not help.
 
-With --full, the first task is MNIST.  Each of the other five tasks is to distinguish
-two classes of Fashion-MNIST, with 500 training images per class, as many as in
-CIFAR-100.  The network is LeNet-5-Caffe, and c is 0.1, 1 or 0.  The network of [ZPG17]
-also learns CIFAR-10 and then the five tasks from CIFAR-100, with 60 epochs per task and
-c of 0.1, 0.01 or 0.  Another network learns CIFAR-10 in five tasks (one run).  Each
-task has two classes and 10 epochs.  This network is the network of [ZPG17], except that
-its third convolution has no padding.  The networks that learn CIFAR are trained with
-mini-batches of 256 images and with dropout.  This figure corresponds to [ZPG17] fig. 6.
+With --full, the first task is MNIST, and the other five tasks are to distinguish two
+classes of Fashion-MNIST.  Each class of Fashion-MNIST has 500 training images, as in
+CIFAR-100.  The network is LeNet-5-Caffe, and the penalty strength c is 0.1, 1 or 0.
+The network of [ZPG17] also learns the published tasks (CIFAR-10, then CIFAR-100), with
+60 epochs per task and c of 0.1, 0.01 or 0.  In one more run, CIFAR-10 is divided into
+five tasks of two classes, with 10 epochs per task.  For split CIFAR-10, the network of
+[ZPG17] has no padding in its third convolution.  The networks that learn CIFAR are
+trained with mini-batches of 256 images and with dropout.  This figure corresponds to
+[ZPG17] fig. 6.
 """
 
 import os
@@ -87,7 +88,7 @@ def legend(strength):
 
 
 def style(strength):
-    """Return the colour and the marker of a penalty strength."""
+    """Return the colour and marker of curves."""
     return {"color": COLOURS[strength], "marker": MARKS[strength]} \
         if strength in COLOURS else OTHER
 
@@ -95,7 +96,7 @@ def style(strength):
 def jobs(size, seed, data, repeats=None, strength=None):
     """Return the training jobs of all networks.
 
-    strength : replaces the first of the strengths for each data set in `STRENGTHS`.
+    strength : replaces the first strength of each data set.
     """
     names = ["digits"] if size != "full" else ["Fashion", "pairs", "CIFAR"]
     listed = []
@@ -177,10 +178,10 @@ def few(images, number):
 def widened(folder, classes, margin):
     """Load CIFAR images, with black pixels on each side.
 
-    A margin of one black pixel is the padding of the first convolution, as published.
-    If the margin is 3, the pooled maps have 17 x 17 entries, of which the inner 15 x 15
-    are those of the published network.  The outer entries of the pooled maps are set to
-    0, as padding of the third convolution.
+    A margin of 1 is the published padding of the first convolution.  With a margin of
+    3, the pooled maps have 17 x 17 entries, and their inner 15 x 15 entries are those
+    of the published network.  The outer entries of the pooled maps are set to 0, as
+    padding of the third convolution.
     """
     parts, sides = [], (margin, margin)
     for kind in ("train", "test"):
@@ -286,7 +287,7 @@ def claims(size):
 
 
 def texts(name):
-    """Return (id, text) pairs of the differences between methods."""
+    """Return the ids and texts of claims."""
     text = f"{TITLES[name]}: mean accuracy over {{}}, consolidation minus {{}}".format
     return (("gain", text("the tasks", "fine-tuning")),
             ("gain-earlier", text("all tasks but the last", "fine-tuning")),
@@ -294,7 +295,7 @@ def texts(name):
 
 
 def judged(name, prefix, bounds):
-    """Yield the claims of `texts`; a claim without a bound is only shown."""
+    """Yield the claims of `texts` with `bounds`."""
     for (key, text), bound in zip(texts(name), bounds, strict=True):
         yield kinds.shown(prefix + key, text, unit="accuracy") if bound is None \
             else kinds.own(prefix + key, text, low=bound, unit="accuracy")

@@ -3,9 +3,9 @@
 The figures on [ZPG17] share this module.  The parameters of a network are a list of all
 weight arrays, followed by all bias arrays.  The function `learn` trains a network with
 `fast.si.step` and supports every penalty of the class `Rule`.  The function
-`learn_clearly` computes the same updates as `learn` with the functions of the module
-`si`, and supports all fields of `si.Settings`.  Grey levels of images are between 0 and
-1, as in the code of [ZPG17].
+`learn_clearly` computes the updates of `learn` with the module `si`, and supports all
+fields of `si.Settings`.  Grey levels of images are between 0 and 1, as in the code of
+[ZPG17].
 """
 
 import functools
@@ -54,17 +54,17 @@ class Net(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """Hold the name and the strength of a penalty on changes of the parameters.
+    """Hold a penalty on changes of the parameters.
 
-    The penalty is strength * sum(importance * (theta - anchor)^2), where theta are the
-    parameters.  The anchor holds the parameter values at the end of the previous task.
-    With the name "SI", the importance of each parameter is computed by synaptic
+    The penalty is `strength * sum(importance * (theta - anchor)**2)`, where theta are
+    the parameters.  The anchor holds the parameter values at the end of the previous
+    task.  With the name "SI", the importance of each parameter is computed by synaptic
     intelligence.  With the name "EWC" (elastic weight consolidation), the importance of
     a parameter is half its Fisher information.  With the name "L2", the importance of
     all parameters is 1.
 
-    The field `reset` selects the state of Adam that is reset after each task: "all",
-    "moments" (without the step counter), or "" (nothing).
+    The field `reset` selects what is reset in Adam after each task: "all", "moments"
+    (without the step counter), or "" (nothing).
     """
 
     name: str               # "SI", "EWC", "L2" or "plain"
@@ -151,8 +151,8 @@ def convolutional(shapes, pools, zero=True, keep=(), framed=None):
     """Return the `Net` of a convolutional network.
 
     The tuple `pools` contains True for each convolution that is followed by pooling.
-    The dict `framed` holds the shapes (H, W) of the input maps of some layers.  The
-    entries in the first and last rows and columns of these maps are set to 0.
+    The dict `framed` maps the index of a layer to the shape (H, W) of its input maps,
+    whose edges are set to 0.
     """
     forward, clear, signals = (functools.partial(f, pools=pools) for f in (
         fast_convnet.forward, convnet.forward, convnet.signals))
@@ -166,7 +166,7 @@ def convolutional(shapes, pools, zero=True, keep=(), framed=None):
 
 
 def _framed(forward, framed, weights, biases, x, dropout=None):
-    """Call `forward` with dropout masks that are 0 at the edges of feature maps."""
+    """Call `forward` with 0 at map edges."""
     masks = list(dropout or [None] * len(weights))
     for i, shape in framed.items():
         frame = np.zeros((len(x), *shape, weights[i].shape[3]), bool)
@@ -203,7 +203,7 @@ def begin(net, generator):
 def dropout_masks(net, weights, x, generator):
     """Sample the dropout masks of all layers.
 
-    The mask is None for the first layer, and for a layer that keeps all its inputs.
+    Layers without dropout, such as the first, have the mask None.
     """
     masks, shape = [None], x.shape[1:]
     for W, pool, keep in zip(weights[:-1], net.pools[:-1], net.keep, strict=True):
@@ -217,9 +217,8 @@ def dropout_masks(net, weights, x, generator):
 def gradient(net, parameters, x, labels, mask=None, generator=None):
     """Return the cross-entropy loss and its gradient.
 
-    If a generator is given, dropout silences units at random. Each unit remains with
-    the probability `keep`, and the outputs of the remaining units are divided by
-    `keep`.
+    With a generator, dropout keeps each unit with the probability `keep`, and divides
+    the outputs of kept units by `keep`.
     """
     weights, biases = halves(parameters)
     masks, scales = None, [1.0] * len(weights)

@@ -1,9 +1,9 @@
 r"""Build task sequences for continual learning from one labelled data set.
 
-If a data set is split by class, each task contains the images of some classes; the
-function `split` returns the indices of these images.  In tasks of permuted digits, each
-task shows all images with permuted pixels.  The function `permutations` returns an
-array `order`, and image n of a task is
+The function `split` assigns some classes to each task, and returns the indices of the
+images of these classes.  A task of permuted digits shows all images with its own pixel
+permutation.  The function `permutations` returns an array `order`, and image n of a
+task is
 
     x'[n, i] = x[n, order[task, i]]                      (1)
 
@@ -14,12 +14,11 @@ task.  The loss of a task uses only the outputs of these units,
     head[n, j] = outputs[n, columns[j]], columns[label'] = label  (2)
     d outputs[n, columns[j]] = d head[n, j], else 0               (3)
 
-The softmax of a task therefore does not depend on the output units of other tasks, and
-the derivatives of the loss with respect to the outputs of other tasks are 0.  Eq. (3)
-is the adjoint of the linear map in eq. (2).  In the code of [ZPG17], the outputs of
-other tasks are set to -1e32 before the softmax.  The loss is the same as with eq. (2)
-if the dtype can represent -1e32.  The pixels of the first task are not permuted, as in
-the code of [ZPG17].
+The softmax and the loss of a task therefore depend only on the outputs of this task.
+Eq. (3) is the adjoint of the linear map in eq. (2).  The code of [ZPG17] sets the
+outputs of other tasks to -1e32 before the softmax, which yields the same loss if the
+dtype can represent -1e32.  The pixels of the first task are not permuted, as in the
+code of [ZPG17].
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -43,8 +42,8 @@ def split(labels, groups):
 def permutations(rng, tasks, pixels):
     """Return the pixel permutation of each task, eq. (1).
 
-    The result is of shape (tasks, pixels).  The first task is not permuted.  With more
-    tasks, the permutations of the first tasks stay the same.
+    The result is of shape (tasks, pixels).  The first task is not permuted.  The
+    permutation of a task does not depend on the number of tasks.
     """
     return np.array([np.arange(pixels), *(rng.permutation(pixels)          # (1)
                                           for _ in range(tasks - 1))])
@@ -65,9 +64,8 @@ def head_masks(groups, classes):
 def enter_head(outputs, labels, mask):
     """Select the outputs of one task, eq. (2).
 
-    The shape of `outputs` is (N, classes), and `mask` is a row of `head_masks`. Return
-    a copy (N, k) of the k outputs of the task, and the labels (N,) as indices into
-    these k outputs.
+    The shape of `outputs` is (N, classes), and `mask` is a row of `head_masks`.  Return
+    the outputs (N, k) of the task, and the labels (N,) as indices into these k outputs.
 
     >>> mask = np.array([False, True, False, True])
     >>> head, places = enter_head(np.array([[1.0, 2, 3, 4]]), np.array([3]), mask)

@@ -1,20 +1,18 @@
 """Computing times of other tools, relative to refsnn
 
-The figure compares the computing time of refsnn with the computing times of other
-installed tools and with a lower bound. The lower bound is the computing time of the
-dense matrix products of a task. For synaptic intelligence (SI), the lower bound is the
-time for copying all parameters. The figure shows ratios: the computing time of another
-tool, or the lower bound, divided by the computing time of refsnn for the same task. If
-the ratio of computing times is above 1, refsnn is faster. The other tools compute the
-same quantities as refsnn, except that Norse, snnTorch and SpikingJelly use their own
-models of LIF neurons. The package refsnn receives spikes as a sparse matrix, and always
-uses one thread.
+For each task, the figure shows the computing times of other tools, and a lower bound,
+relative to the computing time of refsnn.  The lower bound is the time for the dense
+matrix products of the task, or for copying all parameters in tasks of synaptic
+intelligence (SI).  A ratio of computing times above 1 means that refsnn is faster.  The
+other tools compute the same quantities as refsnn, except that Norse, snnTorch and
+SpikingJelly use their own models of LIF neurons.  The package refsnn receives spikes as
+a sparse matrix, and always uses one thread.
 
-Dots are medians over 7 runs (25 with --full).  With --quick, they stand for one run of
+Dots are medians over 7 runs (25 with --full).  With --quick, dots are single runs of
 three tasks.  Lines join the quartiles over these runs.  In each run, all tools are
 measured one after the other.  Each tool runs in a separate process.  A warm-up run is
 not counted.  Numbers are float32, or float64 for sound.  Computing times depend on the
-computer, so that the ratios have no verdict.
+computer, so that the figure declares no claims.
 """
 
 import contextlib
@@ -58,7 +56,7 @@ def jobs(size, seed, data, sections=None, repeats=None):
 
 
 def measure(section, threads, repeats, seed, tasks=None):
-    """Measure computing times for the first `tasks` tasks of a module, or for all."""
+    """Measure the first `tasks` tasks, or all."""
     module = SECTIONS[section]
     if hasattr(os, "sched_setaffinity"):        # for this process, which ends here
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])

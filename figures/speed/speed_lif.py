@@ -1,18 +1,17 @@
 """Build the spiking networks of the figure `fig_speed` in refsnn and in other tools.
 
-For each tool, a function of this module builds a network of LIF neurons in the tool,
-and returns a function `run` without arguments.  The function `run` simulates the
-network on one batch, computes gradients if the task requires gradients, and waits for
-the end of the computation.  In all tools except refsnn, `run` returns (out, gradients),
-where the array `out` holds the membrane potentials of the readouts.
+For each tool, this module has a function that builds a network of LIF neurons, and
+returns a function `run()`.  The function `run` simulates the network on one batch,
+computes gradients if the task requires gradients, and waits for the end of the
+computation.  In all tools except refsnn, `run` returns (out, gradients), where the
+array `out` holds the membrane potentials of the readouts.
 
-The networks in PyTorch and JAX are loops over time.  The tests in the folder
-`tests/peers` verify that the networks in PyTorch and JAX compute the same results as
-refsnn.  The networks in other libraries use the LIF neuron of the library, with as
-little additional code as possible.  The gradients are the derivatives of the inner
-product <out, dout> with respect to the weight matrices W, W_out and, in recurrent
-networks, V.  If a library holds a weight matrix in a layer object, the gradient with
-respect to this matrix is computed, but not returned.
+The networks in PyTorch and JAX are written as loops over time steps.  The tests in
+`tests/peers` verify that the PyTorch and JAX networks compute the same results as
+refsnn.  In other libraries, the network uses the LIF neuron of the library.  The
+gradients are the derivatives of the inner product `<out, dout>` with respect to the
+weights W, W_out and, in recurrent networks, V. Gradients with respect to the weights in
+layer objects of a library are computed, but not returned.
 """
 
 import functools

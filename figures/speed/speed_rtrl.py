@@ -2,11 +2,12 @@
 
 RTRL computes, forward in time, the influence matrix, which holds the derivatives of the
 states of a network with respect to all weights.  Each tool simulates a network of n
-neurons and m inputs.  The matrix [W | V], of shape (n, m + n), joins the input weights
-W and the recurrent weights V.  Each tool returns the gradient of the loss with respect
-to [W | V].  In JAX and PyTorch, reverse-mode automatic differentiation computes the
-Jacobians J and F of a time step with respect to the states and the weights.  The
-influence matrix M then becomes J M + F.  The JAX code is compiled.
+neurons and m inputs.  Each tool returns the gradient of the loss with respect to the
+matrix `[W | V]`, which joins the input weights W and the recurrent weights V. In JAX
+and PyTorch, automatic differentiation in reverse mode computes the Jacobian J of a time
+step with respect to the states, and the Jacobian F with respect to the weights.  In
+each time step, the influence matrix M is replaced by `J M + F`.  The JAX code is
+compiled.
 """
 
 import functools

@@ -1,9 +1,9 @@
 """Update parameters with synaptic intelligence (SI), for `fig_speed`.
 
-The figure shows the computing time of one update of all parameters with SI and the
-optimiser Adam.  The gradient of the loss is given.  Memory access limits the speed of
-the update.  The lower bound is therefore the time for copying all parameters.  The
-PyTorch code updates all arrays in place, with operations on lists (torch._foreach).
+The task is one update of all parameters with SI and the optimiser Adam.  The gradient
+of the loss is given.  Memory access limits the speed of the update, so that the time
+for copying all parameters is a lower bound.  The PyTorch code updates all arrays in
+place, with list operations (`torch._foreach_*`).
 """
 
 import functools

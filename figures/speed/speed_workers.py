@@ -1,11 +1,10 @@
 """Measure the computing times of refsnn and other tools.
 
-A competitor is the package refsnn, another tool, or a computation that is faster than
-any tool can be.  Each competitor runs in a separate process, so that the threads of one
-tool do not slow another tool.  Only one competitor runs at a time.
+A competitor is refsnn, another tool, or a computation whose time is a lower bound.
+Each competitor runs in a separate process, so that the threads of one tool do not slow
+another tool.  Only one competitor runs at a time.
 
-Each module `speed_*` with tasks, such as `speed_lif`, defines three constants and a
-function:
+Each module with tasks, such as `speed_lif`, defines:
 
 TASKS : dict that maps the name of each task to a title
 OURS : name of the competitor to which all computing times are relative

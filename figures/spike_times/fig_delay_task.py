@@ -1,38 +1,41 @@
 """Learned delays are compared with random delays in a task of spike order
 
-Eight input neurons spike once in each sample, at intervals of 15 ms. The eight classes
-differ only in the order of the input neurons, which is drawn at random for each class
-and each run. Each spike time has a normal jitter of 4 ms, and is rounded to time steps
-of 5 ms. A pattern lasts 105 ms, which is 14 membrane time constants (7.5 ms). Panel a
-shows the patterns of three classes.
+Eight input neurons spike once in each sample, at intervals of 15 ms.  The eight classes
+differ only in the order in which the input neurons spike, drawn at random in each run.
+Each spike time has a normal jitter of 4 ms, and is rounded to time steps of 5 ms.  A
+pattern lasts 105 ms, or 14 membrane time constants of 7.5 ms.  Panel a shows the
+patterns of three classes.
 
-The inputs reach one layer of leaky neurons that do not spike (`lif.readout`). The
+The network is one layer of leaky neurons that do not spike (`lif.readout`).  The
 predicted class is that of the neuron with the highest membrane potential at any time.
-Three conditions are compared, each with 128 trainable parameters. With learned delays,
-each class has one neuron with 8 weights and 8 delays (`delays`, linear kernel). With
-fixed random delays, and without delays, each class has two neurons with 8 weights each,
-and the higher potential of both counts. The fixed delays are drawn from the range of
-the learned delays, 0 to 120 ms.
+Three conditions are compared, each with 128 trainable parameters.  With learned delays,
+each class has one neuron with 8 weights and 8 delays (module `delays`, linear kernel).
+With fixed random delays and without delays, each class has two neurons with 8 weights
+per neuron, and the higher potential of these neurons is the output of the class.  The
+fixed delays are drawn from the range of the learned delays, 0 to 120 ms.
 
-The gradients of the cross-entropy are exact. All conditions use the optimiser Adam,
-and receive the same training samples, which are new at each step. In each run, each
-condition is trained with the same five learning rates. The learning rate with the
+The gradients of the cross-entropy are exact.  All conditions use the optimiser Adam,
+and receive the same training samples, which are new at each step.  In each run, each
+condition is trained with the same five learning rates.  The learning rate with the
 fewest wrong predictions on 400 validation samples is selected for each run and
-condition. Panel b shows the test errors of the selected networks on 2000 other samples.
-Lines connect the conditions of one run, and large markers show the means. An error of 0
-is drawn as if 0.25 samples were wrong. Panel c shows the validation errors, with
-medians as lines. Panel d shows the first run, before and after learning. Each marker
-shows when a spike of a mean pattern arrives at the neuron of its class. The area of a
-marker is proportional to the weight after learning; crosses are negative weights. After
-learning, most inputs with positive weights arrive at nearly the same time.
+condition.  Panel b shows the test errors of the selected networks on 2000 other
+samples.  Lines connect the conditions of one run, and large markers show the means.  On
+the logarithmic axes, an error of 0 is drawn as 0.25 wrong samples.  Panel c shows the
+validation errors against the learning rate; thick lines are medians over runs.  For the
+first run with learned delays, panel d shows when the spikes of each pattern (without
+jitter) arrive at the neuron of its class, before and after learning.  Marker areas are
+proportional to the absolute weights after learning, and crosses mark negative weights.
+After learning, most inputs with positive weights arrive at nearly the same time.
 
-After training, `delays.settle` rounds the delays to whole steps. The claims on errors
-use the delays before rounding. Separate numbers show the effect of rounding.
+After training, `delays.settle` rounds the delays to whole time steps.  The claims on
+test errors use the delays before rounding.  Separate numbers show the effect of
+rounding.
 
-The results hold for this single layer. In trial runs with a hidden layer of spiking
-neurons and equal numbers of parameters, fixed delays allowed up to twice as many hidden
-neurons as learned delays. In most trial runs, learned delays made at least as many
-errors as fixed delays. This figure does not correspond to a published figure.
+The results hold for this single layer.  In trial runs with hidden spiking neurons and
+equal numbers of parameters, networks with fixed delays had up to twice as many hidden
+neurons as networks with learned delays.  In most trial runs, networks with learned
+delays made at least as many errors as networks with fixed delays.  This figure does not
+correspond to a published figure.
 """
 
 import numpy as np
@@ -77,7 +80,7 @@ def jobs(size, seed, data, repeats=None, steps=None):
 
 
 def drawn(rng):
-    """Return the place of each input in the pattern of each class."""
+    """Sample the order of inputs per class."""
     return rng.permuted(np.tile(np.arange(INPUTS), (CLASSES, 1)), axis=1)
 
 
@@ -92,7 +95,7 @@ def trials(rng, orders, number):
 
 
 def initial(rng, condition):
-    """Return weights, delays and the largest delay of one network."""
+    """Return weights, delays and the largest delay."""
     shape = (CLASSES * (1 if condition == LEARNED else 2), INPUTS)
     W = rng.normal(MEAN, SPREAD, shape)
     if condition == NONE:
@@ -102,9 +105,9 @@ def initial(rng, condition):
 
 
 def simulate(x, W, delay, most):
-    """Return kernels, currents and potentials of all networks.
+    """Return kernels, currents and potentials.
 
-    W and delay have the shape (network, neuron, input).
+    `W` and `delay` have the shape (networks, neurons, inputs).
     """
     kernel = delays.taps(delay.reshape(-1, INPUTS), most=most)
     current = delays.delayed(x, W.reshape(-1, INPUTS) * kernel)[0]
@@ -112,26 +115,26 @@ def simulate(x, W, delay, most):
 
 
 def _one(current):
-    """Return an identity matrix: each current drives one neuron."""
+    """Return an identity matrix as weights."""
     return np.eye(current.shape[-1], dtype=current.dtype)
 
 
 def scores(mem, networks):
-    """Return the scaled potentials, with one entry for each class on the last axis."""
+    """Return the scaled potentials of the classes."""
     T, B, _ = mem.shape
     apart = np.moveaxis(mem.reshape(T, B, networks, CLASSES, -1), -1, 0)
     return SCALE * apart.reshape(-1, B * networks, CLASSES)
 
 
 def scores_backward(dscores, mem, networks):
-    """Return the derivative with respect to the potentials."""
+    """Backpropagate through the function `scores`."""
     T, B, _ = mem.shape
     apart = dscores.reshape(-1, T, B, networks, CLASSES)
     return SCALE * np.moveaxis(apart, 0, -1).reshape(mem.shape)
 
 
 def gradient(x, labels, W, delay, most):
-    """Return the derivatives of all losses with respect to weights and delays."""
+    """Return gradients with respect to weights and delays."""
     kernel, current, mem = simulate(x, W, delay, most)
     _, dscores = losses.cross_entropy(scores(mem, len(W)), labels.repeat(len(W)))
     dmem = len(W) * scores_backward(dscores, mem, len(W))
@@ -143,13 +146,13 @@ def gradient(x, labels, W, delay, most):
 
 
 def wrong(x, labels, W, delay, most):
-    """Return the share of wrong predictions of each network."""
+    """Return each network's share of wrong predictions."""
     found = scores(simulate(x, W, delay, most)[-1], len(W)).max(axis=0).argmax(axis=1)
     return (found.reshape(-1, len(W)) != labels[:, None]).mean(axis=0)
 
 
 def learn(condition, steps, seed, repeat):
-    """Train one network for each learning rate, and test the selected network."""
+    """Train networks; test the selected network."""
     task, training, held_out = (seeds.rng(seed, FIGURE, name, repeat) for name in (
         "task", "training", "held out"))
     orders = drawn(task)
@@ -191,7 +194,7 @@ def gather(results):
 
 
 def claims(size):
-    """Return the claims; their bounds were fixed before the first run."""
+    """Declare claims, with bounds fixed beforehand."""
     text = "test errors with learned delays, divided by those with {}, with equal " \
         "numbers of parameters (mean of logarithms; half an error is added to each)"
     return [
@@ -218,7 +221,7 @@ def shown(data):
 
 
 def plot(data, fig):
-    """Draw patterns, errors, validation errors and arrival times."""
+    """Draw panels a to d."""
     fig.set_size_inches(9, 7.6)
     (a, b), (c, d) = fig.subplots(2, 2)
     times = DT_MS * (START + INTERVAL * data["orders"])

@@ -1,27 +1,28 @@
 """On a time grid, gradients of spike times have errors of first order
 
-Simulations in time steps, which many tools use, are compared with the exact simulation
-from event to event (`eventprop`). Panels a to d show the errors of four quantities
-against the step: the spike times, the loss, the gradient with respect to the weights W,
-and the gradient with respect to the arrival times of the input spikes. The loss is a
-sum of all spike times with random positive factors. The relative error of the gradient
-is computed for each neuron, and panels c and d use the median over neurons. Lines in
-panels a to d show medians over networks. Three schemes are compared: the explicit Euler
-method, the scheme of `lif` (constant current during a step), and the exact solution
-between spikes. If spikes are at the end of their time step (solid lines), the errors of
-all schemes are proportional to the time step. If spike times are interpolated linearly
-within the step (dashed lines), the error of the third scheme (exact between spikes) is
-proportional to the squared time step. A neuron is left out if its number of spikes
-differs from the exact simulation; panel e shows the mean share of such neurons.
+Simulations in time steps are compared with the exact, event-based simulation of the
+module `eventprop`.  Against the length of the time step, the panels show errors of the
+spike times (a), the loss (b), and the gradients with respect to the weights (c) and the
+input spike times (d).  The loss is a sum of all spike times with random positive
+factors.  In panels c and d, the relative error of a gradient is the median over
+neurons.  Lines in panels a to d show medians over networks.  Three integration schemes
+are compared: the explicit Euler method, the scheme of `lif` (constant current during a
+step), and the exact solution between spikes.  If each spike is placed at the end of its
+time step (solid lines), the errors of all schemes are proportional to the time step.
+If spike times are interpolated linearly within the step (dashed lines), the error of
+the exact solution is proportional to the squared time step.  Neurons are left out if
+their number of spikes differs from the exact simulation; panel e shows the share of
+these neurons.
 
 Panel f shows why the gradients of some neurons have much larger errors than the median.
-A neuron receives one spike, and its potential U crosses the threshold shortly before
-its maximum. The gradient of the spike time is proportional to 1/(dU/dt) at the
-crossing, and dU/dt is 0 at the maximum of U. Simulations in time steps evaluate dU/dt
-up to one step late. If U is largest a few steps after the crossing, the simulated dU/dt
-is too small or has the wrong sign. Interpolating spike times repairs the gradient
-unless the maximum of U lies within one step of the crossing. For each bin of the x
-axis, solid lines show the median error, and dotted lines show the largest error.
+In panel f, a neuron receives one input spike, and its potential U crosses the threshold
+shortly before the maximum of U. The gradient of the spike time is proportional to
+`1/(dU/dt)` at the crossing, and dU/dt is 0 at the maximum of U. Simulations in time
+steps evaluate dU/dt up to one step late.  If U reaches its maximum a few steps after
+the crossing, the simulated dU/dt is too small or has the wrong sign.  With interpolated
+spike times, the gradient is accurate unless U reaches its maximum within one step of
+the crossing.  Solid lines show the median error in each bin of the x axis, and dotted
+lines show the largest error in each bin.
 
 Panel g shows the cosine of the angle between the surrogate gradient of the same
 networks and the exact gradient, for three losses sum_i a_i sum_k f(t_k), where neuron i
@@ -67,21 +68,21 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, repeats=None):
-    """Return one job for each network; the first job also computes panel f."""
+    """Return one job for each network."""
     dts = STEPS["quick" if size == "quick" else "default"]
     return [(compare, {"dts": dts, "seed": seed, "repeat": repeat})
             for repeat in range(repeats or REPEATS[size])]
 
 
 def drawn(seed, repeat, n=8, m=20, S=60):
-    """Return input times in ms, input neurons and weights."""
+    """Return input spikes, weights and a generator."""
     rng = seeds.rng(seed, FIGURE, 0, repeat)
     return (np.sort(rng.integers(0, 60, S)), rng.integers(0, m, S),
             rng.normal(0.5, 0.7, (n, m)), rng)
 
 
 def ranks(units, n):
-    """Rank the spikes of each neuron in time; return the ranks and spike counts."""
+    """Return spike ranks and spike counts."""
     found = np.zeros(len(units), int)
     for i in range(n):
         found[units == i] = np.arange((units == i).sum())
@@ -89,7 +90,7 @@ def ranks(units, n):
 
 
 def compare(dts, seed, repeat):
-    """Compare all schemes and surrogate gradients with the exact simulation."""
+    """Compare all schemes with the exact simulation."""
     ms, inputs, W, rng = drawn(seed, repeat)
     rec = eventprop.simulate([ms * 1e-3], [inputs], W, until=UNTIL, **EXACT)
     rank, counts = ranks(rec.units[0], len(W))
@@ -130,7 +131,7 @@ def compare(dts, seed, repeat):
 
 
 def cosines(ms, inputs, W, rec, rng, dt=1e-4):
-    """Compare the surrogate gradient in `lif` with the exact gradient."""
+    """Return cosines of surrogate and exact gradients."""
     T = round(UNTIL / dt)
     x = np.zeros((T, 1, W.shape[1]))
     np.add.at(x, (np.rint(ms * 1e-3 / dt).astype(int), 0, inputs), 1.0)
@@ -153,7 +154,7 @@ def cosines(ms, inputs, W, rec, rng, dt=1e-4):
 
 
 def touching():
-    """Return errors of a neuron whose potential almost touches the threshold."""
+    """Compute the errors in panel f."""
     top = np.log(TAUS[0] / TAUS[1]) * TAUS[0] * TAUS[1] / (TAUS[0] - TAUS[1])
     largest = eventprop.readout([top], [[0.0]], [np.array([0])], np.ones((1, 1)),
                                 **EXACT)[0, 0, 0]
@@ -184,7 +185,7 @@ def gather(results):
 
 
 def claims(size):
-    """Return the claims; their bounds were chosen before any run."""
+    """Declare claims, with bounds chosen beforehand."""
     text = "order of convergence of the error of the {} from steps of 0.1 ms to the " \
         "smallest, "
     near = "largest relative error of the gradient of one neuron if the maximum of U " \

@@ -1,22 +1,22 @@
 """The gradients of spike times train a network to classify the yin-yang data
 
-A point of the plane belongs to the class yin, yang or dot. Five input neurons encode
-its coordinates x and y: four neurons spike at times that increase from 10 to 40 ms with
-x, y, 1 - x and 1 - y, and one neuron spikes at 20 ms for all points. The network has
-one hidden layer and three output neurons. The predicted class is that of the output
-neuron that spikes first. Training uses the exact gradients of the spike times
-(`refsnn.fast.eventprop`), the cross-entropy of the first output spikes, and the
-optimiser Adam. Panel a shows the error on test points against the epoch. Panel b shows
-the predicted classes of the test points of the first run after training, and crosses
-mark wrong predictions.
+A point of the plane belongs to the class yin, yang or dot.  One input neuron encodes
+the coordinate x of the point, a number from 0 to 1, and spikes at (10 + 30 x) ms.
+Three more input neurons encode the coordinate y, 1 - x and 1 - y in the same way, and a
+fifth always spikes at 20 ms.  The network has one hidden layer and three output
+neurons.  The predicted class is that of the output neuron that spikes first.  Training
+uses the exact gradients of the spike times (`refsnn.fast.eventprop`), the cross-entropy
+of the first output spikes, and the optimiser Adam.  Panel a shows the error on test
+points against the epoch.  Panel b shows the predicted class of each test point in the
+first run after training; crosses mark wrong predictions.
 
 The data, the network and the training are those of [WP21], except for the generator of
-the data. There are 5000 training points (400 with --quick), and a fifth as many test
-points. A third of the points belongs to each class. The network has 200 hidden neurons.
-The time constants are 20 ms for membrane potentials and 5 ms for currents. Mini-batches
+the data.  There are 5000 training points (400 with --quick), and a fifth as many test
+points.  Each class has a third of the points.  The network has 200 hidden neurons.  The
+time constants are 20 ms for membrane potentials and 5 ms for currents.  Mini-batches
 have 256 points, and the learning rate, 0.01 at first, falls by 5 % every 5 epochs.
-Training lasts 12 epochs by default, and 4 epochs with --quick. With --full, ten
-networks learn for 300 epochs, as in [WP21]. This takes about 8 core-hours.
+Training lasts 12 epochs by default, and 4 epochs with --quick.  With --full, ten
+networks learn for 300 epochs, as in [WP21].  This takes about 8 core-hours.
 """
 
 import numpy as np
@@ -64,7 +64,7 @@ def classes(points):
 
 
 def drawn(rng, size):
-    """Return points in the circle, and their classes, which are equally frequent."""
+    """Return random points and their classes."""
     points = rng.uniform(0, 2 * BIG, (60 * size, 2))
     points = points[np.hypot(*(points - BIG).T) <= BIG]
     labels = classes(points)
@@ -75,13 +75,13 @@ def drawn(rng, size):
 
 
 def encode(points):
-    """Return the times and neurons of the input spikes of all samples."""
+    """Return the input spikes of all samples."""
     x = np.concatenate([points, 1 - points, np.full((len(points), 1), 1 / 3)], axis=1)
     return [*(10e-3 + 30e-3 * x)], [np.arange(5)] * len(x)
 
 
 def network(weights, spikes):
-    """Return the hidden and output recordings, and the first output spike times."""
+    """Return recordings and first output spike times."""
     one = fast.simulate(*spikes, weights[0], until=UNTIL, **TAUS)
     two = fast.simulate(one.times, one.units, weights[1], until=UNTIL, **TAUS)
     return one, two, eventprop.first(two.times, two.units, 3)

@@ -40,7 +40,7 @@ class Tape(NamedTuple):
 def forward(x, scale, shift, statistics=None):
     """Normalise a batch, eqs. (1) and (2).
 
-    statistics : (mean, variance) that replace those of the batch.
+    statistics : (mean, variance) in place of the batch statistics.
 
     >>> y, tape = forward(np.array([[1.0], [3.0]]), np.ones(1), np.ones(1))
     >>> y.round(3).ravel().tolist(), tape.mean.tolist(), tape.variance.tolist()

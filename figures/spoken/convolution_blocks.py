@@ -1,14 +1,13 @@
 """Compute the convolutional network of [CSSZ20] and its gradient.
 
 The input is a batch of images (N, H, W, 1).  The first layer is a convolution with
-biases and a ReLU.  Several blocks follow; each begins with two convolutions of 3 x 3
-without biases.  Batch normalisation and a ReLU follow each of these convolutions.  A
-block ends with 2 x 2 max pooling and dropout.  The last two layers are dense, with a
-ReLU between them.  Convolutions have stride 1 and no padding; the paper's padding is
-not known.
+biases and a ReLU.  Several blocks follow, each with two convolutions of 3 x 3 without
+biases, and with 2 x 2 max pooling and dropout.  Batch normalisation and a ReLU follow
+each convolution of a block.  The last two layers are dense, with a ReLU between them.
+Convolutions have stride 1 and no padding; the padding in [CSSZ20] is unknown.
 
-Each function of a layer returns the output and a function `back`.  With a loss L, the
-function `back` maps dL/d(output) to dL/d(input) and dL/d(parameters).
+Each function that computes a layer returns the output and a function `back`.  With a
+loss L, the function `back` maps dL/d(output) to dL/d(input) and dL/d(parameters).
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS
     33(7), 2744-2757, 2022, arXiv 1910.07407.
@@ -25,8 +24,8 @@ SIDE = 3                # of the convolutions in blocks
 def initial(generator, shape, o, classes, dtype=np.float32):
     """Return the initial parameters for images of the shape (H, W).
 
-    The list holds W and b of the first convolution, then W, scale and shift of each
-    further convolution, then W and b of the two dense layers.
+    The list holds weights and biases of the first convolution, then weights, scale and
+    shift of each further convolution, then weights and biases of the dense layers.
     """
     maps = o.maps[0]
     sides = [size - o.side + 1 for size in shape]
@@ -42,12 +41,13 @@ def initial(generator, shape, o, classes, dtype=np.float32):
 
 
 def forward(p, x, o, generator=None, statistics=None):
-    """Return the outputs (N, classes), the function `back`, and batch statistics.
+    """Return outputs, `back` and batch statistics.
 
-    The function back(doutputs) returns the derivatives with respect to all parameters.
-    The statistics are the mean and the variance of each batch normalisation.
+    The function `back` maps dL/d(outputs) of a loss L to its derivatives with respect
+    to all parameters.  The statistics are the mean and the variance of the inputs to
+    each batch normalisation.
 
-    generator : random generator of the dropout masks; if None, no dropout.
+    generator : random generator for dropout; None means no dropout.
     statistics : list of (mean, variance) that replaces the batch statistics.
     """
     steps, used = [], []
@@ -97,7 +97,7 @@ def relu_of(through, x):
 
 
 def patches(x, side):
-    """Return all patches of one map (H, W, c), as the rows of a matrix."""
+    """Return all patches of a map as rows."""
     H, W, c = x.shape
     views = np.lib.stride_tricks.sliding_window_view(
         x.reshape(H, W * c), (side, side * c))[:, ::c]
@@ -105,16 +105,16 @@ def patches(x, side):
 
 
 def convolved(x, W):
-    """Return the maps (N, H', W', c_out) of a convolution."""
+    """Convolve the maps with the kernels W."""
     flat, side = W.reshape(len(W), -1).T, W.shape[1]
     shape = x.shape[1] - side + 1, x.shape[2] - side + 1, len(W)
     return np.stack([(patches(one, side) @ flat).reshape(shape) for one in x])
 
 
 def convolution(x, W, inputs=True):
-    """Convolve maps with W (c_out, side, side, c_in); see above for the results.
+    """Convolve maps with W (c_out, side, side, c_in).
 
-    Without `inputs`, the derivative with respect to x is None.
+    If `inputs` is False, dL/dx is None.
     """
     def back(d):
         dW = sum(one.reshape(-1, len(W)).T @ patches(a, W.shape[1])
@@ -137,8 +137,8 @@ def biased(x, b):
 def pooling(x):
     """Take the maximum of each window of 2 x 2.
 
-    The input is the output of a ReLU.  Equal maxima in a window are therefore usually
-    0, where the derivative of the ReLU is 0.
+    Because the input comes from a ReLU, equal maxima in a window are usually 0, where
+    the derivative of the ReLU is 0.
     """
     H, W = (size // 2 * 2 for size in x.shape[1:3])
     parts = [(slice(None), slice(i, H, 2), slice(j, W, 2)) for i in (0, 1)
@@ -156,7 +156,7 @@ def pooling(x):
 
 
 def dropped(x, rate, generator):
-    """Set a share `rate` of all entries to 0, and divide the others by 1 - rate."""
+    """Drop a share `rate` of all entries."""
     mask = (generator.random(x.shape, np.float32) >= rate) / x.dtype.type(1 - rate)
     mask = mask.astype(x.dtype)
     return x * mask, lambda d: (d * mask, [])

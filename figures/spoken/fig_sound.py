@@ -154,7 +154,7 @@ def claims(size):
 
 
 def measured(data):
-    """Return the values of the claims, one value for each recording."""
+    """Return the claims' values for each recording."""
     count = range(int(data["count"]))
     found = {key: np.array([function(data, i) for i in count]) for key, function in (
         ("concentrated", concentrated), ("interval", shortest_ms), ("tuned", tuned))}
@@ -165,7 +165,7 @@ def measured(data):
 
 
 def shown(data):
-    """Return the data of the plot, at a lower resolution."""
+    """Return the plotted data at lower resolution."""
     found = {"count": data["count"]}
     for i in range(int(data["count"])):
         drawn = (data[f"hertz {i}"] >= LOW_HZ) & (data[f"hertz {i}"] <= HIGH_HZ)
@@ -190,7 +190,7 @@ def rows(a):
 
 
 def decibels(power, most):
-    """Return levels in steps of 2 dB, from a little below `FLOOR_DB` to 0."""
+    """Return levels in steps of 2 dB."""
     floor = 10.0 ** (FLOOR_DB / 10 - 1)
     return (2 * np.rint(5 * np.log10(np.maximum(power / most, floor)))).astype(np.int8)
 

@@ -1,18 +1,18 @@
 """Spoken digits: training on shifted spikes, to convergence
 
-A recurrent spiking network is trained on spoken digits, without and with augmentation:
-all spikes of the training words are shifted at random, as the caption of the figure
-`spoken_classifiers` describes.  The left panel shows the accuracy on training words
-without shifts, on test words of known speakers, and on words of the held-out speakers 4
-and 5.  Bars are means, dots are single runs.  The right panel shows the training
-accuracy in each epoch, in one line for each run.  In the right panel, each word is
-classified with its random shifts, before the weights are updated with this word.
+A recurrent spiking network is trained on spoken digits, without and with augmentation.
+Augmentation shifts all spikes of the training words at random, as the caption of the
+figure `spoken_classifiers` describes.  The left panel shows the accuracy on training
+words without shifts, on test words of known speakers, and on words of the held-out
+speakers 4 and 5.  Bars are means, dots are single runs.  The right panel shows the
+training accuracy of each run against the epoch.  For the training accuracy, each word
+is classified with its random shifts, before the weights are updated with this word.
 
 In the figure `spoken_classifiers`, training with --full lasts 50 epochs, after which
 the network classifies only a part of the shifted training words correctly.  Here, with
---full, the time steps are 10 ms, and training ends when the training accuracy gains
-less than 0.005 in 20 epochs, or after 200 epochs.  In the latter case, the run has not
-converged.  By default, both figures show the same runs.
+--full, the time steps are 10 ms, and training ends when the training accuracy has
+gained less than 0.005 in 20 epochs.  Runs that do not converge end after 200 epochs.
+By default, this figure shows the same runs as `spoken_classifiers`.
 """
 
 import numpy as np

@@ -1,25 +1,23 @@
 """Spoken digits: new speakers are harder than known speakers
 
-The figure shows the accuracy of classifiers of spoken digits on training words, on test
-words of known speakers, and on words of the speakers 4 and 5, who are held out from
-training.  Known speakers are the speakers of the training words.  Small markers are
-single runs, large markers are means.  Diamonds are accuracies on all test words.
-Filled diamonds are results of refsnn.  Open diamonds are published accuracies on the
-Spiking Heidelberg Digits (SHD) [CSSZ20].  The values of grey open diamonds were
-recalled from memory and not checked.
+The figure shows the accuracy of classifiers on training words, on test words of known
+speakers (who also speak training words), and on words of the held-out speakers 4 and 5.
+Small markers are single runs, large markers are means.  Diamonds are accuracies on all
+test words.  Filled diamonds are results of refsnn.  Open diamonds are published
+accuracies on the Spiking Heidelberg Digits (SHD) [CSSZ20].  The values of grey open
+diamonds were recalled from memory and not checked.
 
 Classifiers learn to recognise spoken digits that are encoded as spikes.  Support vector
-machines (SVM) receive the number of spikes in each channel.  These SVMs have the
-default settings of the program scikit-learn, as in [CSSZ20].  Spiking networks, a long
+machines (SVM) receive the number of spikes in each channel.  SVMs have the default
+settings of the program scikit-learn, as in [CSSZ20].  Spiking networks, a long
 short-term memory network (LSTM) and a convolutional network (CNN) receive the number of
 spikes in each channel and time step.  The spiking networks are feed-forward with one to
-three hidden layers, or recurrent.  In the training of networks called "augmented", all
-spikes of the spoken training words are shifted at random, with new random shifts in
-each epoch.  Each spike is shifted in time by a normally distributed interval with a
-standard deviation of 10 ms.  Each spike is also shifted by two random numbers of
-channels: the first number is different for each spike, and the second number is the
-same for all spikes of a spoken word.  Both random numbers of channels have a standard
-deviation of 2 if there are 70 channels, and of 20 if there are 700 channels.
+three hidden layers, or recurrent.  For networks called "augmented", all spikes of the
+training words are shifted at random, with new random shifts in each epoch.  Each spike
+is shifted in time by a normally distributed interval with a standard deviation of
+10 ms.  The channel of each spike is shifted by the sum of two random numbers: one is
+drawn for each spike, and one for each spoken word.  Both random channel shifts have the
+standard deviation 2 in 70 channels, and 20 in 700 channels.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, encoded in 70
 channels, and all networks have time steps of 20 ms.  With --full, the words have 700
@@ -28,13 +26,13 @@ Digits after conversion to spikes by refsnn ("SHD regenerated").  The LSTM is tr
 for 50 epochs and the CNN for 10 epochs, both with time steps of 10 ms.  Spiking
 networks are trained for 50 epochs with time steps of 4 ms, with two exceptions.  The
 network of 1,024 neurons is trained for 30 epochs with time steps of 10 ms.  Another
-network has the settings of a tutorial by authors of [CSSZ20].  This network has 200
-neurons, time steps of 14 ms, a membrane time constant of 140 ms and a synaptic time
-constant of 70 ms, and is trained for 200 epochs.  The tutorial states time constants of
-10 ms and 5 ms.  The true time constants are 14 times longer, because the tutorial
-computes decay factors for steps of 1 ms but uses steps of 14 ms.  The published network
-of 1,024 neurons was also trained with noise, and the published tutorial used only 2,048
-test words.  The figure follows the comparison of classifiers in [CSSZ20].
+network has the settings of a tutorial by authors of [CSSZ20]: 200 neurons, time steps
+of 14 ms, and 200 epochs.  In the code of the tutorial, the membrane time constant is in
+effect 140 ms, and the synaptic time constant 70 ms.  The tutorial states time constants
+that are 14 times shorter, because its code computes decay factors for steps of 1 ms but
+uses steps of 14 ms.  The published network of 1,024 neurons was also trained with
+noise, and the published tutorial used only 2,048 test words.  The figure follows the
+comparison of classifiers in [CSSZ20].
 """
 
 import numpy as np
@@ -173,7 +171,7 @@ def _beside(size, key, text, name, published):
 def measured(data):
     """Return the numbers of the claims.
 
-    The accuracy of a support vector machine does not depend on chance.
+    The accuracy of an SVM is deterministic.
     """
     names, found = rows(data), {}
     test = {name: spoken_words.tested(data, name) for name in names}

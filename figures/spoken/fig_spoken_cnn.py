@@ -3,11 +3,11 @@
 A convolutional network is trained on images of spoken digits.  Each pixel is the number
 of spikes in one time bin and one group of neighbouring channels.  The images cover the
 first 1.0 s.  The left panel shows the accuracy on training words, on test words of
-known speakers, and on words of the speakers 4 and 5, who are held out from training.
-Bars are means, dots are single runs.  The diamond is the published accuracy on all test
-words, and the line is the accuracy of refsnn on the same words.  The right panel shows
-the training accuracy in each epoch, for each run.  In the right panel, each word is
-classified with dropout, before the weights are updated with this word.
+known speakers, and on words of the held-out speakers 4 and 5.  Bars are means, dots are
+single runs.  The diamond is the published accuracy on all test words, and the line is
+the accuracy of refsnn on all test words.  The right panel shows the training accuracy
+of each run against the epoch.  For the training accuracy, each word is classified with
+dropout, before the weights are updated with this word.
 
 The network has a convolution with 32 kernels of 11 x 11, and three blocks.  Each block
 has two convolutions with 32 kernels of 3 x 3 and batch normalisation, then pooling,

@@ -3,8 +3,8 @@
 A recurrent spiking network is trained and tested on spoken digits.  Two controls change
 the recorded spike times.  The first control permutes the spike times of each word among
 all spikes of the word.  The second control replaces all spike times by uniformly
-distributed random times, so that only the number of spikes in each channel is
-preserved.  Bars are means of the test accuracy, dots are single runs.
+distributed random times, which preserves only the number of spikes in each channel.
+Bars are means of the test accuracy, dots are single runs.
 
 With --full, this figure repeats the controls of the figure `spoken_timing` with time
 steps of 10 ms in place of 4 ms.  With recorded spike times, the network is less
