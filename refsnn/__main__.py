@@ -5,6 +5,7 @@
   python -m refsnn vectors FOLDER
   python -m refsnn check RESULTS [--json]
   python -m refsnn run [--only ID...] [--xfail FILE] [...] -- COMMAND
+  python -m refsnn diagnose [--rule RULE] [--timeout S] -- COMMAND
   python -m refsnn probes FOLDER
   python -m refsnn identify RECORDING [--json]
   python -m refsnn nir GRAPH [RECORDING] [--run INPUT --out FILE] [...]
@@ -13,8 +14,8 @@
 If the input is invalid, a command prints one line to standard error and
 returns exit status 2.  Each output file is written completely or not at
 all.  Commands overwrite no file, except that `run` replaces an earlier
-report.json.  Only the commands `convert` and `run` need packages other
-than NumPy.
+report.json.  Only `convert`, `run` and `diagnose` need packages other than
+NumPy.
 
 The command `convert` reads WAV or FLAC files, converts the sounds to
 spikes with a cochlea model, and writes an HDF5 file in the format of the
@@ -60,7 +61,10 @@ results.  The file PROTOCOL.md, which the command `vectors` writes,
 specifies the format of inputs, replies and expected failures.  The command
 `run` needs SciPy, prints a table, and writes the file report.json to the
 current folder.  The exit status of `run` is 1 if a required output is
-wrong, or if a failure listed for `--xfail` does not occur.
+wrong, or if a failure listed for `--xfail` does not occur.  The command
+`diagnose` sends the inputs of 100 to 500 networks to COMMAND, and
+names the wrong term of its equations.  The exit status of `diagnose` is 1
+if a result is wrong.
 
 A convention is how a simulator computes a time step of leaky
 integrate-and-fire (LIF) neurons, such as its order of updates and its type
@@ -169,6 +173,15 @@ def _run(options):
     protocol.save(report)
     print(protocol.table(report))
     return int(not report["passed"])
+
+
+def _diagnose(options):
+    from refsnn.oracle import diagnose, protocol
+    with protocol.answering(options.command_line, options.rule,
+                            options.timeout) as function:
+        told = diagnose.diagnose(function, options.rule)
+    print(f"{told.side}: {', '.join(told.terms) or 'no term'}", told.text, sep="\n")
+    return int(told.side != "right")
 
 
 def _probes(options):
@@ -340,6 +353,7 @@ def _parser():
             ("check", _check, "compare results with the golden vectors", {
                 "results": "npz or JSON file of arrays such as bptt.dW"}),
             ("run", _run, "test a program that follows the protocol", {}),
+            ("diagnose", _diagnose, "find the wrong term of a program", {}),
             ("probes", _probes, "write inputs that distinguish LIF conventions", {
                 "folder": "new or empty folder for the probes"}),
             ("identify", _identify, "name the convention of a recorded LIF layer", {
@@ -373,16 +387,20 @@ def _parser():
                      help="spike in the exact solution: pulse of height 1 for dt, or "
                           "Dirac pulse of area 1 (default: pulse)")
     test = commands.choices["run"]
-    test.add_argument("command_line", nargs="+", metavar="COMMAND",
-                      help="program to test and its arguments, after --")
+    for command in (test, commands.choices["diagnose"]):
+        command.add_argument("command_line", nargs="+", metavar="COMMAND",
+                             help="program to test and its arguments, after --")
+        command.add_argument("--timeout", type=float, default=60.0, metavar="S",
+                             help="longest time for a reply, in seconds (default: 60)")
+    commands.choices["diagnose"].add_argument(
+        "--rule", default="bptt", metavar="RULE",
+        help="name of a golden vector of variable size (default: bptt)")
     test.add_argument("--only", nargs="+", metavar="ID",
                       help="names of golden vectors (default: all)")
     test.add_argument("--xfail", metavar="FILE",
                       help="JSON file of expected failures, see PROTOCOL.md")
     test.add_argument("--seed", type=int, default=0, metavar="N",
                       help="seed of the order and of fresh inputs (default: 0)")
-    test.add_argument("--timeout", type=float, default=60.0, metavar="S",
-                      help="longest time for a reply, in seconds (default: 60)")
     test.add_argument("--dtype", choices=("float64", "float32"), default="float64",
                       help="precision of the inputs (default: float64)")
     convert = commands.choices["convert"]

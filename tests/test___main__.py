@@ -47,9 +47,22 @@ def test_no_command_prints_the_help(capsys):
     assert command.main([]) == 2
     told = capsys.readouterr()
     assert told.out == "" and told.err.startswith("usage: python -m refsnn ")
-    for name in ("convert", "vectors", "check", "run", "probes", "identify", "nir",
-                 "vendor"):
+    for name in ("convert", "vectors", "check", "run", "diagnose", "probes", "identify",
+                 "nir", "vendor"):
         assert f"\n    {name} " in told.err
+
+
+@pytest.mark.parametrize("old, new, told", [
+    ("", "", "right: no term\nloss, spikes, mem, dW, dx and dV (float64) are right"),
+    ("- through_reset * threshold * dU", "", "backward: reset\nWrong: dV, dW and dx.")])
+def test_a_program_is_diagnosed(old, new, told, tmp_path, capsys):
+    harness = Path(__file__).parent / "peers" / "harness" / "harness.py"
+    path = tmp_path / "harness.py"
+    path.write_text(harness.read_text("utf-8").replace(old, new), "utf-8")
+    status = command.main(["diagnose", "--", sys.executable, str(path)])
+    assert capsys.readouterr().out.startswith(told) and status == bool(old)
+    assert command.main(["diagnose", "--rule", "rtrl", "--", sys.executable, str(path)])
+    assert "'this harness knows only recurrent LIF layers'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("text", [
@@ -65,7 +78,7 @@ def test_the_help_of_convert_explains_labels_and_stereo(text, capsys):
 
 @pytest.mark.parametrize("name, module, function", [
     ("vectors DIR", files, "write"), ("check a.npz", files, "read"),
-    ("run -- true", protocol, "run"),
+    ("run -- true", protocol, "run"), ("diagnose -- true", protocol, "answering"),
     ("probes DIR", files, "write_stimuli"), ("identify a.npz", files, "read"),
     ("vendor lif .", command, "_write"),
     ("convert a.wav -o a.h5", convert_command, "run")])

@@ -32,10 +32,10 @@ import numpy as np
 
 from refsnn import conventions
 from refsnn.oracle import matching, stored
-from refsnn.oracle.identify import QUANTITIES, identify, relative
+from refsnn.oracle.identify import QUANTITIES, identify, relative, terms
 from refsnn.oracle.matching import _alive, _backward, _comparable, _same
 
-__all__ = ["Finding", "check", "vectors"]
+__all__ = ["Finding", "check", "vectors", "where"]
 
 KNOBS = (       # two golden vectors with equal inputs, their differing option, a source
     ("bptt", "bptt_detached", "detaching the reset", "norse lif_step"),
@@ -54,6 +54,7 @@ LAYOUT = (r"equals the right output (transposed|with its axes (reversed|in the o
           r"\([0-9, ]*\))|batch before time|flattened|reshaped)(, (flattened|reshaped)"
           r")?(;|$)")
 HALF = "float16", "bfloat16"            # refused, because their rounding is too large
+LAYERS = "layer 1", "layer 2", "readout"
 FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outputs",
            "counts", "mem_sum")
 
@@ -141,8 +142,11 @@ def _convention(vector, results, wrong):
                           tau_mem=p["tau_mem"], dt=p["dt"], threshold=p["threshold"])
     except ValueError:                  # such as negative spikes
         return ""
-    return "".join(f"; {line}" for line in relative(
-        report, conventions.Step(gain="leak"), rows.keys() == {"spikes"}))
+    right = conventions.Step(gain="leak")
+    lines = relative(report, right, rows.keys() == {"spikes"})
+    wrong = terms(report, right)
+    return "".join(f"; {line}" for line in lines) + (
+        f"; wrong: {', '.join(wrong)}" * bool(wrong))
 
 
 def _judged(vector, results):
@@ -177,7 +181,8 @@ def _summary(vector, results, findings):
     refused = [f.output for f in findings if f.text.startswith("is of dtype")]
     turned = [f.output for f in findings if re.search(LAYOUT, f.text)]
     told = ("dtype: " if refused == wrong else "layout: " if turned == wrong else
-            _side(vector, wrong, right)) + ", ".join(wrong)
+            "".join(f"{part}, " for part in where(vector, wrong, right) if part)[:-2]
+            + ": ").removeprefix(": ") + ", ".join(wrong)
     told += f" (right: {', '.join(right)})" * bool(right)
     names = matching.mistakes(vector, results)
     if names:
@@ -205,17 +210,32 @@ def _single(vector, results):
                for name, value in results.items())
 
 
-def _side(vector, wrong, right):
-    """Name the wrong part of the computation."""
+def where(vector, wrong, right):
+    """Name the wrong pass, and its first wrong layer if there are several.
+
+    >>> vector = vectors(["lif_stack"])["lif_stack"]
+    >>> where(vector, ["dW"], vector.outputs.keys() - {"dW"})
+    ('backward pass', 'layer 1')
+
+    Parameters
+    ----------
+    vector, wrong, right : Vector, and names of wrong and of right outputs
+
+    Returns
+    -------
+    pair of str, of which one or both may be ""
+    """
     forward = [name for name in vector.outputs if name in FORWARD]
     if not forward or not any(map(_backward, vector.outputs)):
-        return ""
-    if set(forward) & set(wrong):
-        return "forward pass: "
+        return "", ""
     unknown = [name for name in (*forward, "loss")
-               if name in vector.outputs and name not in right + wrong]
-    if set(unknown) & set(forward):
-        return f"pass unknown without {', '.join(unknown)}: "
-    if "loss" in wrong:
-        return "loss: "
-    return "backward pass or loss: " if unknown else "backward pass: "
+               if name in vector.outputs and name not in (*right, *wrong)]
+    side = "forward pass" if set(forward) & set(wrong) else (
+        f"pass unknown without {', '.join(unknown)}" if set(unknown) & set(forward) else
+        "loss" if "loss" in wrong else
+        "backward pass or loss" if unknown else "backward pass")
+    at = [2 if name.endswith("out") else int(name.endswith("2")) for name in wrong
+          if name != "loss" and (name in FORWARD) == (side == "forward pass")]
+    layered = side.endswith("pass") and {"W2", "W_out"} & vector.inputs.keys()
+    first = min if side == "forward pass" else max
+    return side, LAYERS[first(at)] if layered else ""

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Place", "holds", "locate"]
+__all__ = ["Place", "locate"]
 
 DTYPES = {      # significant bits, exponent of the smallest step, largest error in ulps
     "bfloat16": (8, -133, 8), "float16": (11, -24, 8), "float32": (24, -149, 64)}
@@ -109,49 +109,6 @@ def _located(found, right, rtol, axes, backward, sizes, rounding):
                  f"{count}{more}{where}{told}")
 
 
-def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
-    """Return whether `place` describes the errors of `found`.
-
-    >>> right = np.arange(6.0).reshape(2, 3)
-    >>> place = locate(right / 2, right)
-    >>> holds(place, np.float64(2), np.float64(4))
-    True
-    >>> holds(place, np.float64(3), np.float64(4))
-    False
-
-    `place` is a result of `locate`, perhaps for other arrays.  All wrong
-    entries must lie within `place.blocks`.  If `place.factor` is a number, the
-    wrong entries must equal the right entries times a factor k.  If
-    `place.names` is not empty, one of its expressions must equal the factor k.
-    The factor k is 0 if and only if `place.factor` is 0.  If `place` holds no
-    explanation, the wrong entries must not be a multiple of the right entries.
-    """
-    found, right = (np.asarray(a, float) for a in (found, right))
-    axes = tuple(axes) or tuple(f"axis {i}" for i in range(right.ndim))
-    with np.errstate(all="ignore"):
-        if found.shape == right.shape:
-            gap = np.abs(found - right)
-            top = np.abs(right).max(initial=0)
-            bad = ~(gap <= rtol * top)
-            if not bad.any() or not _within_blocks(place.blocks, bad, axes):
-                return False
-            if place.dtypes:
-                return bool(gap.max() <= max(map(_largest, place.dtypes)) * top)
-        elif not place.change:
-            return place.factor is None and not place.dtypes
-        if not place.change and place.factor is None:
-            return _factor(found[bad], right[bad], rtol) is None
-        factors = [_factor(found[bad], right[bad], rtol, True)] if not place.change \
-            else [_factor(found[mask], changed[mask], rtol, True)
-                  for words, changed, mask in _changes(right, found.shape, axes)
-                  if words == place.change]
-        if place.factor is None:
-            return 1.0 in factors
-        return any(k is not None and (k != 0) == (place.factor != 0) and (
-            not place.names or set(place.names) & set(_names(k, sizes or {}, rtol)))
-            for k in factors)
-
-
 def _blocks(bad, live, axes, backward):
     step, blocks = None, {}
     for i, axis in enumerate(axes):
@@ -180,16 +137,6 @@ def _where(step, blocks, backward):
     return told
 
 
-def _within_blocks(blocks, bad, axes):
-    for axis, at in blocks.items():
-        if axis == "diagonal":
-            if (bad & (np.eye(*bad.shape) != at)).any():
-                return False
-        elif not set(np.nonzero(bad)[axes.index(axis)].tolist()) <= set(at):
-            return False
-    return True
-
-
 def _telling(values, rtol):
     """Return whether the values differ enough."""
     size = np.abs(values[values != 0])
@@ -198,9 +145,9 @@ def _telling(values, rtol):
     return len(levels) > 2 or min(len(size), values.size - len(size)) > MANY
 
 
-def _factor(found, right, rtol, sure=False):
+def _factor(found, right, rtol):
     rtol = max(rtol, ROUND)
-    if not np.any(right) or not (sure or _telling(right, rtol)):
+    if not np.any(right) or not _telling(right, rtol):
         return None
     k = float(np.vdot(found, right) / np.vdot(right, right))
     k = 1.0 if abs(k - 1) <= rtol else k
@@ -282,12 +229,6 @@ def _moved(right, axes):
             yield f"{words}, apart from steps without counterpart", rolled, known
 
 
-def _largest(dtype):
-    """Return the largest relative rounding error."""
-    bits, _, most = DTYPES[dtype]
-    return most * 2.0 ** -bits
-
-
 def _rounded(values, dtype, fewer=0):
     bits, least, _ = DTYPES[dtype]
     unit = np.ldexp(1.0, np.maximum(np.frexp(values)[1] - bits, least) + fewer)
@@ -301,14 +242,14 @@ def _rounding(found, right):
     mean, along = UNBIASED
     mixed = (len(signs) > MANY and abs(signs.mean()) < mean
              and abs(error @ right) < along * size * np.linalg.norm(right))
-    for dtype in DTYPES:
-        if np.abs(error).max() > _largest(dtype) * np.abs(right).max():
+    for dtype, (bits, _, most) in DTYPES.items():
+        if np.abs(error).max() > most * 2.0 ** -bits * np.abs(right).max():
             continue
         own = np.linalg.norm(_rounded(right, dtype) - right)
         if len(found) > 2 and own and np.all(_rounded(found, dtype) == found) \
                 and np.mean(_rounded(found, dtype, 3) != found) > USED:
             return dtype,       # all values fit this dtype, and most use its last bits
-        if mixed and own / 8 <= size <= own * DTYPES[dtype][2]:
+        if mixed and own / 8 <= size <= own * most:
             likely.append(dtype)
     return tuple(likely)
 

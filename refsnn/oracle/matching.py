@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from refsnn.oracle import stored
-from refsnn.oracle.locate import holds, locate
+from refsnn.oracle.locate import locate
 
 __all__ = ["Judged", "counts", "flaw", "group", "judge", "mistakes", "place",
-           "recognised", "same_place", "unseen"]
+           "recognised", "unseen"]
 
 FINE = 1e-9        # tolerance of float64 results, far above rounding errors
 RTOL = {np.dtype(np.float64): FINE, np.dtype(np.float32): 1e-4}
@@ -178,22 +178,6 @@ def place(vector, name, judged, rounding=True):
     """
     return locate(judged.found, vector.outputs[name], backward=_backward(name),
                   rounding=rounding, **_context(vector, name, judged.rtol))
-
-
-def same_place(vector, name, judged, place):
-    """Return whether a result has the same error as an earlier result.  The
-    function `place` describes the earlier result.  The two results must belong
-    to golden vectors with the same name.
-
-    >>> vector = stored.load(["bptt"])["bptt"]
-    >>> right = vector.outputs["dW"]
-    >>> half, third = (judge(vector, "dW", right / k) for k in (2, 3))
-    >>> half_place = place(vector, "dW", half)
-    >>> [same_place(vector, "dW", one, half_place) for one in (half, third)]
-    [True, False]
-    """
-    return holds(place, judged.found, vector.outputs[name],
-                 **_context(vector, name, judged.rtol))
 
 
 def counts(values, array):

@@ -16,6 +16,7 @@ Python, `cases` returns the problems, and `failures` checks results:
 """
 
 import contextlib
+import itertools
 import os
 import pathlib
 import queue
@@ -32,7 +33,8 @@ from refsnn import _checks
 from refsnn.oracle import check, exchange, matching, stored
 from refsnn.oracle.build.vector import Vector
 
-__all__ = ["Case", "cases", "expected", "failures", "free", "run", "save", "table"]
+__all__ = ["Case", "answering", "cases", "expected", "failures", "free", "run", "save",
+           "table"]
 
 HELLO = {"id": 0, "protocol": 1, "wanted": ["tool", "version"]}     # first request
 LONGEST = 2 * 10**7     # bytes of a reply
@@ -470,3 +472,38 @@ def table(report):
 def _cell(text):
     """Escape and shorten text for a table cell."""
     return " ".join(text.replace("|", "\\|").split())[:300]
+
+
+@contextlib.contextmanager
+def answering(command, vector, timeout=60.0):
+    """Start a program, and yield a function that asks it: inputs -> outputs.
+
+    >>> with answering(["true"], "bptt") as function:
+    ...     pass
+    Traceback (most recent call last):
+    ValueError: the program ends without a reply (exit status 0)
+
+    Parameters
+    ----------
+    command, vector, timeout : list of str, str, float
+        As for `run`, and the name of a golden vector with such inputs.
+
+    Returns
+    -------
+    context manager
+    """
+    wanted = list(stored.load([vector])[vector].outputs)
+    peer, number = _start(command), itertools.count(1)
+
+    def function(inputs):
+        reply = _ask(peer, {"id": next(number), "vector": vector, "dtype": "float64",
+                            "inputs": exchange.rows(inputs), "wanted": wanted}, timeout)
+        if "outputs" not in reply:
+            raise ValueError(f"replies {reply.get('errored', reply.get('skipped'))!r}")
+        return exchange.arrays(reply["outputs"])
+
+    try:
+        _named(_ask(peer, HELLO, timeout))
+        yield function
+    finally:
+        _stop(peer, PAUSE)

@@ -631,19 +631,42 @@ def test_a_wrong_forward_pass_is_described_relative_to_the_right_layer(name):
 
     assert told().startswith("backward pass or loss: dW (right: ")
     start = "forward pass: spikes, mem, dW; as the right layer, but "
-    assert told(drive="leak") == start + "input enters the current times 1 - alpha"
+    assert told(drive="leak") == (
+        start + "input enters the current times 1 - alpha; wrong: gain")
     many = told(decay="euler", input="same", drive="leak", reset="zero")
     assert many.startswith("forward pass: spikes, mem, dW; as ")
     assert "right layer" not in many
     assert told(test="after", record="after", reset="zero") == start + (
-        "spikes one step early and reset to a value and state recorded one step early")
+        "spikes one step early and reset to a value and state recorded one step early"
+        "; wrong: spikes, reset, mem")
     assert told(refractory=1, mute=True) == (
-        start + "refractory 1 and membrane not held while refractory")
+        start + "refractory 1 and membrane not held while refractory; wrong: "
+        "refractory period")
     assert told(decay="euler", input="same") == (
-        start + "decays are 1 - dt/tau and input one step early")
+        start + "decays are 1 - dt/tau and input one step early; wrong: decays, "
+        "current")
     assert told(gain="one") == (
         "forward pass: spikes, mem, dW; as refsnn lif (refsnn); as the right layer, "
-        "but current enters the membrane unscaled")
+        "but current enters the membrane unscaled; wrong: gain")
+    assert told(floor=True).endswith(
+        "; as the right layer, but membrane bounded below; wrong: clamp")
+
+
+@pytest.mark.parametrize("name, wrong, place", [
+    ("lif_stack", ["spikes2", "mem2", "dW"], ("forward pass", "layer 2")),
+    ("lif_stack", ["dW_out", "dW2", "dW"], ("backward pass", "readout")),
+    ("lif_stack", ["dW2", "dW", "dx"], ("backward pass", "layer 2")),
+    ("lif_stack", ["loss"], ("loss", "")),
+    ("lif_readout", ["out", "dW"], ("forward pass", "readout")),
+    ("lif_readout", ["dV"], ("backward pass", "layer 1")),
+    ("bptt_adaptive", ["dthreshold"], ("backward pass", "")),
+    ("eprop", ["mem"], ("forward pass", ""))])
+def test_the_wrong_layer_is_the_first_of_its_pass(name, wrong, place):
+    right = VECTORS[name].outputs.keys() - set(wrong)
+    assert check.where(VECTORS[name], wrong, right) == place
+    told = fault(check.check({f"{name}.{key}": VECTORS[name].outputs[key] + (
+        key in wrong) for key in VECTORS[name].outputs}, VECTORS))
+    assert told.startswith(f"{', '.join(filter(None, place))}: ")
 
 
 def test_right_spikes_beside_a_membrane_that_cannot_be_read_prove_nothing():

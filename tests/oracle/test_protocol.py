@@ -449,6 +449,21 @@ def test_only_reports_are_replaced(tmp_path):
 
 # ---- the page
 
+def test_a_program_answers_like_a_function(tmp_path):
+    vector = stored.load(["bptt"])["bptt"]
+    with protocol.answering(harness(tmp_path), "bptt") as function:
+        for _ in range(2):
+            found = function(vector.inputs)
+            assert found.keys() == vector.outputs.keys()
+            assert all(np.array_equal(found[name], vector.outputs[name])
+                       for name in found)
+    change = ("def reply(request, found):\n    return found if 'tool' in found else "
+              "{'id': found['id'], 'skipped': 'no'}")
+    with protocol.answering(harness(tmp_path, change), "bptt") as function:
+        with pytest.raises(ValueError, match="^replies 'no'"):
+            function(vector.inputs)
+
+
 def test_the_page_shows_requests_as_they_are_sent():
     assert exchange.line(protocol.HELLO) + "\n" in PAGE
     request = protocol._request(7, check.vectors(["bptt"])["bptt"], "float64")

@@ -4,7 +4,7 @@
 The function `diagnose` calls the tested function for several variants of a
 network.  The tested function simulates a layer of leaky integrate-and-fire
 (LIF) neurons, and computes gradients of a loss.  The variants differ in
-the terms of the LIF equations that are 0.  Six statements are used:
+the terms of the LIF equations that are 0.  Eight statements are used:
 
 (A) One wrong term of the LIF equations makes the results wrong for every
     variant in which this term has an effect, and for no other variant.  A
@@ -25,24 +25,25 @@ the terms of the LIF equations that are 0.  Six statements are used:
     residual of an equation is its left-hand side minus its right-hand
     side.  If a program multiplies one term by a wrong factor, the residual
     of the equation is a multiple of this term.
-(D) Suppose that the returned membrane potentials agree with the returned
-    spikes, but that the neurons do not spike exactly where the membrane
-    potential exceeds the threshold.  If spikes are missing only in the
-    first steps after a spike, the neurons have a refractory period.
-    Otherwise, the function uses a wrong threshold.  The threshold is also
-    wrong if the spikes and the reset agree with another threshold.
-(E) The terms in (A) do not affect the first nonzero membrane potential,
-    mem[2], and the derivative of the loss with respect to the last
-    synaptic current, dI[T-2] = gain psi[T-1] dS[T-1].  If mem[2] or
-    dI[T-2] is wrong, one of five quantities is wrong: the input, the gain,
-    the surrogate derivative, the derivative of the loss with respect to
-    the spikes ("error"), or the time step at which the synaptic current is
-    read ("current").  A wrong gain maps the right currents linearly, and a
-    wrong step shifts them in time.  With a wrong input, the residuals are
-    0 after the last input.  With a wrong surrogate derivative, dI[T-2] is
-    proportional to the error, and vice versa.
+(D) If the membrane potentials agree with the spikes, but the neurons do
+    not spike exactly where the potential exceeds the threshold, the
+    threshold is wrong.  The threshold is also wrong if the spikes and the
+    reset agree with another threshold.
+(E) A wrong initial state leaves no residual after the first steps, and a
+    constant leaves a constant residual.  A wrong gain maps the right
+    currents linearly, and a current that is read at a wrong step is
+    shifted in time.  A wrong input does not depend on V.  The adjoints
+    imply a surrogate derivative, which does not depend on the target if no
+    other term is wrong.  The adjoints also imply a derivative of the loss
+    with respect to the spikes ("error"), which does not depend on the
+    surrogate derivative if no other term is wrong.
 (F) A correct function gives the same results in a second call as in the
     first call, changes no inputs, and reads all inputs in each call.
+(G) If a loop with one fault, see the module `loops`, gives the results of
+    the function for all networks, the function has this fault.
+(H) Let the target be 1/2 at step t, and equal to the spikes later.  Then
+    dI[t-2] is gain psi[t] (S[t] - 1/2) divided by the number of samples.
+    These derivatives show spikes and potentials that are not returned.
 
 In all variants, each input channel is 1 at one time step of one sample,
 and 0 otherwise.  If all results are right, `diagnose` calls the tested
@@ -55,23 +56,28 @@ from typing import NamedTuple
 
 import numpy as np
 
+from refsnn import conventions
+from refsnn.oracle import check, identify, protocol
+from refsnn.oracle.build.registry import REGISTRY
+from refsnn.oracle.diagnose.loops import _reproduced
 from refsnn.oracle.diagnose.variants import (
     ALL, FORWARD, RTOL, RULES, TINY, N, T, _adjoints, _ask, _back_residuals, _copied,
-    _error, _fits, _follow, _label, _long, _mapped, _network, _ratio, _recorded,
-    _residuals, _same, _scale, _slope, _variants, _zero)
+    _fits, _follow, _label, _long, _mapped, _network, _recorded, _recovered, _residuals,
+    _same, _scale, _variants, _zero)
 from refsnn.oracle.locate import locate
 
 __all__ = ["Diagnosis", "diagnose"]
 
 SEEDS = 3                   # networks of each variant
+FADING = 40                 # calls after which a state that is kept is 0
 SMALL = 0.01                # largest relative error that rounding can cause
-STOP = 5                    # step at which the input ends, for statement (E)
 EXTRAS = {"one sample": ALL._replace(B=1), "a diagonal V": ALL._replace(diagonal=True),
           "gain = 1": ALL._replace(gain=1.0),
           "a flat surrogate": ALL._replace(steepness=TINY)}
 AXES = {"loss": (), "spikes": ("step", "sample", "neuron"), "dV": ("row", "column"),
         "mem": ("step", "sample", "neuron"), "dW": ("row", "column"),
         "dx": ("step", "sample", "input")}
+OTHERS = [name for name, entry in REGISTRY.items() if entry.size and name not in RULES]
 CONSTANTS = ("alpha", "beta", "gain", "threshold", "steepness")
 SWITCHED = ("current decay", "membrane decay", "recurrence", "reset")
 SHOWN = {       # terms in the equations of lif, forward and backward
@@ -83,13 +89,29 @@ SHOWN = {       # terms in the equations of lif, forward and backward
     "gain": ("gain I[t] in (3)", "gain dU[t+1] in (7)"),
     "current": ("the time of I in (3)", "the time of dU in (7)"),
     "surrogate": ("", "psi[t] in (9)"), "error": ("", "dspikes[t] in (8)")}
+ADDED = {       # what a program does, in contrast to the equations of lif
+    "refractory period": "has a refractory period, in contrast to (1)",
+    "several spikes": "emits several spikes per step, in contrast to (1)",
+    "clamp": "bounds the membrane potential, in contrast to (3)",
+    "bias": "adds a constant, in contrast to (2) and (3)",
+    "initial state": "does not start from rest, in contrast to the simulation",
+    "truncation": "truncates the gradient, in contrast to (7)-(9)",
+    "clipping": "limits the gradient, in contrast to (10)",
+    "first step": "omits the first step of the equations",
+    "last step": "omits the last step of the equations"}
 GRADED = ("a longer sequence of four samples, with several inputs per step and "
           "input values other than 0 and 1")
 IFF = "Only one term acts in exactly those variants whose results are wrong."
 MULTIPLE = "In an equation of lif, the residual is a multiple of one term."
-WHY = {"gain": "One linear map explains the errors of all currents.",
+MOVED = "The spikes follow from the membranes, but at another threshold."
+FIRST = " The first results are wrong, too."
+LOOP = "A loop in which"
+WHY = {"surrogate": "The surrogate that the adjoints imply does not depend on targets.",
+       "error": "The error that the adjoints imply does not depend on the surrogate.",
+       "gain": "One linear map explains the errors of all currents.",
        "current": "The current has the right effect at a wrong step.",
-       "input": "The equations hold after the end of the input."}
+       "recurrence": "One linear map of the spikes explains the residual of (2).",
+       "input": "The input that (2) implies does not depend on V."}
 
 
 class Diagnosis(NamedTuple):
@@ -118,8 +140,10 @@ def diagnose(function, rule="bptt"):
         The dict `p` holds the inputs of a small test problem (golden vector):
         x (T, B, m), W, V, target, alpha, beta, gain, threshold, steepness,
         spikes, mem and syn.  The function returns some or all outputs of this
-        test problem.  It is called about 100 times.
-    rule : {"bptt", "bptt_detached", "rtrl"}
+        test problem.  It is called 100 to 500 times.
+    rule : {"bptt", "bptt_detached", "rtrl"} or another golden vector
+        For other golden vectors of variable size, such as "lif_stack", the
+        pass and the layer are found, and no terms.
 
     Returns
     -------
@@ -127,8 +151,10 @@ def diagnose(function, rule="bptt"):
     """
     if not callable(function):
         raise ValueError(f"function is {function!r:.60}: must be callable")
+    if str(rule) in OTHERS:
+        return _elsewhere(function, rule)
     if str(rule) not in RULES:
-        raise ValueError(f"rule is {rule!r:.60}: must be one of {tuple(RULES)}")
+        raise ValueError(f"rule is {rule!r:.60}: must be one of {(*RULES, *OTHERS)}")
     names = []
 
     def call(p, own=None, single=False):
@@ -140,6 +166,20 @@ def diagnose(function, rule="bptt"):
 
     return _calls(call) or _judged(call) or _judged(functools.partial(
         call, single=True), " Apart from this, results are rounded to float32.")
+
+
+def _elsewhere(function, rule):
+    """Locate the first error in a stored and a random network of several kinds."""
+    for case in protocol.cases([rule]):
+        given = function(_copied(case.vector.inputs))
+        found = protocol.failures(case, given)
+        wrong = tuple(f.output for f in found if f.output)
+        if wrong:
+            side, layer = check.where(case.vector, wrong, set(given) - set(wrong))
+            side = {"forward pass": "forward", "loss": "forward",
+                    "backward pass": "backward"}.get(side, "unknown")
+            return Diagnosis(side, (layer,) * bool(layer), wrong, {}, found[-1].text)
+    return Diagnosis("right", (), (), {}, f"{_listed(sorted(given))} are right.")
 
 
 def _judged(call, note=""):
@@ -165,17 +205,20 @@ def _judged(call, note=""):
             _same(run.found[name].astype(np.float32), run.right[name], _scale(
                 run.right, name)) for run in every for name in run.wrong):
         return None
-    infer = _forward if forward else _backward
-    terms, why = infer(call, runs, frozenset(given), wrong, small)
-    side = "forward" if forward else "backward"
-    if not forward and not set(given) & ({"mem"} if small else set(FORWARD)) and (
-            not set(terms) & set(AXES)):
-        side, terms, why = "unknown", (), "The pass is unknown without spikes and mem."
+    side, terms, why = _inferred(call, runs, frozenset(given), wrong, small)
     dtypes = place.dtypes * (len(place.dtypes) == 1 and side != "unknown" and (
         bool(terms) or place.dtypes == ("float32",)) and set(terms) <= set(AXES)
         and _even(every, forward))
+    if not terms and not dtypes:
+        dtypes = _rounding(every, forward)
     if not dtypes and max(_sizes(every, forward)) >= SMALL:
         place = _simplest(runs, forward, rounding=False)[0]
+    if terms == ("loss",):
+        found, right = (np.array([float(answer["loss"]) for answer in answers])
+                        for answers in zip(*((run.found, run.right) for run in every)))
+        place = locate(found, right, sizes={"T": T, "B": ALL.B, "n": N}, rtol=RTOL.get(
+            every[0].found["loss"].dtype, 1e-9), rounding=False)
+        shown = "The losses of all networks"
     tried = {name: [call(_network(v, seed)) for seed in range(SEEDS)]
              for name, v in EXTRAS.items()}
     extra = [name for name, row in tried.items() if any(
@@ -212,6 +255,16 @@ def _right(call, given, table):
         f"Wrong: {_listed(wrong)}, but only in {GRADED}."))
 
 
+def _rounding(runs, forward):
+    """Return the dtype if all errors have the size of its rounding errors."""
+    found = [locate(run.found[name], run.right[name], rtol=RTOL.get(
+        run.found[name].dtype, 1e-9)).dtypes for run in runs for name in run.wrong
+        if (name in FORWARD) == forward and run.right[name].size > N * N]
+    return tuple(dtype for dtype in ("float16",) if max(
+        _sizes(runs, forward)) < SMALL and 2 * sum(dtype in row for row in found) > len(
+            found))
+
+
 def _even(runs, forward):
     """Return whether the errors resemble rounding errors."""
     sizes = _sizes(runs, forward)
@@ -236,14 +289,16 @@ def _listed(names):
 
 def _conclusion(side, terms, dtypes):
     if dtypes and not terms:
-        return f"All results are rounded to {dtypes[0]}."
+        return f"All results are rounded to {dtypes[0]}." if "float32" in dtypes else \
+            f"The errors have the size of rounding to {dtypes[0]}."
     if not terms:
         return "The wrong term is not known."
-    if terms == ("refractory period",):
-        return "The function has a refractory period, but (1) of lif has none."
+    if terms[0] in ADDED:
+        return f"The function {ADDED[terms[0]]} of lif."
     if not set(terms) <= set(SHOWN):
         return f"The computation of {_listed(terms)} is wrong."
-    return f"The {terms[0]} is wrong: {SHOWN[terms[0]][side == 'backward']} of lif."
+    return (f"The {_listed(terms)} {'is' if len(terms) == 1 else 'are'} wrong: "
+            f"{_listed([SHOWN[term][side == 'backward'] for term in terms])} of lif.")
 
 
 def _broken(run, where=""):
@@ -272,6 +327,48 @@ def _simplest(runs, forward, rounding=True):
     return place, size(best)[1] < SMALL, f"Variant \"{_label(v)}\", {name}"
 
 
+def _inferred(call, runs, given, wrong, small):
+    """Infer the wrong pass and its wrong terms."""
+    seen, grads = given & set(FORWARD), given & {"dW", "dx"}
+    if wrong & seen:
+        side, (terms, why) = "forward", _forward(call, runs, given, wrong, small)
+        if terms or {"mem", "spikes"} <= given or not grads or given - wrong - seen:
+            return side, terms, why
+    else:
+        side, (terms, why) = "backward", _backward(call, runs, given, wrong)
+        if "mem" in given if small else seen:
+            return side, terms, why
+        if terms and (set(terms) <= set(AXES) or why.startswith(LOOP)):
+            return side, terms, why
+    if grads:                                                       # statement (H)
+        def recall(p):
+            return _recovered(call, p)
+
+        tried = {v: [recall(run.p) for run in row[:SEEDS if v == ALL else 1]]
+                 for v, row in runs.items()}
+        every = [run for row in tried.values() for run in row]
+        bad = frozenset().union(*(run.wrong for run in every))
+        if not any(run.broken for run in every):
+            if not bad & {"mem", "spikes"}:
+                return (side, terms, why) if side == "backward" else (
+                    side, ("loss",), "The gradients belong to the right membranes.")
+            found = _states(recall, tried, given | {"mem", "spikes"},
+                            bad & set(FORWARD))
+            if found[0]:
+                return "forward", *found
+    return (side, terms, why) if side == "forward" else (
+        "unknown", (), "The pass is unknown without spikes and mem.")
+
+
+def _exact(runs, forward):
+    """Find a wrong term by statement (G)."""
+    found = _reproduced([run for row in runs.values() for run in row], forward)
+    terms = dict.fromkeys(fault.terms for fault in found)
+    words = " or ".join({fault.terms: fault.words for fault in found[::-1]}.values())
+    return found[0].terms if len(terms) == 1 else (), (
+        f"{LOOP} {words} gives the same results." * bool(found))
+
+
 def _switched(runs, wrong, forward):
     """Find the wrong term by statement (A)."""
     terms = set(SWITCHED)
@@ -289,43 +386,68 @@ def _switched(runs, wrong, forward):
     return (tuple(terms), IFF) if len(terms) == 1 else ((), "")
 
 
-def _only(names, why):
+def _only(names, why=""):
     """Accept at most one wrong term."""
     if len(names) < 2:
-        return tuple(names), why
+        return tuple(names), why or "".join(map(WHY.get, names))
     return (), f"Each of {_listed(names)} alone would explain this."
 
 
 def _forward(call, runs, given, wrong, small):
-    every = [run for row in runs.values() for run in row]
     bad, others = wrong & set(FORWARD), given - wrong
     exact = others & {"dW", "dx"}               # shows that the dynamics are right
     if exact or "mem" in others or "spikes" in others and (
             bad == {"loss"} or not small):
         terms = tuple(sorted(bad - {"loss"} or bad))
         return terms, f"Right: {_listed(sorted(others))}."       # statement (B)
+    return _states(call, runs, given, bad)
+
+
+def _states(call, runs, given, bad):
+    every = [run for row in runs.values() for run in row]
     if "spikes" in given and not all(_same(s, np.clip(np.rint(s), 0, 1), 1.0)
                                      for s in (run.found["spikes"] for run in every)):
-        return (), "The spikes are not 0 or 1."
+        many = "mem" in given and all(_same(run.found["spikes"], np.maximum(np.ceil(
+            run.found["mem"] / run.p["threshold"]) - 1, 0), 1.0) for run in every)
+        return ("several spikes",) * many, "The spikes are not 0 or 1."
+    terms, why = _exact(runs, True)
+    if why:
+        return terms, why
     if bad == given & set(FORWARD) == {"loss"}:
         p = _network(ALL, 0)
         losses = [call(p | {"target": 0 * p["target"] + k}).found["loss"] for k in (
-            0.3, 0.7)]
-        if not _same(sum(losses), np.float64(0.58 * T * N / 2)):     # for any spikes
-            return ("loss",), "The losses for two targets have a wrong sum."
-    if {"mem", "spikes"} <= given and all(      # statement (D)
-            _same(run.found["mem"], _follow(run.p, run.found["spikes"]).mem)
-            for run in every):
-        steps, least = _pause(every)
-        if steps:
-            return ("refractory period",), (
-                f"Spikes are missing in {'at least ' * least}{steps} step"
-                f"{'s' * (steps > 1)} after each spike, and only there.")
+            0.3, 0.7, 0.5)]
+        if not _same(losses[0] + losses[1] - 2 * losses[2], np.float64(0.04 * T * N)):
+            return ("loss",), "The losses for three targets have a wrong difference."
+    if not {"mem", "spikes"} <= given:
+        return _dynamics(call, runs, given, bad)
+    if all(_same(run.found["mem"], _follow(run.p, run.found["spikes"]).mem)
+           for run in every):                                    # statement (D)
         return ("threshold",), "The spikes do not follow from the membranes."
-    if {"mem", "spikes"} <= given and _moved(every):
-        why = "The spikes follow from the membranes, but at another threshold."
-        return ("threshold",) * all(map(_resets_alike, every)), why
-    if "mem" not in given:
+    terms, why = _dynamics(call, runs, given, bad)
+    if _moved(every):
+        reset = _fits([_residuals(run) for run in runs[ALL]]) == ("reset",)
+        return ("threshold",) * reset, MOVED
+    return _convention(runs[ALL][0]) if not why else (terms, why)
+
+
+def _convention(run):
+    """Describe a recording by `identify`."""
+    p, rows = run.p, {name: run.found[name] for name in ("mem", "spikes")}
+    right, report = conventions.Step(), identify.identify(
+        p["x"], p["gain"] * p["W"], rows, p["gain"] * p["V"], alpha=p["alpha"],
+        beta=p["beta"], threshold=p["threshold"])
+    return identify.terms(report, right)[:2], (
+        f"By `identify`: {'; '.join(identify.relative(report, right))}.")
+
+
+def _dynamics(call, runs, given, bad):
+    every = [run for row in runs.values() for run in row]
+    if "mem" in given:
+        terms, why = _offset(every)
+        if terms:
+            return terms, why
+    else:
         runs = {v: runs[v] for v in runs if v.W == 1}
     terms, why = _switched(runs, bad, True)
     if terms == ("reset",) and not ({"mem", "spikes"} <= given and any(
@@ -340,59 +462,57 @@ def _forward(call, runs, given, wrong, small):
                         for run in runs[ALL]]
     parts = [_residuals(run) for run in rows]
     terms = _fits(parts)
-    if first or terms or "spikes" not in given:
+    if terms or "spikes" not in given:
         return _only(terms, MULTIPLE * bool(terms))
     pairs = [(residual + right, right) for residual, right in (
         part["gain"] for part in parts)]
-    ended = [call(_recorded(run.p | {"x": run.p["x"] * (
-        np.arange(T) < STOP)[:, None, None]})) for run in rows]
-    late = [_residuals(run)["recurrence"] for run in ended]
+    alone = [_residuals(call(_recorded(run.p | {"V": 0 * run.p["V"]}))) for run in rows]
     found = {                                                       # statement (E)
-        "gain": _mapped(*(np.concatenate(a) for a in zip(*pairs))),
+        "gain": _joint(pairs),
         "current": all(_same(a[:-1], b[1:]) for a, b in pairs) or all(
             _same(a[1:], b[:-1]) for a, b in pairs),
-        "input": any(sent[STOP + 2:].any() for _, sent in late) and all(
-            _zero(residual[STOP + 2:], sent) for residual, sent in late)}
-    terms = [name for name in found if found[name]]
-    return _only(terms, "".join(WHY[term] for term in terms))
+        "recurrence": _joint([(part["recurrence"][0], run.found["spikes"][:-2])
+                              for part, run in zip(parts, rows, strict=True)]),
+        "input": all(_same(part["input"][0], other["input"][0])
+                     for part, other in zip(parts, alone, strict=True))}
+    return _only([name for name in found if found[name]])
 
 
-def _pause(runs):
-    """Infer the refractory period."""
-    missing, intervals = [], [T]
-    for run in runs:
-        over, fired = run.found["mem"] > run.p["threshold"], run.found["spikes"] > 0.5
-        since = np.full(fired.shape, T)         # steps since the last spike
-        for t in range(1, T):
-            since[t] = np.where(fired[t - 1], 1, since[t - 1] + 1)
-        if np.any(fired & ~over):
-            return 0, False
-        missing += [*since[over & ~fired]]
-        intervals += [*since[fired]]
-    steps = int(max(missing, default=0))
-    return steps * bool(steps < min(intervals)), bool(min(intervals) == T)
-
-
-def _gap(run):
-    mem, fired = run.found["mem"], run.found["spikes"] > 0
-    return mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
+def _offset(runs):
+    """Find a wrong initial state, or a constant in the equations."""
+    parts = [_residuals(run)["current decay"] for run in runs]
+    if all(_zero(second[2:], syn) for second, syn in parts):
+        rest = all(not run.found["mem"][0].any() and _zero(syn[0], syn)
+                   and ("mem" in run.given or _zero(second, syn))
+                   for run, (second, syn) in zip(runs, parts, strict=True))
+        return ("initial state",) * (not rest), (
+            "The equations hold after the first steps." * (not rest))
+    gaps = [(run.found["mem"][1:], _residuals(run)["reset"][0]) for run in runs]
+    low, high = (f([f(mem) for mem, _ in gaps]) for f in (np.min, np.max))
+    if low < high and all(_zero(mem - np.clip(mem - gap, low, high), mem)
+                          for mem, gap in gaps):
+        return ("clamp",), f"The membranes are within {low:.6g} and {high:.6g}."
+    if all(_zero(second[2:] - second[2:].mean(axis=(0, 1)), syn)
+           for second, syn in parts):
+        return ("bias",), "The residual of (2) is the same at all steps."
+    return (), ""
 
 
 def _moved(runs):
-    """Return whether the threshold is wrong."""
-    gaps = [(*_gap(run), run.p["threshold"]) for run in runs]
-    return all(low < high for low, high, _ in gaps) and any(
-        not low <= threshold < high for low, high, threshold in gaps)
+    """Return whether spikes need another threshold."""
+    moved = False
+    for run in runs:
+        mem, fired = run.found["mem"], run.found["spikes"] > 0
+        low, high = mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
+        if low >= high:
+            return False
+        moved |= not low <= run.p["threshold"] < high
+    return moved
 
 
-def _resets_alike(run):
-    """Return whether resets use the spike threshold."""
-    residual, spikes = _residuals(run)["reset"]
-    excess = np.vdot(residual, spikes) / max(np.vdot(spikes, spikes), 1)
-    (low, high), scale = _gap(run), np.abs(run.found["mem"]).max()
-    above, slack = run.p["threshold"] - excess, RTOL.get(residual.dtype, 1e-9) * scale
-    return _same(residual, excess * spikes, scale) and (
-        not spikes.any() or bool(low - slack <= above <= high + slack))
+def _joint(pairs):
+    """Return whether one linear map fits all pairs of arrays."""
+    return _mapped(*map(np.concatenate, zip(*pairs, strict=True)))
 
 
 def _prompt(run):
@@ -403,19 +523,30 @@ def _prompt(run):
     return wrong.any() and first == spike + 1
 
 
-def _backward(call, runs, given, wrong, small):
+def _backward(call, runs, given, wrong):
     others, sums = given - wrong - set(FORWARD), {"dW", "dx"}
+    every = [run for row in runs.values() for run in row]
     blind = others == {"dV"} and not given & wrong - sums and all(
         _same(run.found["dV"], np.einsum(
             "tbi,tbj->ij", _adjoints(run)[0], run.right["spikes"]),
-            _scale(run.right, "dV"))
-        for row in runs.values() for run in row)    # dV does not show the error
+            _scale(run.right, "dV")) for run in every)  # dV does not show the error
+    factors = _factors(every, sorted(wrong)) if len(wrong) > 1 else []
+    if len(wrong) > 1 and _limited(every, wrong, factors):
+        return ("clipping",), "A limit of the norm or of the entries explains this."
     if others and not blind and (len(wrong) == 1 or others & sums):
         terms = tuple(sorted(wrong))
         return terms, f"Right: {_listed(sorted(others))}."       # statement (B)
+    if factors and wrong == {"dW", "dV"}:
+        return (), "The error, or both dW and dV, have a factor: dx would decide."
+    if factors and "dx" in wrong:
+        return ("error",), "All gradients of a network have the same factor."
+    if any(run.found[name].any() for run in every for name in wrong):
+        terms, why = _exact(runs, False)
+        if why:
+            return terms, why
     if not given & sums:
         return (), ""
-    pairs = [_adjoints(run) for row in runs.values() for run in row]
+    pairs = list(map(_adjoints, every))
     last = all(_same(found[T - 3:], right[T - 3:]) for found, right in pairs)
     terms, why = _switched(runs, wrong, False)
     if last and terms:
@@ -423,57 +554,60 @@ def _backward(call, runs, given, wrong, small):
     if not last and len(given - set(FORWARD)) == 1:     # or a wrong sum over adjoints
         return (), ""
     terms = _fits([_back_residuals(run) for run in runs[ALL]])
-    if last or terms:
-        return _only(terms, MULTIPLE * bool(terms))
-    return _last_adjoint(call, runs)
+    if terms:
+        return _only(terms, MULTIPLE)
+    return _implied(call, runs)
 
 
-def _last_adjoint(call, runs):
-    """Apply statement (E) to the last adjoint."""
-    shifted, by_error, by_slope, pairs = [], [], [], []
+def _factors(runs, names):
+    """Return the factor of all gradients of each network, if there is one."""
+    found = []
+    for run in runs:
+        given, right = (np.concatenate([answer[name].ravel() for name in names])
+                        for answer in (run.found, run.right))
+        found.append(float(np.vdot(given, right) / np.vdot(right, right)))
+        if not _same(given, found[-1] * right) or not found[-1]:
+            return []
+    return found
+
+
+def _limited(runs, names, factors):
+    """Return whether all entries are limited, or the norm of the gradient."""
+    limit = max(np.abs(run.found[name]).max() for run in runs for name in names)
+    if all(_same(run.found[name], np.clip(run.right[name], -limit, limit))
+           for run in runs for name in names):
+        return bool(limit)
+    norms = [np.sqrt(sum(np.square(run.found[name].astype(float)).sum()
+                         for name in names)) for run in runs]
+    return bool(factors) and np.allclose(
+        factors, np.minimum(1, max(norms) * np.divide(factors, norms)), 1e-4)
+
+
+def _implied(call, runs):
+    """Apply statement (E) to the adjoints."""
     if not any(run.wrong for run in runs[ALL]):
         return (), ""
+
+    def same(name, one, two):
+        """Return whether two calls imply the same value of a quantity."""
+        (a, right), (b, other) = (_back_residuals(run)[name] for run in (one, two))
+        return _same((a + right) * other, (b + other) * right)
+
+    shifted = []
     for run in runs[ALL]:
-        rows = (run, call(run.p | {"target": 1 - run.p["target"]}),
-                call(run.p | {"steepness": run.p["steepness"] / 2}))
-        (dI, right), (dI1, _), (dI2, _) = map(_adjoints, rows)
+        dI, right = _adjoints(run)
         if not dI.any():
             return (), ""
         t = int(np.flatnonzero(dI.any(axis=(1, 2)))[-1])
         shifted.append(t != T - 3 and _same(dI[t], right[T - 3]))
-        t = min(t, T - 3)
-        q, psi = ([f(r.p)[t + 2] for r in rows] for f in (_error, _slope))
-        by_error.append(_ratio(dI[t], q[0], dI1[t], q[1]))
-        by_slope.append(_ratio(dI[t], psi[0], dI2[t], psi[2]))
-        pairs += [(a[t], e * s) for a, e, s in zip((dI, dI1, dI2), q, psi)]
-    if all(shifted):
-        return ("current",), WHY["current"]
-    if all(by_error) and not all(by_slope):
-        return ("surrogate",), "The last adjoint is proportional to the error."
-    if all(by_slope) and not all(by_error):
-        return ("error",), "The last adjoint is proportional to the surrogate."
-    if t < T - 3:
-        return (), "The last adjoint is 0."
-    if _mapped(*map(np.stack, zip(*pairs))):
-        parts = [_back_residuals(run)["gain"] for run in runs[ALL]]
-        mapped = _mapped(*(np.concatenate(a) for a in zip(*(
-            (residual + right, right) for residual, right in parts))))
-        return (("gain",), WHY["gain"]) if mapped else ((), "")
-    if not all(by_error) or not run.reset:
-        return (), ""
-    silent = (_adjoints(run) for v, row in runs.items() if v.W < 1 for run in row)
-    if all(_same(found[T - 3:], right[T - 3:]) for found, right in silent):
-        return (), "The last adjoint is right without spikes."
-    late = []
-    for run in runs[ALL._replace(V=0.0)]:       # error at the last step only
-        target = run.p["spikes"].copy()
-        target[-1] = run.p["target"][-1]
-        dI, right = _adjoints(call(run.p | {"target": target}))
-        late.append(_ratio(dI, right, dI[T - 3], right[T - 3]))
-    why = "With an error at the last step alone, all earlier adjoints are "
-    if all(late):
-        return ("error",), why + "right."
-    return ("surrogate",), why + "wrong."
+    maps = [_back_residuals(run)["gain"] for run in runs[ALL]]
+    found = {"current": all(shifted),
+             "surrogate": all(same("surrogate", run, call(run.p | {
+                 "target": 1 - run.p["target"]})) for run in runs[ALL]),
+             "error": all(same("error", run, call(run.p | {
+                 "steepness": run.p["steepness"] / 2})) for run in runs[ALL]),
+             "gain": _joint([(residual + right, right) for residual, right in maps])}
+    return _only([name for name in found if found[name]])
 
 
 def _calls(call):
@@ -496,13 +630,17 @@ def _calls(call):
         again.found[name], first.found[name]))
     if off:
         text = f"A second call with the same inputs gives another {_listed(off)}"
-        if first.wrong:
-            return told((), f"{text}. The first results are wrong, too.")
-        if all(_same(again.found[name], 2 * first.found[name]) for name in off):
+        if all(_same(again.found[name] - first.found[name], first.right[name])
+               for name in off):
             return told(("gradient",), f"{text}, as if gradients accumulated.")
-        if not {"spikes", "mem"} & set(off):
-            return told((), f"{text}.")
-        active = call(_recorded(p | {"x": 0 * p["x"]})).wrong & {"spikes", "mem"}
+        if not set(FORWARD) & set(off):
+            return told((), f"{text}." + FIRST * bool(first.wrong))
+        silent, faint = (_recorded(p | {"x": k * p["x"]}) for k in (0, 1e-3))
+        active = call(faint).wrong if first.wrong else call(silent).wrong & set(FORWARD)
+        for _ in range(FADING * bool(first.wrong)):
+            call(silent)
+        if first.wrong and not (active and not call(faint).wrong):
+            return told((), f"{text}.{FIRST}")
         terms, how = (("state",), "active") if active else (("weights",), "silent")
         return told(terms, f"{text}. The network is {how} without input.")
     active = "mem" in first.found and np.any(first.found.get("spikes", off)[:T - 2])

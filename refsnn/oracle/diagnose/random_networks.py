@@ -3,11 +3,10 @@
 
 The function `assert_correct` builds golden vectors (test problems) from
 random weights and inputs.  If the tested function returns a wrong output,
-`assert_correct` searches for a smaller and simpler network for which the
-tested function makes the same error.  Two errors are the same if the same
-outputs are wrong, and if the function `locate` finds the same wrong
-entries and the same explanation.  A known mistake that explains the error
-must also explain the error for the smaller network.
+`assert_correct` searches for a smaller network for which the tested
+function makes the same error.  Two errors are regarded as the same if the
+same outputs are wrong, and if a known mistake that explains the first
+error also explains the second.
 """
 
 import itertools
@@ -18,7 +17,7 @@ import numpy as np
 
 from refsnn.oracle import matching
 from refsnn.oracle.build import registry
-from refsnn.oracle.build.vector import Vector, numbers
+from refsnn.oracle.build.vector import Vector
 from refsnn.oracle.diagnose.variants import _copied
 
 __all__ = ["assert_correct"]
@@ -26,9 +25,8 @@ __all__ = ["assert_correct"]
 SIZES = (3, 3, 3, (4, 20), 99)      # largest n, m, B; range of T; largest seed
 SEED = 2            # seed with which Hypothesis draws sizes and seeds of networks
 LARGE = 3, 2, 4, 20                 # n, m, B and T of a network that shows faults well
-SEEDS = 5           # seeds that the search for a smaller network tries
+SEEDS = 20          # seeds that the search for a smaller network tries
 REPEATED = 1e-6     # difference between two calls, relative to the largest entry
-TRIES = 600         # largest number of networks in this search
 
 
 class _Fault(NamedTuple):
@@ -36,12 +34,6 @@ class _Fault(NamedTuple):
     vector: Vector      # golden vector of the network
     results: dict
     wrong: list         # names of the wrong outputs
-
-
-class _Kind(NamedTuple):
-    """Hold the properties that identify an error."""
-    places: dict        # place of the error, "refused" or "vacuous", by wrong output
-    mistakes: list      # known mistakes that give the same results
 
 
 def assert_correct(rule, function, examples=60):
@@ -97,8 +89,7 @@ def assert_correct(rule, function, examples=60):
     @hypothesis.given(*(st.integers(1, most) for most in SIZES[:3]),
                       st.integers(*SIZES[3]), st.integers(0, SIZES[4]))
     def run(n, m, B, T, seed):
-        draws = seed, {}
-        vector = _network(rule, draws, n, m, B, T)
+        vector = _network(rule, seed, n, m, B, T)
         hypothesis.assume(vector)
         judged.append(seed)
         names = {mutant.name for mutant in vector.mutants}
@@ -106,7 +97,7 @@ def assert_correct(rule, function, examples=60):
         told.update(names - set(matching.unseen(vector)))
         fault = _fault(vector, function)
         if fault:
-            bad.append((fault, draws, (n, m, B, T)))
+            bad.append((fault, (n, m, B, T)))
             raise AssertionError(rule)
 
     try:
@@ -122,19 +113,8 @@ def assert_correct(rule, function, examples=60):
     return len(judged)
 
 
-def _built(rule, draws, n, m, B, T):
-    seed, streams = draws
-
-    def source(stream, shape):
-        if tuple(stream) not in streams:
-            streams[tuple(stream)] = numbers([seed, *stream], *shape)
-        return streams[tuple(stream)][tuple(map(slice, shape))].copy()
-
-    return registry.build(rule, (source, T, B, m, n))._replace(exact=False)
-
-
-def _network(rule, draws, *sizes):
-    vector = _built(rule, draws, *sizes)
+def _network(rule, seed, n, m, B, T):
+    vector = registry.build(rule, (seed, T, B, m, n))._replace(exact=False)
     return None if matching.flaw(vector) else vector
 
 
@@ -152,146 +132,60 @@ def _fault(vector, function):
 
 def _varies(function, fault):
     again = function(_copied(fault.vector.inputs))
-    for name, value in fault.results.items():
-        one, two = (matching.judge(fault.vector, name, a).found
-                    for a in (value, again[name]))
-        if one is not None and two is not None and (one.shape != two.shape or np.any(
-                np.abs(one - two) > REPEATED * np.abs(two).max(initial=0))):
-            return True
-    return False
+    pairs = [[matching.judge(fault.vector, name, a).found for a in (value, again[name])]
+             for name, value in fault.results.items()]
+    return any(a is not None and b is not None and (a.shape != b.shape or np.any(
+        np.abs(a - b) > REPEATED * np.abs(b).max(initial=0))) for a, b in pairs)
 
 
-def _kind(fault):
-    places = {}
-    for name in fault.wrong:
-        judged = matching.judge(fault.vector, name, fault.results[name])
-        places[name] = _state(judged.found) or matching.place(
-            fault.vector, name, judged)
-    return _Kind(places, matching.mistakes(fault.vector, fault.results))
-
-
-def _state(found):
-    """Classify a result: "refused", "vacuous" or ""."""
-    return "refused" if found is None else "" if found.any() else "vacuous"
-
-
-def _shows(kind, fault):
-    """Return whether two errors are the same."""
-    if sorted(kind.places) != sorted(fault.wrong):
-        return False
-    for name, place in kind.places.items():
-        judged = matching.judge(fault.vector, name, fault.results[name])
-        state = _state(judged.found)
-        if isinstance(place, str) or state:
-            if place != state:
-                return False
-        elif not matching.same_place(fault.vector, name, judged, place):
-            return False
-    return not kind.mistakes or bool(_common(kind, fault))
-
-
-def _common(kind, fault):
-    names = matching.mistakes(fault.vector, fault.results)
-    return [name for name in kind.mistakes if name in names]
-
-
-def _failure(rule, function, fault, draws, sizes):
+def _failure(rule, function, fault, sizes):
     if _varies(function, fault):
         return (f"{rule} is wrong, and a second call with the same inputs gives other "
-                f"results: {_told(_kind(fault), fault)}\n\n{_code(fault, function)}")
+                f"results: {_told(fault)}\n\n{_code(fault, function)}")
 
-    def found(draws, sizes):
-        try:
-            vector = _network(rule, draws, *sizes)
-            return vector and _fault(vector, function)
-        except Exception:               # this failure is another one
-            return None
+    def same(one, other):
+        names = set(matching.mistakes(*one[:2]))
+        return sorted(one.wrong) == sorted(other.wrong) and (
+            not names or bool(names & set(matching.mistakes(*other[:2]))))
 
-    for seed in range(SEEDS):       # a large network distinguishes kinds of faults
-        large = found((seed, {}), LARGE)
-        if large and _shows(_kind(large), fault):
-            fault, draws, sizes = large, (seed, {}), LARGE
-            break
-    kind, tries = _kind(fault), iter(range(TRIES))
+    def found(*sizes, large=False):
+        """Return the same error in a network of this size, or None."""
+        for seed in range(SEEDS):
+            try:
+                vector = _network(rule, seed, *sizes)
+                other = vector and _fault(vector, function)
+            except Exception:           # this failure is another one
+                continue
+            if other and (same(other, fault) if large else same(fault, other)):
+                return other, sizes
+        return None
 
-    def attempt(draws, sizes):
-        other = next(tries, None) is not None and found(draws, sizes)
-        return other if other and _shows(kind, other) else None
-
-    best = _smaller(attempt, fault, draws, sizes, SEEDS)
-    best = _simpler(rule, attempt, *best)
-    small, _, least = _smaller(attempt, *best, 0)
-    kind = kind._replace(mistakes=_common(kind, small))
-    shown, first = ("T={3}, B={2}, m={1}, n={0}".format(*at) for at in (least, sizes))
-    return (f"{rule} is wrong for the smallest network, {shown}.  With {first}: "
-            f"{_told(kind, fault)}\n\n{_code(small, function)}")
-
-
-def _smaller(attempt, fault, draws, sizes, seeds):
-    best = fault, draws, sizes
-
-    def shown(*sizes):
-        nonlocal best
-        for tried in (best[1], *((seed, {}) for seed in range(seeds))):
-            fault = attempt(tried, sizes)
-            if fault:
-                best = fault, tried, sizes
-                return True
-        return False
-
+    # a large network distinguishes kinds of errors
+    fault, sizes = found(*LARGE, large=True) or (fault, sizes)
     *widths, T = sizes
+    small = fault, sizes
     for tried in itertools.product(*(range(1, most + 1) for most in widths)):
-        if shown(*tried, T):
+        first = found(*tried, T)
+        if first:
+            small = next(filter(None, (found(*tried, steps) for steps in range(1, T))),
+                         first)
             break
-    for steps in range(1, T):
-        if shown(*best[2][:3], steps):
-            break
-    return best
+    shown, first = ("T={3}, B={2}, m={1}, n={0}".format(*at)
+                    for at in (small[1], sizes))
+    return (f"{rule} is wrong for the smallest network, {shown}.  With {first}: "
+            f"{_told(fault, small[0])}\n\n{_code(small[0], function)}")
 
 
-def _simpler(rule, attempt, fault, draws, sizes):
-    seed, streams = draws
-    now = fault.vector.inputs
-    for key in sorted(streams):
-        low, high = (_built(rule, (seed, streams | {
-            key: np.full_like(streams[key], u)}), *sizes).inputs for u in (0, 1))
-        name = next((name for name, a in low.items() if np.ndim(a) ==
-                     streams[key].ndim and np.any(a != high[name])), None)
-        if name is None:                # the network has no such input
-            continue
-        low, high = low[name], high[name]
-        for at in (np.s_[:], *np.ndindex(low.shape)):
-            span = (high - low)[at]
-            for goal in _goals(now[name][at]) if np.all(span) else ():
-                u = (goal - low[at]) / span
-                if np.any(u < 0) or np.any(u > 1):
-                    continue
-                changed = streams[key].copy()
-                changed[tuple(map(slice, low.shape))][at] = u
-                found = attempt((seed, streams | {key: changed}), sizes)
-                if found and np.all(found.vector.inputs[name][at] == goal):
-                    streams, fault = streams | {key: changed}, found
-                    now = found.vector.inputs
-                    break
-    return fault, (seed, streams), sizes
-
-
-def _goals(value):
-    """Return simpler numbers that may replace `value`."""
-    if np.ndim(value):
-        return [0.0] * bool(np.any(value))
-    goals = list(dict.fromkeys([0.0, float(round(value)), float(f"{value:.1g}"),
-                                float(f"{value:.2g}")]))
-    return goals[:goals.index(value)] if value in goals else goals
-
-
-def _told(kind, fault):
-    told = [f"{name} {{}}".format(
-        "is 0 throughout" if place == "vacuous" else place.text if place != "refused"
-        else matching.judge(fault.vector, name, fault.results[name]).why)
-        for name, place in kind.places.items()]
-    if kind.mistakes:
-        told.append("equals known mistake: " + ", or: ".join(kind.mistakes))
+def _told(fault, small=None):
+    told = []
+    for name in fault.wrong:
+        judged = matching.judge(fault.vector, name, fault.results[name])
+        told.append(f"{name} {judged.why}" if judged.found is None else
+                    f"{name} is 0 throughout" if not judged.found.any() else
+                    f"{name} {matching.place(fault.vector, name, judged).text}")
+    names = [name for name in matching.mistakes(*fault[:2])
+             if small is None or name in matching.mistakes(*small[:2])]
+    told += ["equals known mistake: " + ", or: ".join(names)] * bool(names)
     return "; ".join(told)
 
 

@@ -166,10 +166,8 @@ def _ask(function, rule, p, own=None, single=False):
     if single or any(value.dtype == np.float32 for value in found.values()):
         found |= {name: value.astype(np.float32)    # Python numbers have float64
                   for name, value in found.items() if single or not value.ndim}
-    wrong = frozenset(name for name in found if not _same(
-        found[name], right[name], _scale(right, name)))
-    return Run(p, right, found, wrong, given, reset, (), tuple(
-        key for key in p if not _kept(own.get(key), p[key])))
+    return _compared(Run(p, right, found, frozenset(), given, reset, (), tuple(
+        key for key in p if not _kept(own.get(key), p[key]))))
 
 
 def _copied(p):
@@ -194,6 +192,33 @@ def _same(found, right, scale=None):
     scale = np.abs(right).max(initial=0) if scale is None else scale
     gap = np.abs(found.astype(float) - right).max(initial=0)
     return bool(gap <= RTOL.get(found.dtype, 1e-9) * scale)
+
+
+def _recovered(call, p):
+    """Infer from gradients the spikes and the membranes, which are not returned.
+
+    If the target at step t is 1/2, and later targets equal the spikes, the
+    adjoint of step t - 2 is gain psi[t] (spikes[t] - 1/2) / B.
+    """
+    run, target = call(p), p["target"].copy()
+    spikes, mem = 1.0 * run.right["spikes"], 1.0 * run.right["mem"]
+    for t in range(T - 1, 1, -1):
+        target[t] = 0.5
+        found = call(p | {"target": target})
+        if found.broken:
+            return found
+        adjoint, _ = _adjoints(found)
+        target[t] = spikes[t] = adjoint[t - 2] > 0
+        psi = np.abs(adjoint[t - 2]) * 2 * spikes.shape[1] / p["gain"]
+        v = (np.maximum(psi, TINY) ** -0.5 - 1) / p["steepness"]            # psi(v)
+        mem[t] = p["threshold"] + np.where(spikes[t] > 0, v, -v)
+    new = {"spikes": spikes.astype(adjoint.dtype), "mem": mem.astype(adjoint.dtype)}
+    return _compared(run._replace(found=run.found | new))
+
+
+def _compared(run):
+    return run._replace(wrong=frozenset(name for name, value in run.found.items()
+                        if not _same(value, run.right[name], _scale(run.right, name))))
 
 
 def _residuals(run):
@@ -246,22 +271,31 @@ def _back_residuals(run):
 
 
 def _fits(parts):
-    """Return the terms that explain the residual."""
-    found = []
-    for term in parts[0]:
-        factors = [_factor(*part[term]) for part in parts if part[term][1].any()]
-        rounding = RTOL.get(parts[0][term][0].dtype, 1e-9)
-        largest = np.abs(factors).max(initial=0)
-        if rounding < largest < np.inf and (
-                np.ptp(factors) <= 1e-4 * largest + rounding):
-            found.append(term)
+    """Return the terms that explain the residual, with one factor, or with one
+    factor for each neuron."""
+    for apart in (False, True):
+        found = [term for term in parts[0] if _multiple(
+            [part[term] for part in parts if part[term][1].any()], apart)]
+        if found:
+            break
     return tuple(found)
 
 
-def _factor(residual, term):
-    k = np.vdot(residual, term) / np.vdot(term, term)
-    rest = residual - (k * term).astype(residual.dtype)
-    return float(k) if _zero(rest, term) else np.inf
+def _multiple(pairs, apart):
+    """Return whether each residual is the same multiple of its term."""
+    low, high, rounding = np.inf, -np.inf, 0
+    for residual, term in pairs:
+        axes = tuple(range(term.ndim - apart))
+        size = np.square(term).sum(axis=axes)
+        k = (residual * term).sum(axis=axes) / np.where(size, size, 1)
+        if not _zero(residual - (k * term).astype(residual.dtype), term):
+            return False
+        low = np.minimum(low, np.where(size, k, np.inf))
+        high = np.maximum(high, np.where(size, k, -np.inf))
+        rounding = RTOL.get(residual.dtype, 1e-9)
+    largest = np.abs([low, high]).max()
+    return bool(rounding < largest < np.inf and np.all(
+        high - low <= 1e-4 * largest + rounding))
 
 
 def _zero(residual, term):
@@ -273,8 +307,3 @@ def _mapped(found, right):
     found, right = (a.reshape(len(a), -1) for a in (found, right))
     fixed = np.linalg.lstsq(right.astype(float), found.astype(float), rcond=None)[0]
     return len(right) > right.shape[1] and _same(found, right @ fixed)
-
-
-def _ratio(found, right, found2, right2):
-    """Return whether two ratios of arrays agree."""
-    return _same((found * right2).astype(found.dtype), found2 * right)

@@ -12,9 +12,9 @@ conventions.
 """
 
 from refsnn.oracle.identify.arguments import QUANTITIES
-from refsnn.oracle.identify.identification import identify, relative
+from refsnn.oracle.identify.identification import identify, relative, terms
 from refsnn.oracle.identify.report import Candidate, Parting, Report
 from refsnn.oracle.identify.stimuli import Stimulus, make_stimuli
 
 __all__ = ["QUANTITIES", "Candidate", "Parting", "Report", "Stimulus",
-           "identify", "make_stimuli", "relative"]
+           "identify", "make_stimuli", "relative", "terms"]

@@ -52,12 +52,10 @@ import numpy as np
 from refsnn import _checks, conventions
 from refsnn.oracle.identify.report import RARE
 
-__all__ = ["AXES", "FORMS", "Problem"]
+__all__ = ["AXES", "Problem"]
 
 AXES = {name: values for name, values in conventions.AXES.items()
         if name != "through_reset"}
-FORMS = (("subtract", "before"), ("subtract", "after"), ("zero", "before"),
-         ("zero", "after"), ("none", "before"))
 LINEAR = ("decay", "synapse", "input", "drive", "gain")
 FIRST = 32              # entries of a row that are compared before all others
 WIDE = 256              # rounding errors allowed, in units of eps
@@ -94,23 +92,32 @@ class _Flat(NamedTuple):
     floor: np.ndarray
 
 
-class _Kind(NamedTuple):
-    """Hold the choices common to one simulation."""
-    form: tuple         # reset, reset_at
-    test: int
-    spikes: str
-    compare: str        # None if spikes are recorded
-    floor: bool
-    refractory: int
-    mute: bool
+class _Runs(NamedTuple):
+    """Hold the choices of R simulations.  Each array has the shape (R, 1)."""
+    alpha: np.ndarray
+    f: np.ndarray       # f, p and q of (4)
+    p: np.ndarray
+    q: np.ndarray
+    beta: np.ndarray
+    gain: np.ndarray
+    test: np.ndarray    # 1 for "after"
+    many: np.ndarray
+    compare: np.ndarray     # index in AXES; 0 if spikes are recorded
+    subtract: np.ndarray
+    zero: np.ndarray
+    after: np.ndarray       # whether the reset follows the decay
+    floor: np.ndarray
+    refractory: np.ndarray
+    mute: np.ndarray
 
 
 def _search(problem, fits_only=False):
     """Return all conventions and rejection steps, T for no rejection.  After a
     comparison of few neurons, the steps are upper bounds."""
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
-    runs, where = _runs(problem, codes)
-    every = {kind: np.ones((len(table), 4), bool) for kind, table in runs.items()}
+    runs, run, leaf = _runs(problem, codes)
+    alive = np.zeros((len(runs.beta), 4), bool)
+    alive[run, leaf] = True
     if flat.drive.shape[2] > FIRST:
         keep = _active(flat)
         part = flat._replace(
@@ -118,18 +125,11 @@ def _search(problem, fits_only=False):
             rows={name: row[:, keep] for name, row in flat.rows.items()},
             **{name: getattr(flat, name)[keep] for name in (
                 "thr", "leak", "reset_to", "floor")})
-        found = _parted(part, runs, every, T)
-        best = T if fits_only else max(int(row.max()) for row in found.values())
-        latest = {kind: row == best for kind, row in found.items()}
-        full = _parted(flat, runs, latest, T)
-        found = {kind: np.where(latest[kind], np.minimum(full[kind], row), row)
-                 for kind, row in found.items()}
-    else:
-        found = _parted(flat, runs, every, T)
-    parted = np.full(len(codes), T)
-    for kind, (rows, run, leaf) in where.items():
-        parted[rows] = found[kind][run, leaf]
-    return codes, parted
+        found = _parted(part, runs, alive, T)
+        latest = alive & (found == (T if fits_only else found[alive].max()))
+        full = np.minimum(_parted(flat, runs, latest, T), found)
+        return codes, np.where(latest, full, found)[run, leaf]
+    return codes, _parted(flat, runs, alive, T)[run, leaf]
 
 
 def _product(problem):
@@ -181,38 +181,29 @@ def _gains(problem, decay):
             "integral": tau * (1 - beta)}
 
 
-def _runs(problem, codes):
-    """Group conventions into simulations by `_Kind`."""
-    at = {name: i for i, name in enumerate(AXES)}
-    key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
+def _runs(problem, codes, dtype=float):
+    """Return the distinct simulations of conventions, and for each convention the
+    simulation and the leaf, which is the recorded point of a step, 0 to 3."""
+    at = dict(zip(AXES, codes.T, strict=True))
+    key, inverse = _distinct(*(at[name] for name in LINEAR))
     table = np.array([_numbers(problem, *(AXES[name][i] for name, i in zip(
         LINEAR, row, strict=True))) for row in key])
     table, same = np.unique(table, axis=0, return_inverse=True)
-    run = same.ravel()[inverse]
-    form = np.array([[FORMS.index((reset, "after" if when == "after" else "before"))
-                      if reset != "none" else 4 for when in AXES["reset_at"]]
-                     for reset in AXES["reset"]])[codes[:, at["reset"]],
-                                                  codes[:, at["reset_at"]]]
     forced = "spikes" in problem.rows
-    test, record = codes[:, at["test"]], codes[:, at["record"]]
-    shown = (codes[:, at["reset_at"]] == 0) & (form != 4) & (test >= record)
-    none = np.zeros_like(test)
-    kinds, which = _distinct(
-        form, test if forced else none, codes[:, at["spikes"]],
-        none if forced else codes[:, at["compare"]], codes[:, at["floor"]],
-        codes[:, at["refractory"]], codes[:, at["mute"]])
-    runs, where = {}, {}
-    order = np.argsort(which.astype(np.uint16), kind="stable")     # radix sort
-    ends = np.cumsum(np.bincount(which, minlength=len(kinds)))
-    for (f, t, s, c, low, r, m), rows in zip(kinds, np.split(order, ends[:-1]),
-                                             strict=True):
-        kind = _Kind(FORMS[f], int(t), AXES["spikes"][s],
-                     None if forced else AXES["compare"][c], AXES["floor"][low],
-                     problem.axes["refractory"][r], AXES["mute"][m])
-        used, local = np.unique(run[rows], return_inverse=True)
-        runs[kind] = table[used]
-        where[kind] = rows, local.ravel(), 2 * record[rows] + shown[rows]
-    return runs, where
+    reset, after = (choices[at["reset"]] for choices in (
+        np.arange(3), np.array([True, True, False])))   # the time of no reset is idle
+    after = after & (at["reset_at"] == 2)
+    test, record = at["test"], at["record"]
+    kind, run = _distinct(
+        same.ravel()[inverse], test * forced, at["spikes"],
+        at["compare"] * (not forced), reset, after, at["floor"], at["refractory"],
+        at["mute"])
+    number, test_, many, compare, reset, after, floor, steps, mute = kind.T[:, :, None]
+    runs = _Runs(*table[number[:, 0]].astype(dtype).T[:, :, None], test_, many > 0,
+                 compare, *((reset == k).astype(dtype) for k in (0, 1)), after > 0,
+                 floor > 0, np.array(problem.axes["refractory"])[steps], mute > 0)
+    shown = (at["reset_at"] == 0) & (at["reset"] != 2) & (test >= record)
+    return runs, run, 2 * record + shown
 
 
 def _distinct(*columns):
@@ -260,29 +251,29 @@ def _active(flat):
 
 
 def _parted(flat, runs, active, T):
-    """Call `_eliminate` for each `_Kind`."""
-    found = {}
-    for kind, table in runs.items():
-        found[kind] = np.full((len(table), 4), T)
-        index = np.nonzero(active[kind].any(axis=1))[0]
-        if len(index):
-            size = max(1, ENTRIES // flat.drive.shape[2])
-            for start in range(0, len(index), size):
-                some = index[start:start + size]
-                found[kind][some] = _eliminate(flat, table[some], kind,
-                                               active[kind][some], T)
+    """Call `_eliminate` for parts of the simulations."""
+    found, index = np.full(active.shape, T), np.flatnonzero(active.any(axis=1))
+    size = max(1, ENTRIES // flat.drive.shape[2])
+    for start in range(0, len(index), size):
+        some = index[start:start + size]
+        found[some] = _eliminate(flat, _taken(runs, some), active[some], T)
     return found
 
 
-def _eliminate(flat, table, kind, alive, T):
+def _taken(runs, some):
+    return _Runs(*(column[some] for column in runs))
+
+
+def _eliminate(flat, runs, alive, T):
     parted, alive = np.where(alive, T, 0), alive.copy()
-    index, states = np.arange(len(table)), _states(flat, table, kind, T)
+    index, states = np.arange(len(alive)), _states(flat, runs, T)
     keep = None
     with np.errstate(all="ignore"):
         for _ in range(T + 1):
             k, state = states.send(keep)
+            runs = runs if keep is None else _taken(runs, keep)
             keep = None
-            row = _contradicted(flat, kind, k, state, T)       # (runs, 4), T if none
+            row = _contradicted(flat, runs, k, state, T)       # (runs, 4), T if none
             left = alive[index]
             fell = left & (row < T)
             if fell.any():
@@ -299,7 +290,7 @@ def _eliminate(flat, table, kind, alive, T):
     return parted
 
 
-def _contradicted(flat, kind, k, state, T):
+def _contradicted(flat, runs, k, state, T):
     syn, mem, shown, held = state["syn"], state["mem"], state["reset"], state["held"]
     row = np.full((len(mem), 2, 2), T)              # choices of record, and leaves
     for record in (0, 1):
@@ -313,14 +304,14 @@ def _contradicted(flat, kind, k, state, T):
             for leaf, value in ((0, mem), (1, shown)):
                 bad = _off(value, flat.rows["mem"][t], flat.slack["mem"][t])
                 row[bad, record, leaf] = t                                 # (1)
-    t = k - kind.test
-    if kind.compare is None and 0 <= t < T:
-        low, high = _bounds(kind.spikes, mem, flat.thr, flat.slack["mem"][t])
-        if kind.mute:
-            low, high = low * ~held, high * ~held
-        seen = flat.rows["spikes"][t]
-        bad = ~((low <= seen) & (seen <= high)).all(axis=1)                # (3)
-        row[bad] = np.minimum(row[bad], t)
+    if "spikes" in flat.rows:
+        t = k - runs.test
+        known = np.clip(t, 0, T - 1)
+        low, high = _bounds(runs.many, mem, flat.thr, flat.slack["mem"][known])
+        live, seen = ~(held & runs.mute), flat.rows["spikes"][known[:, 0]]
+        bad = (known == t)[:, 0] & ~(
+            (low * live <= seen) & (seen <= high * live)).all(axis=1)      # (3)
+        row[bad] = np.minimum(row[bad], t[bad][:, :, None])
     return row.reshape(-1, 4)
 
 
@@ -328,97 +319,93 @@ def _off(value, row, slack):
     return ~(np.abs(value - row) <= slack).all(axis=1)
 
 
-def _bounds(spikes, mem, thr, slack):
+def _bounds(many, mem, thr, slack):
     low, high = mem - slack, mem + slack
-    if spikes == "one":
+    if not np.any(many):
         return (low > thr) * 1.0, (high >= thr) * 1.0
-    return (np.maximum(np.ceil(low / thr) - 1, 0),
-            np.maximum(np.floor(high / thr), 0))
+    return (np.where(many, np.maximum(np.ceil(low / thr) - 1, 0), low > thr),
+            np.where(many, np.maximum(np.floor(high / thr), 0), high >= thr))
 
 
-def _states(flat, table, kind, T):
+def _states(flat, runs, T):
     """Simulate several update conventions in parallel."""
-    a, f, p, q, beta, gain = table.T[:, :, None]
-    forced = kind.compare is None
-    reset, when = kind.form
-    syn = np.zeros((len(table), flat.drive.shape[2]), flat.drive.dtype)
-    mem, past, after, s, fired = syn + flat.leak, [], syn, None, None
+    syn = np.zeros((len(runs.beta), flat.drive.shape[2]), flat.drive.dtype)
+    mem, after, since, s, fired = syn + flat.leak, syn, syn + np.inf, None, None
     for k in range(T + 1):
         if k:
-            d = flat.drive[kind.test, k - 1]
+            d = flat.drive[runs.test[:, 0], k - 1]
             if flat.V is not None:
                 d = d + (s.reshape(len(s), -1, flat.n) @ flat.V.T).reshape(s.shape)
-            read = p * syn + q * d
-            syn = a * syn + f * d
-            v = beta * (mem if when == "after" else after) + gain * read + (
-                1 - beta) * flat.leak
-            if when == "after":
-                v = _reset(flat, reset, v, fired)
-            mem = np.maximum(v, flat.floor) if kind.floor else v
-        held = np.zeros((1, syn.shape[1]), bool)
-        for old in past[max(0, k - kind.refractory):k] if kind.refractory else ():
-            held = held | (old > 0)
-        if k and kind.refractory and not kind.mute:
-            mem = np.where(held, flat.reset_to, mem)
-        s = _forced(flat, kind.test, k, T) if forced else _own(flat, kind, mem, k, T)
+            read = runs.p * syn + runs.q * d
+            syn = runs.alpha * syn + runs.f * d
+            v = runs.beta * np.where(runs.after, mem, after) + runs.gain * read + (
+                1 - runs.beta) * flat.leak
+            v = np.where(runs.after, _reset(flat, runs, v, fired), v)
+            mem = np.where(runs.floor, np.maximum(v, flat.floor), v)
+        held = since <= runs.refractory
+        mem = np.where(held & ~runs.mute, flat.reset_to, mem) if k else mem
+        if "spikes" in flat.rows:
+            s = _forced(flat, runs.test, k, T)
+        else:
+            s = _own(flat, runs, mem, k, T) * ~(held & runs.mute)
         s = s.astype(syn.dtype)
-        if kind.mute and not forced:
-            s = s * ~held
-        past.append(s)
-        one = kind.spikes == "many" and reset == "zero"
-        fired = (s > 0.5).astype(s.dtype) if one else s
-        after = _reset(flat, reset, mem, fired)
+        since = np.where(s > 0, 1, since + 1).astype(syn.dtype)
+        fired = np.where(runs.many & (runs.zero > 0), s > 0.5, s).astype(syn.dtype)
+        after = _reset(flat, runs, mem, fired)
         keep = yield k, {"syn": syn, "mem": mem, "reset": after, "spikes": s,
                          "held": held}
         if keep is not None:
-            a, f, p, q, beta, gain, syn, mem, after = (
-                value[keep] for value in (a, f, p, q, beta, gain, syn, mem, after))
-            if not forced:
-                s, fired = s[keep], fired[keep]
-                past = [old[keep] for old in past[-1 - kind.refractory:]]
-                past = [None] * (k + 1 - len(past)) + past
+            runs = _taken(runs, keep)
+            syn, mem, after, since, s, fired = (
+                value[keep] for value in (syn, mem, after, since, s, fired))
 
 
 def _forced(flat, test, k, T):
     t = k - test
-    if t < 0:
-        return (flat.leak > flat.thr)[None]
-    return flat.rows["spikes"][t][None] if t < T else np.zeros_like(flat.leak)[None]
+    rows = flat.rows["spikes"][np.clip(t[:, 0], 0, T - 1)]
+    return np.where(t < 0, flat.leak > flat.thr, rows * (t < T))
 
 
-def _own(flat, kind, mem, k, T):
+def _own(flat, runs, mem, k, T):
     """Return the spikes of simulated neurons."""
-    low, high = _bounds(kind.spikes, mem, flat.thr,
+    low, high = _bounds(runs.many, mem, flat.thr,
                         NARROW / WIDE * flat.slack["mem"][min(k, T - 1)])
-    return low if kind.compare == ">" else high if kind.compare == ">=" else (
-        low + high) / 2
+    return np.select([runs.compare == 0, runs.compare == 1], [low, high],
+                     (low + high) / 2)
 
 
-def _reset(flat, reset, mem, fired):
-    if reset == "subtract":
-        return mem - flat.thr * fired
-    return mem * (1 - fired) + flat.reset_to * fired if reset == "zero" else mem
+def _reset(flat, runs, mem, fired):
+    return np.where(runs.zero > 0, mem * (1 - fired) + flat.reset_to * fired,
+                    mem - runs.subtract * flat.thr * fired)
+
+
+def _traces(problem, steps, dtype=float):
+    """Simulate update conventions, and yield the recorded arrays of each.  The
+    array "forced" holds the spikes that drive the simulation."""
+    flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
+    size = max(1, ENTRIES // problem.x[..., 0].size // flat.n)
+    for start in range(0, len(steps), size):
+        some = steps[start:start + size]
+        runs, run, _ = _runs(problem, np.array([_codes_of(step, problem.axes)
+                                                for step in some]), dtype)
+        with np.errstate(all="ignore"):
+            states = [state for _, state in _states(flat, runs, T)]
+            every = {name: np.stack([state[name] for state in states], axis=1).reshape(
+                         -1, T + 1, B, flat.n)
+                     for name in ("syn", "mem", "reset", "spikes", "held")}
+            for step, i in zip(some, run, strict=True):
+                found = {name: value[i] for name, value in every.items()}
+                own = _count(step, found["mem"], flat.thr.reshape(B, flat.n))
+                own = own * ~found["held"] if step.mute else own
+                spikes, state, shown = _recorded_states(step, T + 1)
+                yield {"syn": found["syn"][state], "spikes": own[spikes],
+                       "mem": found["reset" if shown else "mem"][state],
+                       "states": found["mem"], "forced": found["spikes"],
+                       "held": found["held"]}
 
 
 def _trace(problem, step, dtype=float):
-    """Simulate one update convention."""
-    flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
-    kind = _Kind((step.reset, step.reset_at), int(step.test == "after"), step.spikes,
-                 None if "spikes" in problem.rows else step.compare, step.floor,
-                 step.refractory, step.mute)
-    table = np.array([_numbers(problem, *(getattr(step, name) for name in LINEAR))],
-                     dtype)
-    with np.errstate(all="ignore"):
-        states = [state for _, state in _states(flat, table, kind, T)]
-        found = {name: np.concatenate([state[name] for state in states]).reshape(
-                     T + 1, B, flat.n)
-                 for name in ("syn", "mem", "reset", "spikes", "held")}
-        own = _count(step, found["mem"], flat.thr.reshape(B, flat.n))
-        own = own * ~found["held"] if step.mute else own
-    spikes, state, shown = _recorded_states(step, T + 1)
-    return {"syn": found["syn"][state], "spikes": own[spikes],
-            "mem": found["reset" if shown else "mem"][state],
-            "states": found["mem"], "forced": found["spikes"], "held": found["held"]}
+    return next(_traces(problem, [step], dtype))
 
 
 def _count(step, mem, thr):

@@ -76,6 +76,8 @@ STEEPNESS = (0.5, 1.0, np.pi / 2, 2.0, 3.0, np.pi, 4.0, 5.0, 10.0, 20.0, 25.0, 5
 PEAKS = (lambda k: 1.0,), (     # f'(0), as in snntorch atan, fast sigmoids, norse tanh
     lambda k: k / 4, lambda k: k / 2, lambda k: k, lambda k: 1 / np.pi,
     lambda k: 0.25, lambda k: 0.3, lambda k: 0.5)
+FORMS = (("subtract", "before"), ("subtract", "after"), ("zero", "before"),
+         ("zero", "after"), ("none", "before"), ("subtract", "once"), ("zero", "once"))
 CLOSE = 0.05            # root mean square error at most, relative to the potential
 GRID = np.concatenate([[0.0], 1 - np.geomspace(0.99, 1e-3, 48)])
 FEWEST = 8              # entries in a fit of three constants and a decay factor
@@ -126,7 +128,7 @@ def _constants(problem):
     fits, filtered = [], {}
     for test, record, (reset, at) in (
             (test, record, form) for test in (0, 1) for record in (0, 1)
-            for form in (*elimination.FORMS, ("subtract", "once"), ("zero", "once"))):
+            for form in FORMS):
         if at == "once" and test < record:
             continue
         if test not in filtered:
@@ -222,12 +224,18 @@ def _fitted(y, z, valid, d, record, delay, start=None):
 
 
 def _filtered(d, alphas):
-    h, slope = np.zeros((2, len(alphas), *d.shape))
-    alpha, h[:, 0] = np.reshape(alphas, (-1, 1)), d[0]
-    for k in range(1, len(d)):
-        h[:, k] = d[k] + alpha * h[:, k - 1]                               # (1)
-        slope[:, k] = alpha * slope[:, k - 1] + h[:, k - 1]
-    return h, slope
+    """Return the filtered input h, and its derivative with respect to alpha."""
+    alpha = np.reshape(alphas, (-1, 1, 1))
+
+    def summed(h):          # each pass doubles the length of the sum
+        for s in 2 ** np.arange(len(d).bit_length()):
+            h[:, s:] += alpha ** s * h[:, :-s]                             # (1)
+        return h
+
+    h = summed(d + 0 * alpha)
+    late = np.zeros_like(h)
+    late[:, 1:] = h[:, :-1]
+    return h, summed(late)
 
 
 def _rms(values):

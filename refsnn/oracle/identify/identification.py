@@ -25,13 +25,13 @@ import numpy as np
 
 from refsnn import _checks, conventions
 from refsnn.oracle.identify import arguments, elimination, fitting, nearest, ties
-from refsnn.oracle.identify.report import (SILENCE, Candidate, Parting, Report,
+from refsnn.oracle.identify.report import (SILENCE, TERMS, Candidate, Parting, Report,
                                            _changes, _cost, _described, _difference,
                                            _lines, _step, _surrogates, _variants,
                                            _whole, _words)
 from refsnn.oracle.identify.stimuli import _simulator, _telling
 
-__all__ = ["identify", "relative"]
+__all__ = ["identify", "relative", "terms"]
 
 SHOWN = 20              # members at most, if no preset fits
 FEW_CHANGES = 3         # a mistake changes at most this number of axes
@@ -147,18 +147,43 @@ def relative(report, right, alone=False):
         Lines of text.  Up to three changes of `right`, or the first difference
         between the recording and the nearest convention.
     """
-    near = [_described(_step(c, conventions.PRESETS), {"the right layer": right},
-                       elimination.AXES)
-            for c in (*report.members, report.nearest) if c is not None]
+    near = _near(report, right)
     if report.members:
-        best = min(near, key=lambda c: _cost(_changes(c)))
-        words = [f"as {_words(best)}"] * (len(_changes(best)) <= FEW_CHANGES)
+        words = [f"as {_words(near)}"] * (len(_changes(near)) <= FEW_CHANGES)
         preset = report.members[0].axis is None
         return [report.lines[0]] * (preset or not words) + words
     if alone:
         return [report.lines[0]]
     return [report.lines[0], *(
-        [_difference(near[0], report.parting)] if near else report.lines[1:2])]
+        [_difference(near, report.parting)] if near else report.lines[1:2])]
+
+
+def terms(report, right):
+    """Return the terms on which `relative` reports differences, at most three.
+
+    >>> report = Report([Candidate("lava", None, None)], {}, None, None, ())
+    >>> terms(report, conventions.PRESETS["lava"]._replace(floor=True))
+    ('clamp',)
+
+    Parameters
+    ----------
+    report, right : as for `relative`
+
+    Returns
+    -------
+    tuple of str
+    """
+    changes = _changes(_near(report, right)) if report.members else {}
+    return tuple(dict.fromkeys(TERMS[axis] for axis in changes)) * (
+        len(changes) <= FEW_CHANGES)
+
+
+def _near(report, right):
+    """Describe the convention of a report by its differences from another."""
+    return min((_described(_step(c, conventions.PRESETS), {"the right layer": right},
+                           elimination.AXES)
+                for c in (report.members or [report.nearest]) if c is not None),
+               key=lambda c: _cost(_changes(c)), default=None)
 
 
 def _identified(problem, exact, gradient, given):

@@ -124,9 +124,9 @@ def _nearest(problem, codes, parted, presets, fitted):
     order = np.argsort(elimination._distance(last, presets.values(), problem.axes),
                        kind="stable")
     found = []
-    for step in [step for step in presets.values() if step.decay in problem.decays] \
-            + elimination._steps(last[order[:COMPARED]], problem.axes):
-        run = elimination._trace(problem, step)
+    steps = [step for step in presets.values() if step.decay in problem.decays] \
+        + elimination._steps(last[order[:COMPARED]], problem.axes)
+    for step, run in zip(steps, elimination._traces(problem, steps), strict=True):
         parting, matched = _first(problem, step, run)
         error = _error(problem, run)
         if parting and (matched >= MATCHED and parting.step > 1
@@ -148,7 +148,7 @@ def _first(problem, step, run):
     if "spikes" in wrong:       # near the threshold, both answers are accepted
         at, _, _ = elimination._recorded_states(step, len(problem.x) + 1)
         low, high = elimination._bounds(
-            step.spikes, run["states"][at], problem.levels["threshold"],
+            step.spikes == "many", run["states"][at], problem.levels["threshold"],
             slack["mem"][:, None, None])
         live = ~(run["held"][at] & step.mute)
         wrong["spikes"] = ~((low * live <= problem.rows["spikes"])

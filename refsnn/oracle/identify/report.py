@@ -54,6 +54,11 @@ WORDS = {       # text on a recording that differs from a preset, by axis and ch
                "after": "state recorded one step early"},
     "mute": {False: "membrane held while refractory",
              True: "membrane not held while refractory"}}
+TERMS = {       # wrong term of a layer, by axis that differs from the right layer
+    "decay": "decays", "synapse": "current decay", "input": "current",
+    "drive": "gain", "gain": "gain", "test": "spikes", "compare": "threshold",
+    "spikes": "several spikes", "reset": "reset", "reset_at": "reset", "floor": "clamp",
+    "refractory": "refractory period", "record": "mem", "mute": "refractory period"}
 RARE = {"floor", "refractory", "mute"}      # axes that few tools change
 SILENCE = ("no spike in the recording, and silence fits every convention: drive the "
            "layer above its threshold")

@@ -25,37 +25,41 @@ def _settled(problem, fits, presets, exact):
     first = elimination._distance(base, known, problem.axes) == 0
     spikes = problem.rows.get("spikes")
     most = max(4, min(200, SIMULATED // (problem.x[..., 0].size * len(problem.W))))
-    kept = []
-    for number, row in enumerate([*base[first], *base[~first]]):    # presets first
-        same = np.tile(row, (len(values), 1))
-        same[:, at] = np.arange(len(values))
-        if spikes is not None and (spikes != np.rint(spikes)).any():
-            names = {"half"}
-        elif number >= most:
-            names = set()
-        elif spikes is None:
-            steps = elimination._steps([code for code in same if (
-                fits == code).all(axis=1).any()], problem.axes)
-            sure = all(_ties(problem, step) for step in steps)
-            names = {step.compare for step in steps} if sure else set()
-        else:
-            names = _ties(problem, elimination._steps([row], problem.axes)[0], exact)
+    own = spikes is None        # simulated spikes depend on "compare"
+    half = not own and (spikes != np.rint(spikes)).any()
+    groups = [[np.where(np.arange(len(row)) == at, value, row) for value in range(
+        len(values))] for row in (*base[first], *base[~first])]     # presets first
+    tried = [[code for code in same if (fits == code).all(axis=1).any()] if own else
+             same[:1] for same in groups[:0 if half else most]]
+    found, kept = _ties(problem, elimination._steps(
+        [code for some in tried for code in some], problem.axes), not own and exact), []
+    for number, same in enumerate(groups):
+        names = {"half"} if half else set()
+        if number < len(tried):
+            some = [next(found) for _ in tried[number]]
+            names = some[0] if not own else {
+                values[code[at]] for code in tried[number] if all(some)}
         kept += [code for code, name in zip(same, values, strict=True)
                  if len(names) != 1 or name in names]
     return np.array(kept, fits.dtype).reshape(-1, fits.shape[1])
 
 
-def _ties(problem, step, exact=False):
-    """Return the choices for "compare" that fit."""
-    run = elimination._trace(problem, step)
+def _ties(problem, steps, exact=False):
+    """Yield the choices for "compare" that fit each convention."""
+    for step, run, single in zip(
+            steps, elimination._traces(problem, steps),
+            elimination._traces(problem, steps, np.float32), strict=True):
+        yield _tied(problem, step, exact, run, single["states"])
+
+
+def _tied(problem, step, exact, run, single):
     u, s = run["states"], run["forced"]
     thr = np.broadcast_to(problem.levels["threshold"], u.shape)
     level = np.maximum(np.rint(u / thr), 1) if step.spikes == "many" else 1.0
     tie = u == level * thr
     if not (tie.any() or np.any(exact)):
         return set()
-    tie &= np.logical_and.accumulate(
-        elimination._trace(problem, step, np.float32)["states"] == u, axis=0)
+    tie &= np.logical_and.accumulate(single == u, axis=0)
     spikes, state, _ = elimination._recorded_states(step, len(u))
     seen, known = np.zeros((2, *u.shape), bool)
     seen[state] = exact

@@ -226,9 +226,11 @@ def test_multiples_and_maps():
     for k in (1 + 5e-5, 1 - 5e-5, -1, 1 + 2e-4, 1 - 2e-4):
         other_k = [{"a": (term, term)}, {"a": (k * other, other)}]
         assert variants._fits(other_k) == ("a",) * (abs(k - 1) < 1e-4)
-    assert variants._factor(other, term) == np.inf
-    single = np.float32(0.3) * term.astype(np.float32)
-    assert abs(variants._factor(single, term) - 0.3) < 1e-6
+    k = np.array([0.3, -2.0])          # one factor for each neuron
+    assert variants._fits([{"a": (k * term, term), "b": (term, other)}]) == ("a",)
+    assert variants._fits([{"a": (k * term, term)}, {"a": (0.3 * other, other)}]) == ()
+    single = (np.float32(0.3) * term.astype(np.float32), term.astype(np.float32))
+    assert variants._fits([{"a": single}]) == ("a",)
     for size in (0.9, 1.1):
         residual = np.array([0.0, size * 1e-9 / 20 * 4])
         assert variants._zero(residual, np.array([-4.0, 1.0])) == (size < 1)
@@ -239,12 +241,6 @@ def test_multiples_and_maps():
     assert variants._mapped(image[:5], term[:5])
     assert not variants._mapped(image[:4], term[:4])        # any map would do
     assert variants._mapped(image.astype(np.float32), term)
-    assert variants._ratio(2 * term, term, 2 * other, other)
-    assert not variants._ratio(2 * term, term, other, other)
-    assert not variants._ratio(other, term, term, other)
-    near = (term * (1 + 1e-6)).astype(np.float32)
-    assert variants._ratio(near, term, term.astype(np.float32), term)
-    assert not variants._ratio(near.astype(float), term, term, term)
 
 
 @pytest.mark.parametrize("term", ["input", "recurrence", "reset", "current decay",

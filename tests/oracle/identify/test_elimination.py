@@ -276,11 +276,12 @@ def test_numbers_are_those_of_conventions():
 def test_simulated_spikes_at_the_threshold(compare, own):
     p = problem(np.zeros((4, 1, 1)), np.eye(1), None, {}, 1e-4)
     flat = elimination._flatten(p)
-    step = elimination._Kind(("none", "before"), 0, "one", compare, False, 0, False)
+    runs, _, _ = elimination._runs(p, np.array([elimination._codes_of(
+        Step(reset="none", compare=compare))]))
     for k, limit in ((0, 16e-4), (2, 17e-4), (3, 17.5e-4), (4, 17.5e-4)):
         for share, found in ((-1.01, 0), (-0.99, own), (0.99, own), (1.01, 1)):
             mem = np.array([[0.8 * (1 + share * limit)]])
-            assert elimination._own(flat, step, mem, k, 4) == found
+            assert elimination._own(flat, runs, mem, k, 4) == found
 
 
 def test_potentials_that_overflow_contradict_without_a_warning():

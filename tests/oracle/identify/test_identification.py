@@ -361,8 +361,11 @@ def test_a_recording_of_another_length_is_refused():
     ("spytorch", "lava", ["as spytorch tutorials (spytorch)"])])
 def test_a_convention_is_described_relative_to_another(name, right, lines):
     x, W, V, rows, _ = layer(PRESETS[name])
-    found = identify.relative(identify.identify(x, W, rows, V, **TAUS), PRESETS[right])
-    assert found == lines
+    report = identify.identify(x, W, rows, V, **TAUS)
+    assert identify.relative(report, PRESETS[right]) == lines
+    assert identify.terms(report, PRESETS[right]) == ()
+    other = PRESETS[name]._replace(reset="subtract", reset_at="once", floor=True)
+    assert identify.terms(report, other) == ("reset", "clamp")
 
 
 def test_the_nearest_convention_is_described_relative_to_another():

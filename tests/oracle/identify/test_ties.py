@@ -22,7 +22,8 @@ def tied(x, step, scale=1, rows=None, exact=False, leak=0.0):
     own = elimination._trace(p, step)
     if rows is None:
         rows = some(own, "spikes")
-    return ties._ties(p._replace(rows=rows), step, exact)
+    found, = ties._ties(p._replace(rows=rows), [step], exact)
+    return found
 
 
 @pytest.mark.parametrize("compare", AXES["compare"])
