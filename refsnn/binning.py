@@ -51,7 +51,7 @@ import numpy as np
 
 from refsnn._checks import arrays, bundle, float_dtype, one_of, shown
 
-__all__ = ["batches", "dense", "sparse", "steps", "time_constant"]
+__all__ = ["dense", "sparse", "steps", "time_constant"]
 
 MOST = 1 << 24          # largest number of steps
 ROUNDING = 1e-9         # largest relative distance of (t1 - t0) / dt to an integer
@@ -211,29 +211,6 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
         warnings.warn(f"{name} = {decay:.6g} on steps of {dt:.6g} s decays in "
                       f"{tau:.6g} s, not in {meant:.6g} s", stacklevel=2)
     return tau
-
-
-def batches(N, size, *, last):
-    """Return slices that divide N recordings into consecutive batches.
-
-    >>> batches(5, 2, last="keep")[-1], len(batches(2264, 256, last="drop"))
-    (slice(4, 5, None), 8)
-
-    Parameters
-    ----------
-    N, size, last : int, int, {"keep", "drop", "refuse"}
-        Number of recordings, batch size, and use of an incomplete last batch.
-
-    Returns
-    -------
-    list of slice
-    """
-    N, size = arrays("N () int in [1, inf), size () int in [1, inf)", N, size)
-    one_of("last", last, "keep", "drop", "refuse")
-    if last == "refuse" and N % size:
-        raise ValueError(f"size is {size}: must divide N = {N}, or last='keep', 'drop'")
-    end = N - N % size if last == "drop" else N
-    return [slice(first, min(first + size, N)) for first in range(0, end, size)]
 
 
 def _checked(binning):

@@ -24,8 +24,6 @@ FUNCTIONS = [
     contract(binning.sparse, "channels () int in [1, inf)", given=ONE),
     contract(binning.time_constant, "decay () in (0, 1), dt () in (0, inf), "
              "tolerance () in [0, inf)", given={"name": "alpha"}),
-    contract(binning.batches, "N () int in [1, inf), size () int in [1, inf), "
-             "last {keep, drop, refuse}"),
 ]
 
 
@@ -81,9 +79,3 @@ def test_most_steps(monkeypatch):
 def test_a_meant_time_constant_is_positive(meant, match):
     with pytest.raises(ValueError, match=f"^meant is {match}"):
         binning.time_constant("alpha", 0.5, 1.0, meant=meant)
-
-
-def test_an_incomplete_batch_may_be_refused():
-    with pytest.raises(ValueError, match="^size is 3: must divide N = 7, or last="):
-        binning.batches(7, 3, last="refuse")
-    assert len(binning.batches(6, 3, last="refuse")) == 2

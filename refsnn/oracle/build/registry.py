@@ -33,6 +33,11 @@ class Entry(NamedTuple):
     options: dict = {}
 
 
+def _fixed(*functions):
+    """Return the entries of functions that take no arguments, by name."""
+    return {function.__name__[1:]: Entry(function) for function in functions}
+
+
 LEAKY = {"decays": DECAYS}      # an option of functions that use these constants
 REGISTRY = {
     "lif_forward": Entry(lif_layers._forward, (8, 40, 3, 4, 3), LEAKY),
@@ -54,7 +59,6 @@ REGISTRY = {
     "tbptt_chunks": Entry(lif_layers._truncated, (41, 40, 3, 4, 3),
                           LEAKY | {"kind": "chunks"}),
     "lif_constants": Entry(lif_networks._lif_constants, (27, 40, 3, 4, 3)),
-    "lif_wide": Entry(lif_networks._lif_wide),
     "lif_wide_decays": Entry(lif_networks._lif_wide, (),
                              {"m": 2, "n": 1200, "apart": True}),
     "lif_chunks": Entry(lif_networks._lif_chunks, (179, 24, 2, 3, 3), LEAKY),
@@ -71,35 +75,9 @@ REGISTRY = {
     "ntk_sum_logits": Entry(kernels._ntk, (), {"reduction": "sum_logits"}),
     "ntt_at_masked": Entry(kernels._ntt, (), {"kind": "at_masked"}),
     "ntt_through_mask": Entry(kernels._ntt, (), {"kind": "through_mask"}),
-    "si_pathint": Entry(consolidation._si, (), {"preset": "pathint"}),
-    "si_paper": Entry(consolidation._si, (), {"preset": "paper"}),
-    "si_vandeven": Entry(consolidation._si, (), {"preset": "vandeven"}),
-    "si_mammoth": Entry(consolidation._si, (), {"preset": "mammoth"}),
-    "si_mammoth_old": Entry(consolidation._si, (), {"preset": "mammoth_old"}),
-    "si_avalanche": Entry(consolidation._si, (), {"preset": "avalanche"}),
-    "si_nupic": Entry(consolidation._si, (), {"preset": "nupic"}),
     "snap_2": Entry(lif_layers._snap, (), {"order": 2}),
-    "spike_time": Entry(networks._spike_time),
-    "van_rossum": Entry(losses_and_optimisers._van_rossum),
-    "regularisers": Entry(losses_and_optimisers._regularisers),
-    "ewc": Entry(consolidation._ewc),
     "ewc_online": Entry(consolidation._ewc, (), {"decay": 0.75}),
     "fisher": Entry(consolidation._fishers),
-    "surrogates": Entry(losses_and_optimisers._surrogates),
-    "surrogates_threshold": Entry(losses_and_optimisers._surrogates_threshold),
-    "max_over_time": Entry(losses_and_optimisers._max_over_time),
-    "binning": Entry(input_spikes._binning),
-    "in_the_loop": Entry(analog_chip._in_the_loop),
-    "pruning": Entry(kernels._pruning),
-    "optimisers": Entry(losses_and_optimisers._optimisers),
-    "velocity": Entry(input_spikes._velocity),
-    "hair_cell": Entry(input_spikes._hair_cell),
-    "bushy": Entry(input_spikes._bushy),
-    "latency": Entry(input_spikes._latency),
-    "first_spike": Entry(losses_and_optimisers._first_spike),
-    "chip": Entry(analog_chip._chip),
-    "convnet": Entry(networks._convnet),
-    "linearised": Entry(kernels._linearised),
     "delays_linear": Entry(delayed_inputs._delays, (61, 16, 2, 4, 3),
                            {"kernel": "linear"}),
     "delays_gaussian": Entry(delayed_inputs._delays, (62, 16, 2, 4, 3),
@@ -109,6 +87,17 @@ REGISTRY = {
                             {"reset": "zero"}),
     "eventprop_grid_subtract": Entry(event_gradients._grid, (70, 20, 2, 3, 2),
                                      {"reset": "subtract"})}
+REGISTRY |= {f"si_{preset}": Entry(consolidation._si, (), {"preset": preset})
+             for preset in ("pathint", "paper", "vandeven", "mammoth", "mammoth_old",
+                            "avalanche", "nupic")}
+REGISTRY |= _fixed(
+    losses_and_optimisers._van_rossum, losses_and_optimisers._regularisers,
+    losses_and_optimisers._surrogates, losses_and_optimisers._surrogates_threshold,
+    losses_and_optimisers._max_over_time, losses_and_optimisers._optimisers,
+    losses_and_optimisers._first_spike, input_spikes._binning, input_spikes._velocity,
+    input_spikes._hair_cell, input_spikes._bushy, input_spikes._latency,
+    analog_chip._in_the_loop, analog_chip._chip, kernels._pruning, kernels._linearised,
+    networks._spike_time, networks._convnet, lif_networks._lif_wide, consolidation._ewc)
 
 
 def build(name, size=(), single=False):
