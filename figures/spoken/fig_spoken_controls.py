@@ -8,8 +8,8 @@ Bars are means of the test accuracy, dots are single runs.
 
 With --full, this figure repeats the controls of the figure `spoken_timing` with time
 steps of 10 ms in place of 4 ms.  With recorded spike times, the network is less
-accurate for time steps of 4 ms than for time steps of 10 ms.  By default, both figures
-show the same runs, with time steps of 20 ms.
+accurate for time steps of 4 ms than for time steps of 10 ms.  By default, this figure
+shows the same runs as `spoken_timing`, with time steps of 20 ms.
 """
 
 from figures.run import colours
@@ -27,7 +27,7 @@ ARRAYS = spoken_networks.ARRAYS
 
 
 def runs(size):
-    """Return (name of the network, options) of each condition."""
+    """Return the network and options per condition."""
     step = {"dt": 0.01} if size == "full" else {}
     return {key: ("recurrent", {**({"law": key} if key != "recorded" else {}), **step})
             for key in LAWS}

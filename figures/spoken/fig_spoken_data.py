@@ -1,12 +1,11 @@
 """The data set of spoken digits has held-out speakers and balanced classes
 
-The upper row of panels shows the number of words of each speaker, the number of words
-of each class, and the distribution of the durations of the words.  The duration of a
-spoken word is the time of its last spike.  The lower row of panels shows the
-distribution of the number of spikes per word, for all words together and for each
-speaker, and the mean number of spikes per word in each channel.  Dots are medians,
-thick lines join the quartiles, and thin lines join the 5 % and the 95 % quantile.
-Channel 0 responds to the highest frequencies.
+The upper panels show the number of words of each speaker, the number of words of each
+class, and the distribution of word durations.  The duration of a spoken word is the
+time of its last spike.  The lower panels show the distribution of the number of spikes
+per word, for all words and for each speaker, and the mean number of spikes in each
+channel.  Dots are medians, thick lines join the quartiles, and thin lines join the 5 %
+and the 95 % quantile.  Channel 0 responds to the highest frequencies.
 
 The data are recordings of the ten English and the ten German digits, encoded as spikes
 as in the Spiking Heidelberg Digits (SHD) [CSSZ20].  The test set contains all words of
@@ -52,7 +51,7 @@ COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VER
 def jobs(size, seed, data, validated=False):
     """Return the job that summarises the words.
 
-    validated : whether words of two training speakers replace the test words.
+    validated : if True, two training speakers are tested.
     """
     more = {"validated": True} if validated else {}
     return [(survey, {"folder": spoken_words.folder(size, data), **more})]

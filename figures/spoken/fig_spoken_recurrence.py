@@ -2,12 +2,13 @@
 
 Spiking networks with one hidden layer of 128 neurons are trained on spoken digits.  The
 left panel shows the test accuracy of networks without and with recurrent weights.  The
-loss is the cross entropy of the sum or of the maximum of the readouts over time.
-Initial recurrent weights are normally distributed.  Large initial weights have a
-standard deviation of 1/sqrt(128).  Small initial weights are those of the figure
+cross-entropy loss uses the sum or the maximum of the readouts over time.  Initial
+recurrent weights are normally distributed.  Large initial weights have a standard
+deviation of 1/sqrt(128).  Small initial weights are those of the figure
 `spoken_classifiers`.  Dots are single runs, bars are means.  Diamonds are published
-accuracies [CSSZ20].  The right panel shows the training accuracy of each run and epoch.
-Each word is classified before the weights are updated with this word.
+accuracies [CSSZ20].  The right panel shows the training accuracy of each run against
+the epoch.  For the training accuracy, each word is classified before the weights are
+updated with this word.
 
 [CSSZ20] does not state all settings.  NH stands for the settings of the program
 `neural_heterogeneity`, which other authors wrote to repeat [CSSZ20]: the loss of the
@@ -19,9 +20,9 @@ of 0.5 ms.  Here, they are 2 ms.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits in 70 channels, all
 time steps are 20 ms, and training lasts 12 epochs.  With --full, all recordings of the
-Heidelberg Digits are used, in 700 channels.  The first six conditions then have time
-steps of 4 ms.  Training ends when the training accuracy gains less than 0.005 in 20
-epochs, or after 200 epochs.  In the latter case, the run has not converged.
+Heidelberg Digits are used, in 700 channels.  With --full, the first six conditions have
+time steps of 4 ms, and training ends when the training accuracy has gained less than
+0.005 in 20 epochs.  Runs that do not converge end after 200 epochs.
 """
 
 import numpy as np

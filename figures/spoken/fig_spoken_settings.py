@@ -2,13 +2,13 @@
 
 Recurrent spiking networks and networks without recurrence are trained on spoken digits
 with the settings NH, which the caption of the figure `spoken_recurrence` describes.  In
-each further condition, one of these settings is replaced by the setting of the figure
+each further condition, one setting of NH is replaced by the setting of the figure
 `spoken_classifiers`.  Each bar shows the test accuracy of one run.  Diamonds are
 published accuracies [CSSZ20].
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, and the networks
 are recurrent, have time steps of 20 ms and are trained for 12 epochs.  With --full, the
-words are all Heidelberg Digits, and training ends as in `spoken_recurrence`.
+words are all Heidelberg Digits, and training ends as in the figure `spoken_recurrence`.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ ARRAYS = spoken_networks.ARRAYS
 
 
 def runs(full):
-    """Return (name of the network, options) of each condition."""
+    """Return the network and options per condition."""
     removed = [key for key in REMOVED if full or key not in FINE]
     return {f"{net}-{key}": (name, {k: v for k, v in base.NH.items() if k != key})
             for net, name in NETS.items() if full or net == "recurrent"

@@ -2,18 +2,18 @@
 
 The left panel shows how often a long short-term memory network (LSTM) confuses one
 spoken digit with another.  The middle panel shows the accuracy of the classifiers on
-the test words of each speaker.  No classifier is trained on words of the speakers 4 and
-5, who are held out.  The right panel shows the accuracy of a support vector machine
-(SVM) and of an LSTM against the number of training speakers.  Both classifiers are
-tested on all words of the speakers 4 and 5.  Dots are single runs, lines and bars are
-means.
+the test words of each speaker.  All classifiers are trained without the speakers 4 and
+5.  The right panel shows the accuracy of a support vector machine (SVM) and of an LSTM
+against the number of training speakers.  The SVM and the LSTM are tested on all words
+of the speakers 4 and 5.  Dots are single runs, lines and bars are means.
 
-The training speakers are drawn at random from the ten speakers who are not held out,
-for each classifier and each number of training speakers.  Because the number of
+For each classifier and each number of training speakers, the training speakers are
+drawn at random from the ten speakers other than 4 and 5.  Because the number of
 training epochs is fixed, training with fewer speakers also means fewer weight updates.
-There are 10 English and 10 German words.  For each word, 10 of the 19 possible wrong
-answers are in the other language, for example "neun" for "nine".  With random errors,
-10/19 of the wrong answers of the LSTM would therefore be in the other language.
+The classes are 10 English and 10 German words, so that 10 of the 19 possible wrong
+answers to a word are in the other language, for example "neun" for "nine".  If all
+wrong answers were equally frequent, 10/19 of the errors of the LSTM would be in the
+other language.
 
 The captions of the figures `spoken_classifiers` and `spoken_timing` describe the
 classifiers and the recordings.  The figure follows the tests on held-out speakers in
@@ -92,14 +92,14 @@ def gather(results):
 
 
 def confusions(label, predicted):
-    """Return the confusion matrix; each row (true class) has the sum 1."""
+    """Return the confusion matrix with normalised rows."""
     found = np.zeros((20, 20))
     np.add.at(found, (label, predicted), 1)
     return found / found.sum(axis=1, keepdims=True)
 
 
 def between(confused):
-    """Return the share of wrong answers that are in the other language."""
+    """Return the share of errors between languages."""
     wrong = confused * (1 - np.eye(20))
     return (wrong[:10, 10:].sum() + wrong[10:, :10].sum()) / wrong.sum()
 
@@ -125,7 +125,7 @@ def claims(size):
 def measured(data):
     """Return the numbers of the claims.
 
-    If the training speakers are the same in all runs, so is the accuracy of the SVM.
+    The accuracy of the SVM depends only on the training speakers.
     """
     held = np.isin(data["speakers"], spoken_words.HELD_OUT)
     found, counts = {"between": data["between"]}, data["counts"].tolist()

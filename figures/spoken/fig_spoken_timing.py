@@ -2,13 +2,13 @@
 
 The first panel shows the test accuracy of three networks, with recorded spike times and
 with the altered spike times of two controls.  The second panel shows the accuracy of
-networks that are trained and tested with different time steps.  For the third panel,
-networks are trained on unchanged spoken words, and each spike of the test words is
-shifted by a normally distributed random time.  For the fourth panel, the recurrent
-spiking network is trained and tested with three values of the readouts: the maximum
-over time, the sum over time, or the value in the last time step.  Bars and lines are
-means, dots are single runs.  The black dotted line is the highest accuracy of a support
-vector machine on spike counts.  Grey dotted lines mark the chance accuracy.
+networks for several lengths of the time step.  The third panel shows the accuracy on
+test words whose spikes are shifted by normally distributed random times, after training
+on unchanged words.  The fourth panel shows the accuracy of the recurrent spiking
+network if training and prediction use the maximum over time, the sum over time, or the
+last value of the readouts.  Bars and lines are means, dots are single runs.  The black
+dotted line is the highest accuracy of a support vector machine on spike counts.  Grey
+dotted lines mark the chance accuracy.
 
 Three networks are trained on the spikes of spoken digits: a recurrent spiking network,
 a long short-term memory network (LSTM) and a convolutional network (CNN).  The caption
@@ -17,11 +17,11 @@ control permutes the spike times of each word among all spikes of the word.  The
 permutation of spike times preserves the number of spikes in each channel and the number
 of spikes in each time step.  The second control replaces all spike times by random
 times, uniformly distributed over the duration of the longest word.  Random spike times
-preserve only the number of spikes in each channel of a spoken word.  The time constants
-of the spiking network do not depend on the length of the time step.  Because most
-spoken words end before the last time step, and the readouts have a time constant of 20
-ms, the readouts have usually decayed before the last time step.  The figure follows the
-comparisons of losses and of time steps in [CSSZ20].
+preserve only the number of spikes in each channel of a spoken word.  The spiking
+network has the same time constants for all lengths of the time step.  Most spoken words
+end early, so that the readouts, with a time constant of 20 ms, have usually decayed
+before the last time step.  The figure follows the comparisons of losses and of time
+steps in [CSSZ20].
 """
 
 import numpy as np
@@ -65,7 +65,7 @@ ARRAYS = {
 def jobs(size, seed, data, steps=COARSE, repeats=None, epochs=None, hidden=None):
     """Return the jobs that train the classifiers.
 
-    steps : time steps of the second panel besides the usual time steps, in whole ms.
+    steps : further time steps for the second panel, in whole ms.
     """
     listed, changed = [], {"epochs": epochs, "hidden": hidden}
     folder = spoken_words.folder(size, data)

@@ -17,8 +17,7 @@ time.
 
 In eq. (1), times below 0 are set to 0, and times above `end` are set to `end`, which
 raises the density of events at 0 and at `end`.  In eq. (2), an event is dropped if the
-channel i' does not exist.  The density of events is therefore lower in the outermost
-channels.
+channel i' does not exist, which lowers the density of events in the outermost channels.
 
 The authors of [CB22] apply eq. (2) with shared = 0 before they reduce the number of
 channels.  The value of `spread` in [CB22] is given in a supplement that was not
@@ -55,10 +54,9 @@ def _sorted(times, units):
 def jitter_channels(times, units, rng, *, spread, shared, channels):
     """Shift each event to a nearby channel, eq. (2).
 
-    Each event is shifted by the sum of two random numbers. One random number, with the
-    standard deviation `spread`, is drawn for each event.  The other random number, with
-    the standard deviation `shared`, is drawn once for all events. Events outside all
-    channels are dropped.
+    The shift is the sum of two random numbers: one with the standard deviation `spread`
+    for each event, and one with the standard deviation `shared` for all events.  Events
+    outside all channels are dropped.
 
     >>> t, u = jitter_channels(np.array([0.1, 0.9]), np.array([300, 600]),
     ...                        np.random.default_rng(1), spread=20.0, shared=0.0,

@@ -1,12 +1,12 @@
 """Train and test classifiers of spoken digits for the figures of [CSSZ20].
 
 The function `classify` trains one classifier and returns its accuracies.  Several
-figures call this function.  If the spoken words are read from files, the training of a
-network is split into several calls.  Each call continues with the weights, the
-optimiser state and the random generator of the previous call.  The results therefore do
-not depend on the number of calls of `classify`.  The networks are feed-forward spiking
-networks with one to three hidden layers, a recurrent spiking network, a long short-term
-memory network (LSTM) and a convolutional network (CNN).  For comparison, support vector
+figures call this function.  If the spoken words are read from files, several calls of
+`classify` together train one network.  Each call continues with the weights, the
+optimiser state and the random generator of the previous call.  The number of calls
+therefore does not change the results.  The networks are feed-forward spiking networks
+with one to three hidden layers, a recurrent spiking network, a long short-term memory
+network (LSTM) and a convolutional network (CNN).  For comparison, support vector
 machines are trained on spike counts.
 """
 
@@ -75,13 +75,13 @@ class Options(NamedTuple):
 class Network(NamedTuple):
     """Hold the functions of a network.
 
-    The parameters of a network are a list of arrays.  The function begin(generator, m,
-    classes, T) samples the initial parameters for m inputs and T time steps.  The
-    function record(parameters, x) returns the readouts, of shape (T, B, k).  The
-    function gradient(parameters, x, labels, generator) returns the loss, the accuracy,
-    and the gradient of the loss with respect to each array of parameters.  After
-    training, the optional function settle(parameters, batches of x) returns the
-    parameters that tests use.
+    The parameters of a network are a list of arrays.  The function
+    `begin(generator, m, classes, T)` samples the initial parameters for m inputs and T
+    time steps.  The function `record(parameters, x)` returns the readouts, of shape (T,
+    B, k).  The function `gradient(parameters, x, labels, generator)` returns the loss,
+    the accuracy, and the gradient of the loss with respect to the parameters.  After
+    training, the optional function `settle(parameters, batches)` returns the parameters
+    for tests.
     """
 
     begin: Callable[..., Any]
@@ -112,9 +112,9 @@ def tutorial(spikes):
 def bounds(spikes):
     """Return the spike penalty of `neural_heterogeneity`, and its derivative.
 
-    The penalty max(s - 0.01, 0)^2 + 0.06 max(M - 100, 0)^2 is averaged over neurons and
-    words.  Here, s is the number of spikes of a neuron per time step, and M is the mean
-    spike count of all neurons.
+    The penalty `max(s - 0.01, 0)**2 + 0.06 * max(M - 100, 0)**2` is averaged over
+    neurons and words.  In this formula, s is the number of spikes of a neuron per time
+    step, and M is the mean spike count of all neurons.
     """
     T = len(spikes)
     rates, drates = losses.upper_bound(spikes, 0.01 * T, per="neuron")
@@ -191,9 +191,9 @@ def uniform(generator, sizes, scale, dtype):
 
 
 def rescaled(network, gain):
-    """Multiply all weights of a network by `gain` when they are used.
+    """Return the network with weights multiplied by `gain`.
 
-    In a network of LIF neurons, `gain` then multiplies all membrane inputs.
+    For LIF neurons, the factor `gain` thus multiplies all membrane inputs.
     """
     def times(arrays):
         return [gain * a for a in arrays]
@@ -278,7 +278,7 @@ def images(x):
 def block_network(o):
     """Return the convolutional network of the module `convolution_blocks`.
 
-    After training, the mean and the variance of each batch normalisation are averaged
+    After training, the mean and the variance in each batch normalisation are averaged
     over batches of training words, and appended to the parameters.
     """
     count = 2 + 6 * o.blocks + 4                    # of the parameters
@@ -312,7 +312,7 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional,
 # ---- words in steps ------------------------------------------------------------
 
 def steps(words, dt, longest=LONGEST):
-    """Return the duration of the longest word, limited to `longest`, in whole steps."""
+    """Round the longest duration up to whole steps."""
     last = min(spoken_words.durations(words).max(), longest)
     return dt * int(np.ceil(last / dt + 1e-9))
 
@@ -335,7 +335,7 @@ def changed(words, index, generator, o, longest):
 
 
 def shuffled(words, law, generator):
-    """Permute the spike times of each word, or replace them by random times.
+    """Permute or randomise the spike times.
 
     If `law` is "permuted", the spike times of each spoken word are permuted among its
     spikes.  If `law` is "uniform", the spike times are drawn from a uniform
@@ -359,7 +359,7 @@ def chosen(words, count, generator):
 
 
 def binned(network, words, index, o, longest):
-    """Return binned words in the form that a network reads."""
+    """Return binned words in the network's form."""
     if network.sparse:
         return (spoken_words.sparsely(words, index, o.dt, longest),
                 round(longest / o.dt))
@@ -389,7 +389,8 @@ def reader(network, words, o):
 def ended(curve, o):
     """Return whether the training accuracy no longer grows.
 
-    The last `o.patience` epochs raised the highest accuracy by less than `GAIN`.
+    Training ends if the last `o.patience` epochs raised the highest accuracy by less
+    than `GAIN`.
     """
     accuracy, count = np.asarray(curve)[:, 1], o.patience
     return 0 < count < len(accuracy) and (
@@ -397,10 +398,10 @@ def ended(curve, o):
 
 
 def fit(network, words, index, o, generator, count=None, learner=None, curve=()):
-    """Train a network for `count` epochs, or until `ended` returns True.
+    """Train a network for at most `count` epochs.
 
-    Return the pair (parameters, optimiser states), and an array (epochs, 2) that holds
-    the loss and the training accuracy of each epoch.  For the training accuracy, each
+    Return the pair (parameters, optimiser states), and the loss and the training
+    accuracy of each epoch, as an array (epochs, 2).  For the training accuracy, each
     word is classified before the weights are updated with this word.
 
     Parameters
@@ -438,7 +439,7 @@ def fit(network, words, index, o, generator, count=None, learner=None, curve=())
 
 
 def reduced(record, o):
-    """Return the score of each class: the last readout, or a reduction over time."""
+    """Reduce the readouts to class scores."""
     record = record if len(record) == 1 else record[start(o):]
     return record[-1] if o.loss == "last" else getattr(record, o.loss)(axis=0)
 
@@ -454,12 +455,12 @@ def predicted(network, parameters, words, index, o):
 
 
 def machine(kind, words, sets):
-    """Return the classes that a support vector machine predicts.
+    """Predict classes with a support vector machine.
 
     The support vector machine is trained on the spike counts z of the training words,
-    standardised in each channel.  For each pair of classes, one binary classifier votes
-    for one of the two classes.  The class with the most votes is predicted.  With m
-    channels, the kernels are z.z', (z.z'/m)^degree and exp(-|z - z'|^2/m).
+    standardised in each channel.  For each pair of classes, a binary classifier votes
+    for one class, and the class with the most votes is predicted.  With m channels, the
+    kernels are `z.z'`, `(z.z'/m)^degree` and `exp(-|z - z'|^2/m)`.
     """
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
@@ -529,7 +530,7 @@ def options(condition, folder, **more):
 
 
 def named(condition, more):
-    """Return a label: the name of the condition and its changed options."""
+    """Return a label with the changed options."""
     return ", ".join([condition, *(f"{key} {value:g}" if isinstance(value, float)
                                    else f"{key} {value}"
                                    for key, value in more.items())])
@@ -539,8 +540,8 @@ def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
     size : "quick", "default" or "full".
-    changed : new values of `Options` that the label omits; None keeps the usual value.
-    more : new values of `Options` that the label of the jobs states.
+    changed : options that the label omits; None keeps the usual value.
+    more : options that the label contains.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)
@@ -640,7 +641,7 @@ ARRAYS = {
 def listed(size, seed, data, runs, repeats, changed):
     """Return the jobs of some conditions.
 
-    runs : {key: (name in CONDITIONS, further options)}.
+    runs : dict {key: (name of a condition, options)}.
     """
     found = []
     for repeat in range(repeats):
@@ -650,7 +651,7 @@ def listed(size, seed, data, runs, repeats, changed):
 
 
 def collected(results, runs):
-    """Return the accuracies of all runs of each condition, see `ARRAYS`."""
+    """Return the arrays that `ARRAYS` describes."""
     done = [r for r in results if "accuracy" in r]
     shape = len(done) // len(runs), len(runs)
     curves = np.full((len(done), max(len(r["curve"]) for r in done)), np.nan)

@@ -1,18 +1,18 @@
 """A hundred spiking neurons learn to write a picture
 
 The top panels show the target spikes and the output spikes in the last trial.  The
-panels below show the cost of each trial, the mean firing rates of the hidden neurons,
-and the distribution and the variation of their interspike intervals.  With --full, a
-panel shows the final cost for several network sizes.  The last panel shows the final
-cost for several strengths and exponents of a regulariser (random feedback).  Numbers in
-the last panel are mean firing rates of hidden neurons.
+panels below show the cost of each trial, the mean firing rates of hidden neurons, and
+the distribution and the variation of interspike intervals.  With --full, a panel shows
+the final cost for several network sizes.  For random feedback, the last panel shows the
+final cost against the strength and the exponent of a regulariser.  Numbers in the last
+panel are mean firing rates of hidden neurons.
 
 A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every
 trial of 3.5 s.  The network has a hidden layer and 100 output neurons.  The spike
 raster of the output neurons must reproduce a picture.  The cost of a trial is the root
-mean square of the filtered output error.  The final cost is the root mean square cost
-of the last three trials (10.5 s).  The output error reaches the hidden layer through
-the transposed output weights (symmetric feedback), through fixed random weights (random
+mean square of the filtered output error.  The final cost is the root mean square of the
+costs of the last three trials.  The output error reaches the hidden layer through the
+transposed output weights (symmetric feedback), through fixed random weights (random
 feedback), or through weights that are all 1 (uniform feedback).
 
 In a control network, the weights of the hidden layer stay fixed, and only the output
@@ -24,17 +24,16 @@ figs. 6 to 8. The target picture and the training costs in [ZG18] are published 
 plots. The target picture and the network sizes in this figure differ from [ZG18].
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
-coefficient of variation is the standard deviation of the intervals, divided by the mean
-interval.  For a Poisson process, the coefficient of variation is 1.  The coefficient of
-variation is computed for each hidden neuron with at least five intervals.
+coefficient of variation, which is 1 for a Poisson process, is the standard deviation of
+the intervals divided by their mean.  The coefficient of variation is computed for each
+hidden neuron with at least five intervals.
 
-With the option `--data DIR`, the spike trains in the files
-`DIR/spike_picture/input.ras` and `DIR/spike_picture/target.ras` replace the generated
-spike trains.  By default, the spikes in the `.ras` files must be in order of time, and
-the neurons must be numbered from 0.  The default duration of a trial is the time of the
-last spike, rounded up to a multiple of 0.5 s.  The file
-`DIR/spike_picture/options.json` can change the default settings for `.ras` files, for
-example:
+With `--data DIR`, the spike trains in `input.ras` and `target.ras` of the folder
+`DIR/spike_picture` replace the generated spike trains.  By default, the spikes in the
+`.ras` files must be in order of time, and the neurons must be numbered from 0.  The
+default duration of a trial is the time of the last spike, rounded up to a multiple of
+0.5 s.  The file `DIR/spike_picture/options.json` can change the default settings for
+`.ras` files, for example:
 
     {"loop_s": 1.89, "target": {"order": "sort", "first_unit": 1, "units": 200}}
 
@@ -42,12 +41,12 @@ The entry "loop_s" is the duration of a trial in seconds.  The entries "input" a
 "target" hold arguments of the function `ras.read_ras`, which reads the `.ras` files.
 
 As in the published code, the learning rate is 1 mV, and the standard deviation of the
-initial weights is 50 mV / sqrt(fan-in). The learning rate falls to 0.1 mV after 800 s
-(after 400 s in the published code). The heterosynaptic regulariser has strength 1 and
-exponent 4. In networks with the heterosynaptic regulariser, the product of error and
-eligibility trace is multiplied by about 5, as in the published code. The strength of
-the regulariser w z^4 e^2 is only 1e-4, because e^2 is about 1e4 / s^2 in hidden neurons
-with random feedback.
+initial weights is 50 mV / sqrt(fan-in).  The learning rate falls to 0.1 mV after 800 s
+(after 400 s in the published code).  The heterosynaptic regulariser has strength 1 and
+exponent 4.  In networks with the heterosynaptic regulariser, the product of error and
+eligibility trace is multiplied by about 5, as in the published code.  The strength of
+the regulariser `w z^4 e^2` is only 1e-4, because e^2 is about 1e4 / s^2 in hidden
+neurons with random feedback.
 """
 
 import json
@@ -243,8 +242,8 @@ def learn(condition, hidden, loops, role, seed, repeat, rho=None, exponent=4.0,
 def intervals(raster):
     """Return intervals and coefficients of variation.
 
-    The coefficient of variation is computed for each neuron with at least FEWEST
-    interspike intervals.
+    The coefficient of variation is computed for each neuron with at least `FEWEST`
+    intervals.
     """
     each = [np.diff(np.flatnonzero(train)) * training.DT_S for train in raster.T]
     return np.concatenate(each), np.array([part.std() / part.mean() for part in each

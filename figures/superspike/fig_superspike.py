@@ -2,8 +2,8 @@
 
 The top panels show the variables of the SuperSpike learning rule at one synapse after
 12 trials, computed online in each time step.  The bottom panels show the membrane
-potential of one neuron in three trials, the output spikes of this neuron in each trial,
-the cost of each neuron, and the mean cost over neurons.
+potential of one neuron in three trials, the output spikes of this neuron in all trials,
+and the cost of each neuron (with the mean over neurons).
 
 A neuron receives 100 Poisson spike trains (5 Hz), which are the same in every trial of
 0.5 s.  The neuron must spike at five evenly spaced target times.  A neuron hits all
@@ -11,15 +11,14 @@ targets in a trial if it fires exactly one spike within 5 ms of each target time
 other spike.  The cost of a trial is the root mean square of the filtered difference
 between target and output spikes.  Each neuron has its own inputs and weights.
 
-The eligibility trace is the filtered product of the surrogate derivative of the neuron
-and the presynaptic trace.  The weight of a synapse is updated every 0.5 s.  Before the
-update, the product of filtered error and eligibility trace is summed over these 0.5 s.
-This figure corresponds to [ZG18] figs. 2 and 3.
+The eligibility trace of a synapse is the filtered product of the neuron's surrogate
+derivative and the presynaptic trace.  Every 0.5 s, the weight of a synapse is updated
+with the product of filtered error and eligibility trace, summed over these 0.5 s.  This
+figure corresponds to [ZG18] figs. 2 and 3.
 
 The optimiser is RMaxProp with a learning rate of 1 mV, reduced to 0.1 mV after trial
-300.  The standard deviation of the initial weights is 20 mV / sqrt(100).  The standard
-deviation was chosen in runs with other seeds such that the neurons are silent before
-training.
+300.  The initial weights have a standard deviation of 2 mV, chosen in runs with other
+seeds such that the neurons are silent before training.
 """
 
 import numpy as np

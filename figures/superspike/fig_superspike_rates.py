@@ -1,9 +1,10 @@
 """The range of usable learning rates is wider with RMSprop and RMaxProp than without
 
 The top panels show the final cost relative to the cost of the first trial, against the
-learning rate, for three optimisers. The bottom panels show the cost of each trial for
-the learning rate with the lowest median of the relative final cost. Thin lines and dots
-show single networks, and thick lines show the median over networks.
+learning rate, for three optimisers.  The bottom panels show the cost of each trial at
+the best learning rate of each optimiser, which has the lowest median of the relative
+final cost.  Thin lines and dots show single networks, and thick lines show the median
+over networks.
 
 Spiking networks with four hidden neurons learn to fire five output spikes at target
 times.  The output error reaches the hidden neurons through the transposed output
@@ -14,17 +15,15 @@ cost of the last 20 trials, divided by the cost of the first trial.  A learning 
 called usable if the relative final cost is at most 0.6.  The optimiser RMSprop divides
 each entry of the weight gradient by the running root mean square of this entry.  The
 optimiser RMaxProp divides each entry of the weight gradient by the running maximum of
-the absolute value of this entry.  With a "fixed rate", the gradient is not normalised:
-the weight change is the learning rate (in V s) times the time average of the product of
-error and eligibility trace (in 1 / s).
+the absolute value of this entry.  With a "fixed rate" (in V s), a weight changes by the
+learning rate times the mean product of error and eligibility trace (in 1 / s).
 
-Learning rates are tested on a logarithmic grid. The width of the range of usable
-learning rates is the largest number of consecutive usable learning rates on the grid,
-multiplied by the spacing of the grid. Without any usable learning rate, the width of
-the usable range is 0. RMaxProp changes a weight by at most the learning rate in 0.5 s.
-The output weights are positive before training, so that every hidden neuron receives a
-useful error signal. This figure corresponds to [ZG18] fig. 1, whose numerical values
-are not published.
+Learning rates are tested on a logarithmic grid.  The width of the usable range is the
+largest number of consecutive usable learning rates, times the spacing of the grid.  The
+usable range has the width 0 if no learning rate is usable.  RMaxProp changes a weight
+every 0.5 s, by at most the learning rate.  The output weights are positive before
+training, so that every hidden neuron receives a useful error signal.  This figure
+corresponds to [ZG18] fig. 1, whose numerical values are not published.
 """
 
 import numpy as np

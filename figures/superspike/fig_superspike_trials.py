@@ -11,9 +11,9 @@ Neurons, inputs, targets and the rule SuperSpike are those of the figure `supers
 A neuron hits all targets in a trial if it fires exactly one spike within 5 ms of each
 target time and no other spike.  The learning rate of the optimiser RMaxProp is either
 constant, or divided by 10 after trial 300.  The paper lists the five learning rates as
-a grid, and does not state which one fig. 2 uses.  Initial weights are normally
-distributed.  Their standard deviation is 20 mV / sqrt(100), as in the figure
-`superspike`, or 50 mV / sqrt(100), as in the published code.
+a grid, but does not state the learning rate of its fig. 2.  Initial weights are
+normally distributed with a standard deviation of 2 mV (`20 mV / sqrt(100)`), as in the
+figure `superspike`, or of 5 mV (`50 mV / sqrt(100)`), as in the published code.
 """
 
 import numpy as np

@@ -2,42 +2,42 @@
 
 The left panels show the input spikes, the hidden spikes and the output spikes in the
 last 0.5 s of the best run with random feedback.  The upper right panel shows the
-fraction of wrong patterns (patterns with an error in the response window) against the
-training time, for each kind of network.  The lower right panels show the fraction of
-wrong patterns and the number of live hidden neurons in the last 20 s of each run.  Live
-hidden neurons have a mean firing rate of at least 1 Hz.
+fraction of wrongly classified patterns against the training time, for each kind of
+network.  A pattern is wrongly classified if an error occurs in its response window.
+The lower right panels show the fraction of wrongly classified patterns and the number
+of live hidden neurons in the last 20 s of each run.  Live hidden neurons have a mean
+firing rate of at least 1 Hz.
 
 A spiking network with two outputs learns the exclusive or (XOR) of spike patterns.  The
-100 inputs form three groups: a reference group, group A and group B.  In each pattern,
-the reference group spikes, and the groups A and B each spike with probability 1/2.  If
-a group of inputs spikes, each of its inputs spikes once, at a random time within the
+100 inputs form three groups: a reference group, group A and group B. In each pattern,
+the reference group spikes, and each of the groups A and B spikes with probability 1/2.
+If a group of inputs spikes, each of its inputs spikes once, at a random time within the
 first 10 ms of the pattern.  The random spike time of an input is drawn once for each
 run and is the same in all patterns.  Output neuron 1 must spike if exactly one of the
-groups A and B spikes, and otherwise output neuron 0 must spike.  Networks have no
-hidden layer, or hidden neurons with symmetric feedback (through the transposed output
-weights), with random feedback (through fixed random weights) or with uniform feedback
-(all feedback weights are 1).  Zero error means that the last third of the training
-contains 20 consecutive seconds (about 320 patterns) without an error.
+groups A and B spikes, and otherwise output neuron 0 must spike.  Networks have hidden
+neurons or no hidden layer.  Symmetric feedback uses the transposed output weights,
+random feedback uses fixed random weights, and uniform feedback uses weights that are
+all 1.  A network reaches zero error if the last third of its training contains 20
+consecutive seconds (about 320 patterns) without an error.
 
 Symmetric and random feedback weights satisfy a sign condition, which is not part of
 [ZG18].  The two feedback weights of each hidden neuron have opposite signs, and the
-positive weight has the larger absolute value.  For half of the hidden neurons, the
-positive feedback weight comes from output 0, and for the other half from output 1.
-Symmetric feedback weights equal the output weights, and training changes the output
-weights.  Symmetric feedback weights therefore satisfy the condition on their signs only
-before training.  Because of the condition on the signs of feedback weights, fewer
-hidden neurons become permanently silent.  Without the sign condition, the two feedback
-weights of a hidden neuron can have a negative sum.  If both output neurons fail to
-spike, a hidden neuron with a negative sum of feedback weights becomes less active.
-Once all hidden neurons are silent, the output neurons no longer spike, and the hidden
+positive weight has the larger absolute value.  Half of the hidden neurons have a
+positive feedback weight from output 0, and half have a positive feedback weight from
+output 1.  Because training changes the output weights, symmetric feedback weights
+satisfy the sign condition only before training.  With the sign condition, fewer hidden
+neurons become permanently silent.  Without the sign condition, the sum of the two
+feedback weights of a hidden neuron can be negative.  If both output neurons fail to
+spike, hidden neurons with a negative sum of feedback weights become less active.  Once
+all hidden neurons are silent, the output neurons no longer spike, and the hidden
 neurons stay silent.  In networks called "unbalanced" (--full), the feedback weights are
 normally distributed and do not satisfy the sign condition, as in [ZG18].  In networks
 called "common times" (--full), all inputs of a group spike at the same time.
 
 The figure also shows networks with eight hidden neurons, and networks with the
-heterosynaptic regulariser of eq. (A.5) of [ZG18].  The heterosynaptic regulariser is
-proportional to z^4 e^2, where z is the filtered spike train of the hidden neuron and e
-is its filtered error.  This figure corresponds to [ZG18] fig. 5.  In [ZG18], all
+heterosynaptic regulariser in [ZG18] eq. (A.5).  The heterosynaptic regulariser is
+proportional to `z^4 e^2`, where z is the filtered spike train of the hidden neuron and
+e is its filtered error.  This figure corresponds to [ZG18] fig. 5.  In [ZG18], all
 networks with four hidden neurons and random feedback solve the task, and networks with
 uniform feedback make more errors on average.
 
@@ -296,7 +296,7 @@ def solved(errors):
 def live(fired):
     """Count the live neurons of each network.
 
-    Live hidden neurons have a mean firing rate of at least LIVE_HZ.
+    Live hidden neurons have a mean firing rate of at least `LIVE_HZ`.
     """
     return (fired.mean(axis=0) >= LIVE_HZ * training.BLOCK_S).sum(axis=1)
 

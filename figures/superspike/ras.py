@@ -21,11 +21,11 @@ the spikes of this file are assigned to the wrong units.  If units=200 is also g
 
 Each spike time is read as the nearest float64 value, and `write_ras` writes enough
 digits to restore this value exactly.  Several spikes may have the same time, even if
-they belong to the same unit.  If the last line of a file has no newline character, the
-file is rejected, because the line may be incomplete: the unit number 1 may be the
-beginning of 17.  While reading a file, `read_ras` needs 16 bytes of memory per spike,
-and memory for one block of lines.  To join all blocks at the end, `read_ras` needs up
-to 32 bytes of memory per spike, or 56 bytes with order="sort".
+they belong to the same unit.  A file whose last line has no newline character is
+rejected, because this line may be incomplete (for example, the unit number 1 in place
+of 17).  While reading a file, `read_ras` needs 16 bytes of memory per spike, and memory
+for one block of lines.  At the end, `read_ras` needs up to 32 bytes of memory per spike
+to join the blocks, or 56 bytes with `order="sort"`.
 """
 
 import os

@@ -72,8 +72,8 @@ def train_of(times, steps=STEPS):
 def picture(generator, steps, units, rate_hz, text="SPIKE"):
     """Sample a spike raster showing a text.
 
-    Poisson spikes with the rate `rate_hz` draw the letters. A spike is removed if the
-    previous spike of the same unit occurred less than 10 ms before.
+    The letters consist of Poisson spikes with the rate `rate_hz`.  A spike is removed
+    if the previous spike of the same unit occurred less than 10 ms before.
     """
     blank = np.zeros((7, 1), bool)
     letters = [np.array([list(row) for row in LETTERS[letter]]) == "1"
@@ -215,8 +215,7 @@ def hits(spikes, times, window):
     """Return whether each network hits all targets.
 
     A network hits all targets if its output neuron fires exactly one spike within
-    `window` time steps of each target time. The output neuron must not fire other
-    spikes.
+    `window` time steps of each target time, and no other spike.
     """
     near = np.array([spikes[max(t - window, 0):t + window + 1].sum(axis=0)
                      for t in times])

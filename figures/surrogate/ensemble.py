@@ -1,11 +1,11 @@
 """Simulate many small networks of the same shape in parallel.
 
 The functions of `refsnn.lif` use the same weights for all samples of a batch.  In this
-module, each entry of the batch axis is a network with its own weights.  Therefore the
-weighted input W x, which is called drive, is computed first.  The function
-`lif.simulate` then receives the drive as the input, and an identity matrix as the
-weights.  The derivative of the loss with respect to the drive is the field `dx` of the
-result of `lif.backward`.  The networks do not affect each other.
+module, each entry of the batch axis is a network with its own weights.  The weighted
+input W x, called drive, is therefore computed first, and passed to `lif.simulate` as
+the input, with an identity matrix as the weights.  The field `dx` in the result of
+`lif.backward` is the derivative of the loss with respect to the drive.  The networks do
+not affect each other.
 
 In the shapes of arrays, T is the number of time steps, N the number of networks, and B
 the number of input patterns.  Each layer has m inputs and n neurons.  The weights of a

@@ -14,9 +14,9 @@ on 360 images.  The left panels compare networks that are trained with two diffe
 gradients.  The gradient called "stopped at the reset" treats the reset term of the
 membrane potential as a constant.  The gradient called "through the reset" includes the
 derivative of the reset term.  The seed determines the initial weights, the order of the
-training images, and the split into training and test images.  Networks are trained with
-both gradients from the same seeds.  Because most hidden neurons spike at most once per
-image, the two gradients lead to nearly the same accuracy.
+training images, and the split into training and test images.  For each seed, one
+network is trained with each gradient.  Because most hidden neurons spike at most once
+per image, the two gradients lead to nearly the same accuracy.
 
 With --full, networks with 784 inputs learn Fashion-MNIST or MNIST, and the gradient is
 stopped at the reset.  The hyperparameters are those of the second tutorial that
@@ -118,7 +118,7 @@ def forward(values, weights):
 def gradients(values, labels, weights, followed, steepness, strength=0.0):
     """Return the loss, the accuracy and the gradients.
 
-    If `followed` is True, the gradients include the derivative of the reset.  Only if
+    If `followed` is True, the gradients include the derivative of the reset.  If
     `followed` is False, hidden spikes are penalised with the given `strength`.
     """
     if followed:

@@ -2,33 +2,32 @@
 
 The top left panel shows the test accuracy against the epoch for five learning rules, in
 networks with two hidden layers.  The top right panel shows the cosine between the
-weight gradients of each rule and of backpropagation (mean over layers).  The bottom
-panels show accuracies and cosines for networks with three hidden layers, trained by
-local errors or backpropagation ("end to end").  The bottom left panel also shows the
+weight gradient of each rule and the backpropagation gradient (mean over layers).  The
+bottom panels show accuracies and cosines for networks with three hidden layers, trained
+by local errors or backpropagation ("end to end").  The bottom left panel also shows the
 test accuracy of the fixed random readout of each layer.  Lines are means and bands are
 ranges over seeds.
 
-The networks classify latency-coded digits of 8x8 pixels. Each hidden layer has 100
-neurons. The weights of the readout always learn from the error of the readout. The
-rules differ in how an error of readouts reaches the hidden layers. In backpropagation,
-the output error passes from each layer to the layer below through the transposed
-forward weights. All gradients treat the reset term of the membrane potential as a
-constant. In feedback alignment, the output error passes from each layer to the layer
-below through fixed random weights. In direct feedback alignment, the error of the
-readout passes to each hidden layer through fixed random weights. Event-driven random
-backpropagation resembles direct feedback alignment, but ignores the neuron dynamics and
-the reset. In event-driven random backpropagation, the surrogate derivative is a boxcar,
-and the input spikes are not filtered. In learning with local errors, each hidden layer
-has a separate, fixed random readout, and learns from the error of this readout. With
-all rules, the networks start from the same initial weights.  All seeds use the same
-test images.
+The networks classify latency-coded digits of 8x8 pixels.  Each hidden layer has 100
+neurons.  With all rules, the readout weights learn from the readout error.  The rules
+differ in how a readout error reaches the hidden layers.  In backpropagation, the output
+error passes from each layer to the layer below through the transposed forward weights.
+All gradients treat the reset term of the membrane potential as a constant.  In feedback
+alignment, the output error passes from each layer to the layer below through fixed
+random weights.  In direct feedback alignment, the error of the readout passes to each
+hidden layer through fixed random weights.  Event-driven random backpropagation
+resembles direct feedback alignment, but ignores the neuron dynamics and the reset.  In
+event-driven random backpropagation, the surrogate derivative is a boxcar, and the input
+spikes are not filtered.  In learning with local errors, each hidden layer has a
+separate, fixed random readout, and learns from the error of this readout.  With all
+rules, the networks start from the same initial weights.  All seeds use the same test
+images.
 
 Learning with fixed random feedback weights works because the forward weights adapt to
-the feedback weights during training.  During training with feedback alignment, the
-cosine between the weight gradients of feedback alignment and of backpropagation
-therefore rises from near 0.  The gradients of the local losses with respect to the
-weights are only partly aligned with the gradients of backpropagation.  This figure
-corresponds to [NMZ19] fig. 5, a schematic without numbers.
+the feedback weights during training.  The cosine between the gradients of feedback
+alignment and backpropagation therefore rises from near 0 during training.  The
+gradients of the local losses are only partly aligned with the backpropagation
+gradients.  This figure corresponds to [NMZ19] fig. 5, a schematic without numbers.
 """
 
 import numpy as np

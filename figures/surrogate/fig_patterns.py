@@ -12,14 +12,14 @@ derivative of the spike function is 0, so that the true gradient of the loss wit
 respect to the hidden weights is exactly 0.  With the true gradient, only the readout
 weights change during training.
 
-The predicted class is the class whose readout has the larger maximum over time. Each
-readout starts at the resting value 0. If neither readout exceeds 0 in response to a
-pattern, both maxima over time are 0, and the two classes tie. If the classes tie, class
-0 is predicted, as in the tutorial of [NMZ19]. If neither readout exceeds 0, both
-readouts have their maxima before the first hidden spike. No weight affects these
-maxima, and the gradient of the loss is 0. The accuracy of a network therefore depends
-on the number of patterns for which the classes tie. The figure also reports the
-accuracy if each of these patterns counts as half correct.
+The predicted class is the class whose readout has the larger maximum over time.  Each
+readout starts at the resting value 0.  If neither readout exceeds 0 in response to a
+pattern, both maxima over time are 0, and the two classes tie.  If the classes tie,
+class 0 is predicted, as in the tutorial of [NMZ19].  In a tie, both maxima lie before
+the first hidden spike, so that they do not depend on the weights, and the gradient of
+the loss is 0.  The accuracy of a network therefore depends on the number of patterns
+for which the classes tie.  The figure also reports the accuracy if patterns with a tie
+count as half correct.
 
 This figure corresponds to the first experiment of the tutorials that accompany [NMZ19].
 A pattern has 200 steps of 1 ms.  The network is trained with Adam at a learning rate of

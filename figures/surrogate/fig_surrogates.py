@@ -7,14 +7,14 @@ weight space, and the true and the surrogate derivative of this loss along the l
 line passes through the initial and the trained hidden weights.
 
 Networks of 2-2-2 spiking neurons learn to reproduce the output spikes of a teacher
-network. Only the hidden weights are trained. Along the line in weight space, the loss
-is constant except for jumps. The true derivative of the loss is therefore exactly 0 at
-nearly all points. For comparison, `refsnn.checks` replaces the step function of a spike
-by a smooth function whose derivative is the surrogate derivative. The resulting network
-is called an anchored network, and has the same output as the spiking network. For each
-weight vector on the line, a network with this smooth function is built.  The derivative
-of its loss along the line is computed by finite differences. The result equals the
-surrogate derivative of the spiking network, up to rounding errors.
+network.  Only the hidden weights are trained.  Along the line in weight space, the loss
+is constant except for jumps.  The true derivative of the loss is therefore exactly 0 at
+nearly all points.  For comparison, `refsnn.checks` builds anchored networks, in which a
+smooth function replaces the step function of a spike, and the derivative of the smooth
+function is the surrogate derivative.  At each point of the line in weight space, an
+anchored network has the same output as the spiking network.  Along the line, finite
+differences of the loss of anchored networks equal the surrogate derivative of the loss,
+up to rounding errors.
 
 This figure corresponds to [NMZ19] figs. 3 and 4.  All seven surrogate derivatives have
 the peak value 1, and the same area under the curve (2/3 of the threshold), so that they

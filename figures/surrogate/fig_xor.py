@@ -2,8 +2,8 @@
 
 The left panels show the input spikes, the hidden spikes and the membrane potentials of
 the output neurons for the four patterns, after training with each of two methods.
-Triangles mark the first output spikes.  For each method, the shown run is the run with
-the smallest final loss.  The right panels show the loss of all runs.
+Triangles mark the first output spikes.  The left panels show the run with the smallest
+final loss for each method.  The right panels show the loss of all runs.
 
 In the temporal XOR task, each of two inputs spikes once, either early (at 0 ms) or late
 (at 10 ms, two synaptic time constants). In a network of 2-4-2 neurons, output neuron 0

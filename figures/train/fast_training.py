@@ -6,9 +6,8 @@ The gradient of the loss does not pass through the reset of the membrane potenti
 Input spikes are stored in a sparse matrix, with one row for each pair of a time step
 and a pattern.
 
-In array shapes, T is the number of time steps, B is the number of patterns in a batch,
-m is the number of inputs, n is the number of hidden neurons, and k is the number of
-readouts.
+Array shapes contain the numbers of time steps (T), patterns in a batch (B), inputs (m),
+hidden neurons (n) and readouts (k).
 """
 
 from typing import NamedTuple
@@ -32,8 +31,8 @@ class Scores(NamedTuple):
 def events(x):
     """Convert spikes (T, B, m) to a sparse matrix.
 
-    The row t * B + b of the returned float32 CSR matrix holds the spikes of the pattern
-    b at the time step t.
+    Row `t * B + b` of the float32 CSR matrix holds the spikes of pattern b at time step
+    t.
     """
     return sparse.csr_matrix(x.reshape(-1, x.shape[2]).astype(np.float32))
 
@@ -60,8 +59,8 @@ def gradients(tape, drecord, net, dspikes=None):
     """Return the derivatives [dL/dW, dL/dW_out] of a loss L.
 
     The array `drecord`, of shape (T, B, k), is the derivative of L with respect to the
-    readout potentials. The array `dspikes`, of shape (T, B, n), is the derivative of a
-    spike penalty.
+    readout potentials.  The array `dspikes`, of shape (T, B, n), is the derivative of a
+    spike penalty with respect to the hidden spikes.
     """
     dW, _, dW_out = fast_lif.gradients(tape, drecord, dspikes=dspikes,
                                        steepness=net.steepness)
@@ -81,7 +80,7 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
     batch : number of patterns in a mini-batch.  `generator` shuffles the patterns in
         each epoch.  If `batch` is None, each step uses all patterns in the given order.
     penalty : function from hidden spikes (T, B, n) to a loss term and its derivative.
-    after_epoch : function of (epoch, weights), called after each epoch.
+    after_epoch : function called with (epoch, weights) after each epoch.
     """
     if net.surrogate != "fast_sigmoid" or net.through_reset:
         raise ValueError(f"net is {net}: must have the fast sigmoid and stop the "

@@ -18,7 +18,7 @@ class Images(NamedTuple):
 
 
 def digits(seed, figure, repeat, side=8):
-    """Return the digits of refsnn, (N, side, side)."""
+    """Return the stored digits, split at random."""
     x, labels = datasets.digits()
     x = datasets.upsample(x, side).astype(np.float32)
     number = int(seeds.rng(seed, figure, "split", repeat).integers(2 ** 31))

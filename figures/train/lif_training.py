@@ -6,9 +6,8 @@ each hidden layer, followed by the weights of the readout.  The class `Net` hold
 constants of all layers.  All computations use the dtype of the weights; float32 is
 faster than float64.
 
-In array shapes, T is the number of time steps, B is the number of patterns in a batch,
-m is the number of inputs, n is the number of neurons of a layer, and k is the number of
-readouts.
+Array shapes contain the numbers of time steps (T), patterns in a batch (B), inputs (m),
+neurons of a layer (n) and readouts (k).
 
     run = lif_training.forward(weights, x, net)
     loss, drecord = losses.cross_entropy(run.record, labels)
@@ -44,7 +43,7 @@ class Net(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold the recordings of hidden layers, and readout potentials (T, B, k)."""
+    """Hold hidden recordings and readout potentials (T, B, k)."""
 
     hidden: list
     record: np.ndarray
@@ -101,8 +100,9 @@ def gradients(weights, x, run, drecord, net, dspikes=None):
 def penalty(spikes, strength):
     """Return a penalty on the spikes (T, B, n) of a layer, and its derivative.
 
-    As in the tutorials of the authors of [NMZ19], the penalty is strength * (sum N +
-    mean N^2). Sum and mean are over neurons; each fires N spikes in the batch.
+    As in the tutorials of the authors of [NMZ19], the penalty is
+    `strength * (N.sum() + (N**2).mean())`, where N holds the number of spikes of each
+    neuron in the batch.
     """
     T, B, n = spikes.shape
     burst, dburst = losses.burst(spikes.reshape(T * B, 1, n))

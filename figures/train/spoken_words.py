@@ -58,12 +58,12 @@ def folder(size, data):
 
 
 def named(size):
-    """Return the name of the data set for a quick, default or full run."""
+    """Return the name of the data set."""
     return "Heidelberg Digits" if size == "full" else EMBEDDED
 
 
 def read(folder):
-    """Read spoken words from a folder, or from the repository if `folder` is None."""
+    """Read words; None means the embedded words."""
     return embedded() if folder is None else stored(folder)
 
 
@@ -143,7 +143,7 @@ def durations(words):
 
 
 def counts(words):
-    """Return the spike counts (N, channels) of N spoken words."""
+    """Return the spike counts (N, channels)."""
     return np.array([np.bincount(u, minlength=words.channels) for u in words.units],
                     float)
 
@@ -160,7 +160,7 @@ def binned(words, index, dt, longest):
 def sparsely(words, index, dt, longest):
     """Return binned spikes as a sparse matrix.
 
-    Row t * B + b holds the counts `binned(words, index, dt, longest)[t, b]`.
+    Row `t * B + b` holds the counts `binned(words, index, dt, longest)[t, b]`.
     """
     found = binning.sparse(*_given(words, index, dt, longest))
     T, B, m = found.shape
