@@ -447,7 +447,8 @@ def _parser():
 
 
 def main(arguments=None):
-    """Run the command-line interface, and return the exit status.
+    """Run the command-line interface, and return the exit status, an int.  An
+    interrupt gives the exit status 130.
 
     >>> main(["convert", "nowhere.wav", "-o", "spikes.h5"])
     2
@@ -455,11 +456,6 @@ def main(arguments=None):
     Parameters
     ----------
     arguments : list of str, optional; by default sys.argv[1:]
-
-    Returns
-    -------
-    int
-        Exit status, as in the module docstring; an interrupt gives 130.
     """
     options = _parser().parse_args(arguments)
     try:

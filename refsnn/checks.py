@@ -295,6 +295,8 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
 
 def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
     """Test whether a backward map is the transpose of a linear forward map.
+    Return the float |<J A, B> - <A, J^T B>| / (|J A| |B|) for random A and B,
+    which is only a rounding error if it is the transpose.
 
     >>> M, rng = np.array([[1.0, 2.0]]), np.random.default_rng(0)
     >>> adjoint_gap(lambda a: M @ a, lambda b: b @ M, (2,), (1,), rng) < 1e-14
@@ -305,12 +307,6 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
     jvp, vjp : callable, the maps A -> J A and B -> J^T B
     shape_in, shape_out : tuple of int, the shapes of A and B
     rng : numpy.random.Generator
-
-    Returns
-    -------
-    float
-        |<J A, B> - <A, J^T B>| / (|J A| |B|) for random A and B.  For a
-        transpose, this is only a rounding error.
     """
     one_of("jvp", jvp, Callable)
     one_of("vjp", vjp, Callable)

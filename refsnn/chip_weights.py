@@ -69,7 +69,8 @@ class Weights(NamedTuple):
 
 
 def integers(weights, *, scale=240.0, limit=63, most=250.0):
-    """Return the integer weights and the readout scale s, eqs. (1) and (2).
+    """Return integer `Weights`, of dtype int8 or, for a larger range, int16, and
+    the readout scale s, a float, eqs. (1) and (2).
 
     >>> weights = Weights(np.array([[0.1, 1.0]]), None, np.array([[-0.5]]))
     >>> written, s = integers(weights)
@@ -85,12 +86,6 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
         the largest (positive) integer weight, such as (-128, 127).  At most
         32767.
     most : float, the largest readout scale s
-
-    Returns
-    -------
-    Weights
-        Integer weights of dtype int8, or int16 if the range exceeds int8.
-    s : float, the scale of the readout weights
     """
     weights, written = _weights(weights), []
     scale, low, high = _range(scale, limit)

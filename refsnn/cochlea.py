@@ -389,6 +389,8 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
 def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
                  padded=True):
     """Convert several short sounds at once, which is faster than `convert`.
+    Return a list of the results of `convert`; sounds may be silent and of any
+    duration.
 
     >>> response = lambda frequencies, _: np.full((frequencies.size, 2), 999.0)
     >>> x, rng = np.sin(0.2 * np.arange(4800)), np.random.default_rng
@@ -404,11 +406,6 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
     response, channels, rate, cell, padded
         As for `convert`, but `padded` is True by default.  The velocity v
         takes 8 bytes for each channel, sound and step of the longest sound.
-
-    Returns
-    -------
-    list of (times_s, units)
-        Results as of `convert`; sounds may be silent and of any duration.
     """
     rate, channels, sounds = arrays(
         f"rate {POSITIVE}, channels {COUNT}, sounds[] (_) float", rate, channels,

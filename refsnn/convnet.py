@@ -266,7 +266,9 @@ def _blocks(rows, size):
 
 
 def signals(weights, recording, pools):
-    """Return the output derivatives G = df/dpre of all layers, eq. (7).
+    """Return the output derivatives G = df/dpre of all layers, eq. (7): a list of
+    (N, K, P, c_out) and then (N, K, n_out) arrays.  Entry [n, k] of an array
+    belongs to sample n and output k.
 
     >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
     >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
@@ -275,11 +277,6 @@ def signals(weights, recording, pools):
     [[0.0, 0.0, 0.0, 3.0], [1.0]]
 
     Arguments as for `backward`.
-
-    Returns
-    -------
-    list of (N, K, P, c_out) and then (N, K, n_out) float
-        Signals G[l] of each layer.  Entry [n, k] is for sample n and output k.
     """
     net = _read(weights, recording, pools)
     inputs, _, f = net[2]
@@ -293,7 +290,9 @@ def signals(weights, recording, pools):
 
 
 def jacobian(recording, signals):
-    """Return the Jacobian of the outputs with respect to all parameters, eq. (8).
+    """Return the Jacobian (N, K, p) of the outputs with respect to all
+    parameters, eq. (8).  The last axis holds, layer by layer, first the
+    weights, row by row, and then the biases.
 
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> recording = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))
@@ -303,12 +302,6 @@ def jacobian(recording, signals):
     Parameters
     ----------
     recording, signals : results of `forward` and `signals`
-
-    Returns
-    -------
-    (N, K, p) float
-        Jacobian of the outputs for each sample.  The last axis holds, layer by
-        layer, first the weights, row by row, and then the biases.
     """
     inputs, pre, f = bundle("recording", recording, Recording)
     f, pre = arrays("recording.outputs (_, _) float, recording.pre[] (...)", f, pre)

@@ -209,17 +209,14 @@ def penalty(state, parameters, strength):
 
 
 def penalty_gradient(state, parameters, strength):
-    """Return the gradient of the penalty with respect to the parameters, eq. (3).
+    """Return the gradient of the penalty with respect to the parameters, eq. (3),
+    an array or a list of arrays, as in `parameters`.
 
     >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
     >>> penalty_gradient(state, np.array([4.0]), strength=0.5).tolist()
     [3.0]
 
     Arguments as for `penalty`.
-
-    Returns
-    -------
-    array or list of arrays, as in `parameters`
     """
     theta, F, anchor, _, strength = _checked(state, parameters, strength)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -407,11 +407,8 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
     >>> J[1, 0].tolist(), F[1, 0].tolist(), E[1, 0].tolist()
     ([[0.25, 0.0], [1.0, 0.5]], [[1.0], [0.0]], [[0.5], [0.0]])
 
-    Parameters
-    ----------
-    x, W, V, recording, psi, after, alpha, beta, gain, threshold, reset,
-    through_reset, through_recurrence, constants
-        Arguments of `backward`; with `after`, the results include step T.
+    Arguments as for `backward`.
+    With `after`, the results include step T.
 
     Returns
     -------
@@ -481,10 +478,8 @@ def readout(x, W, *, alpha, beta, gain=1.0):
     ...         beta=0.5).ravel().tolist()
     [0.0, 0.0, 1.0, 2.0]
 
-    Parameters
-    ----------
-    x, W, alpha, beta, gain
-        Arguments of `simulate`, with k readouts in place of n neurons.
+    Arguments as for `simulate`.
+    There are k readouts in place of n neurons.
     """
     return readout_run(x, W, alpha=alpha, beta=beta, gain=gain)[0]
 

@@ -244,7 +244,9 @@ def _live(signals):
 
 
 def jacobian(recording, signals):
-    """Return the Jacobian of the outputs with respect to all parameters, eq. (8).
+    """Return the Jacobian (N, K, p) of the outputs with respect to all
+    parameters, eq. (8).  The last axis holds, layer by layer, first the
+    weights, row by row, and then the biases.
 
     >>> rec = forward([np.ones((1, 1))], [np.ones(1)], np.full((1, 1), 3.0))
     >>> jacobian(rec, [np.full((1, 1, 1), 2.0)]).tolist()
@@ -253,12 +255,6 @@ def jacobian(recording, signals):
     Parameters
     ----------
     recording, signals : results of `forward` and `signals`
-
-    Returns
-    -------
-    (N, K, p) float
-        Jacobian of the outputs for each sample.  The last axis holds, layer by
-        layer, first the weights, row by row, and then the biases.
     """
     inputs, pre, signals = _layers(
         RECORDING.replace("n{0})", "n{0}) float") + "; signals[{0}] (N, n{2}, n{1})",

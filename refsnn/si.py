@@ -316,7 +316,8 @@ def penalty(state, parameters, settings=DEFAULT):
 
 
 def penalty_gradient(state, parameters, settings=DEFAULT):
-    """Return the gradient of the penalty with respect to the parameters, eq. (4).
+    """Return the gradient of the penalty with respect to the parameters, eq. (4),
+    an array or a list of arrays, as in `begin`.
 
     >>> state = begin(np.zeros(2))._replace(importance=np.array([1.0, 3.0]))
     >>> theta, settings = np.array([2.0, 1.0]), Settings(strength=0.5)
@@ -324,10 +325,6 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
     [2.0, 3.0]
 
     Arguments as for `penalty`.
-
-    Returns
-    -------
-    array or list of arrays, as in `begin`
     """
     settings = _settings(settings)
     scale = 2 * settings.factor * settings.strength

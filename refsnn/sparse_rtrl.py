@@ -245,7 +245,9 @@ def _shape(rule, B, n, count):
 
 
 def eligibility(traces, psi):
-    """Return the derivatives of the spikes with respect to the weights, eq. (7).
+    """Return the derivatives of the spikes with respect to the weights, eq. (7):
+    psi_k u_k, (B, n, n (m + n)), for the rule "exact", or psi_i u_ij,
+    (B, n, m + n), for other rules.
 
     >>> traces = Traces(np.zeros((1, 2)), np.array([[1.0, 2.0]]))
     >>> eligibility(traces, np.array([[1.0, 0.5]])).tolist()
@@ -255,11 +257,6 @@ def eligibility(traces, psi):
     ----------
     traces, psi : Traces and (B, n) float
         Traces and surrogate derivative at step t, of the dtype of the result.
-
-    Returns
-    -------
-    (B, n, n (m + n)) or (B, n, m + n) float
-        Eligibility psi_k u_k for "exact", or psi_i u_ij for other rules.
     """
     psi, syn, mem = arrays("psi (B*, n) float, traces.syn (...), traces.mem (...)",
                            psi, *bundle("traces", traces, Traces))

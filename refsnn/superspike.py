@@ -176,7 +176,8 @@ class Step(NamedTuple):
 
 
 def coefficients(settings):
-    """Compute the coefficients of eqs. (1)-(12) from the settings.
+    """Compute the `Coefficients` of eqs. (1)-(12) from the settings.  They are
+    the argument `k` of other functions, also in `fast.superspike`.
 
     >>> k = coefficients(Settings(trace="published"))
     >>> k.mem, k.refractory, k.delay, k.trace[1]
@@ -188,10 +189,6 @@ def coefficients(settings):
         Times are in s, the threshold is in V above rest, and the steepness in
         1/V.  `dt` is at most `refractory` and each time constant, of which
         `refractory` and `delay` are multiples.
-
-    Returns
-    -------
-    Coefficients, argument `k` of other functions, also in `fast.superspike`
     """
     s = _settings(settings)
     mem, gain = 1 - s.dt / s.tau_mem, s.dt / s.tau_mem

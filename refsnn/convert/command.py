@@ -48,7 +48,8 @@ class Recording(NamedTuple):
 
 
 def run(options):
-    """Convert sound files, and return the exit status of the command.
+    """Convert sound files, and return the exit status of the command, an int: 1
+    if some recordings cannot be converted, and 0 otherwise.
 
     >>> from refsnn.__main__ import main
     >>> main(["convert", "nowhere.wav", "-o", "spikes.h5"])
@@ -57,10 +58,6 @@ def run(options):
     Parameters
     ----------
     options : argparse.Namespace, from the parser of `refsnn.__main__`
-
-    Returns
-    -------
-    int, 0, or 1 if some recordings cannot be converted
     """
     paths, settings = options.audio, _settings(options)
     texts, speakers = _labels(paths, options.label), _speakers(paths, options.speaker)

@@ -89,9 +89,7 @@ def forward(weights, biases, x, pools, dropout=None):
     >>> tape.outputs.tolist()
     [[73.0]]
 
-    Parameters
-    ----------
-    weights, biases, x, pools, dropout : as for `convnet.forward`
+    Arguments as for `convnet.forward`.
 
     Returns
     -------

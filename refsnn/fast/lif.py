@@ -227,7 +227,8 @@ def _aligned(shape, dtype):
 
 
 def gradients(tape, dout, *, steepness, dspikes=None):
-    """Compute surrogate gradients with a detached reset, eqs. (7)-(12).
+    """Compute surrogate gradients dW (n, m), dV (n, n) and dW_out (k, n) with a
+    detached reset, eqs. (7)-(12).  dV is None if V is None.
 
     >>> x, one = np.full((5, 1, 1), 2.0), np.ones((1, 1))
     >>> out, tape = forward(x, one, None, one, alpha=0.5, beta=0.5)
@@ -243,10 +244,6 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     dspikes : (T, B, n) float, optional
         Derivative of the loss with respect to the hidden spikes.  If this
         derivative is constant in time, `np.broadcast_to` saves memory.
-
-    Returns
-    -------
-    dW, dV, dW_out, in the shapes of W, V and W_out; dV is None if V is None
     """
     dtype = one_of("tape", tape, Tape).mem.dtype
     *_, dout, dspikes, steepness = arrays(

@@ -77,6 +77,7 @@ def begin(parameters):
 def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
          path_integral=None, importance=None, anchor=None, strength=0.0):
     """Perform one step of Adam and synaptic intelligence in place, eqs. (1)-(6).
+    Return a `State` with the same arrays as the given state.
 
     >>> theta, w = np.array([1.0, 2.0]), np.zeros(2)
     >>> state = step(theta, np.array([4.0, -1.0]), begin(theta), rate=0.5,
@@ -98,10 +99,6 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
         importance and the anchor must be given together.
     strength : float
         Penalty coefficient: `factor` times `strength` of `si.Settings`.
-
-    Returns
-    -------
-    State after this step, with the same arrays as the given state
 
     Raises
     ------

@@ -182,9 +182,7 @@ def write_stimuli(folder):
     Traceback (most recent call last):
     ValueError: nowhere/a has no parent folder: must be in one that exists
 
-    Parameters
-    ----------
-    folder : as for `write`
+    Arguments as for `write`.
     """
     _free(folder)
     found = identify.make_stimuli([LEVELS["alpha"]], [LEVELS["beta"]],

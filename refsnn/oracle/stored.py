@@ -43,7 +43,7 @@ def names(folder=FOLDER):
 
     Parameters
     ----------
-    folder : Path
+    folder : str or Path
     """
     if not folder.is_dir():
         raise ValueError(f"folder is {str(folder)!r}: must be a folder that exists")
@@ -134,9 +134,7 @@ def write(folder=FOLDER):
     Traceback (most recent call last):
     ValueError: folder is 'nowhere': must be a folder that exists
 
-    Parameters
-    ----------
-    folder : str or Path, as for `names`
+    Arguments as for `names`.
     """
     from refsnn.oracle.build.registry import REGISTRY     # imports SciPy
     path, changed = pathlib.Path(folder), {}

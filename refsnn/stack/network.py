@@ -76,7 +76,8 @@ def layer(W, V=None, *, tau_syn, tau_mem, threshold=1.0, adaptation=None,
 
 
 def descend(layers, gradients, optimiser, states=None):
-    """Change the parameters of all layers with an optimiser.
+    """Change the parameters of all layers with an optimiser.  Return a list of
+    `Layer`, and the list of the states.
 
     >>> old = layer(np.ones((1, 1)), tau_syn=5e-3, tau_mem=20e-3)
     >>> gradient = Layer(np.ones((1, 1)), log_tau_mem=np.array(1.0))
@@ -94,10 +95,6 @@ def descend(layers, gradients, optimiser, states=None):
         ``functools.partial(optimisers.adam, rate=1e-3)``.
     states : list, optional
         Second result of the previous call; None at the start.
-
-    Returns
-    -------
-    layers, states : list of Layer, list
     """
     if gradients is None:
         raise ValueError("gradients is None: must be a list of Layer, which `step` "
