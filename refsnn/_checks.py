@@ -47,7 +47,6 @@ arrays.
 """
 
 import functools
-import itertools
 import math
 import re
 from typing import NamedTuple
@@ -55,16 +54,12 @@ from typing import NamedTuple
 import numpy as np
 
 __all__ = ["arrays", "buffer", "bundle", "flags", "float_dtype", "lists", "one_of",
-           "shown", "tangents", "unread"]
+           "shown", "unread"]
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 SAFE = 1e38         # smaller numbers do not overflow in a cast to float32
 NOUNS = {"T": "steps", "B": "samples", "m": "inputs", "n": "units", "k": "outputs",
          "p": "parameters"}       # names of the entries along an axis, in messages
-TANGENTS = (        # rules for layer {0}, with a position axis {1} in a convolution
-    "left.inputs[{0}] (N, {1}i{0}) float", "left.signals[{0}] (N, K, {1}j{0})",
-    "right.inputs[{0}] (M, {1}i{0})", "right.signals[{0}] (M, K, {1}j{0})",
-    "masks[{0}] (j{0}, i{0}) in {{0, 1}}")
 
 
 class _Rule(NamedTuple):
@@ -341,12 +336,12 @@ def float_dtype(dtype):
     raise ValueError(f"dtype is {dtype!r:.60}: must be float32 or float64")
 
 
-def bundle(name, value, kind):
-    """Convert a tuple with the right number of fields to the class `kind`.
+def bundle(name, value, kind, dtype=None):
+    """Convert a tuple to the class `kind`, and check the dtypes of the fields.
 
     >>> class State(NamedTuple):
     ...     syn: np.ndarray
-    >>> bundle("state", (np.ones(2),), State).syn.tolist()
+    >>> bundle("state", (np.ones(2),), State, np.dtype(float)).syn.tolist()
     [1.0, 1.0]
     """
     fields = kind._fields
@@ -354,6 +349,11 @@ def bundle(name, value, kind):
             or len(value) != len(fields):
         raise ValueError(f"{name} is of type {type(value).__name__}: must be a "
                          f"{kind.__name__} ({', '.join(fields)})")
+    for field, entry in zip(fields, value, strict=True):
+        if dtype is not None and entry is not None:
+            found = getattr(entry, "dtype", None) or np.asarray(entry).dtype
+            if found != dtype:
+                raise ValueError(f"{name}.{field} is {found}: must be {dtype}")
     return kind(*value)
 
 
@@ -410,36 +410,6 @@ def lists(name, value, like=None, source=None):
                              f"{as_source}{index if source else ''}")
         found.append(a)
     return found
-
-
-def tangents(left, right, masks, masked, more="", *values):
-    """Check the inputs and signals of all layers for two batches, the masks of
-    the weights if `masked`, and `values`, whose rules are `more`.  Return them
-    as lists; without masks, each mask is None.
-
-    >>> batch = [np.ones((2, 1))], [np.ones((2, 3, 1))]
-    >>> left, right, masks = tangents(batch, batch, None, False)
-    >>> left[1][0].shape, masks
-    ((2, 3, 1), [None])
-    """
-    for name, batch in (("left", left), ("right", right)):
-        if len(one_of(name, batch, tuple, list)) != 2:
-            raise ValueError(f"{name} has {len(batch)} entries: must have 2, inputs "
-                             "and signals")
-    names = [rule.partition("[")[0] for rule in TANGENTS]
-    lists = [arrays(f"{name}[] (...)", given)[0] for name, given in zip(
-        names, [*left, *right, *[masks] * masked], strict=False)]
-    for name, given in zip(names, lists, strict=False):
-        if not 0 < len(given) == len(lists[0]):
-            raise ValueError(f"{name} has {len(given)} arrays, left.inputs has "
-                             f"{len(lists[0])}: must be equal, and at least 1")
-    masks = [M.reshape(len(M), math.prod(M.shape[1:])) if M.ndim == 4 else M
-             for masks in lists[4:] for M in masks]     # convolution: (c, k, k, c)
-    rules = ", ".join(rule.format(i, f"P{i}, " * (a.ndim == 3))
-                      for rule in TANGENTS[:len(lists)] for i, a in enumerate(lists[0]))
-    found = iter(arrays(rules + more, *itertools.chain(*lists[:4]), *masks, *values))
-    lists = [[next(found) for _ in given] for given in lists]
-    return (lists[:2], lists[2:4], *(lists[4:] or [[None] * len(lists[0])]), *found)
 
 
 def unread(name, value, shape, *dtypes):

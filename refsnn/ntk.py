@@ -64,14 +64,20 @@ Departures.  No departures are known.
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
 
+import math
+from itertools import chain
+
 import numpy as np
 
-from refsnn._checks import flags, one_of, tangents
+from refsnn._checks import arrays, flags, one_of
 
 __all__ = ["adjoint", "kernel"]
 
 KINDS = ("at_masked", "through_mask")
 REDUCTIONS = ("full", "trace_mean", "trace_sum", "sum_logits", "per_class")
+RULES = ("left.inputs[{0}] (N, {1}i{0}) float", "left.signals[{0}] (N, K, {1}j{0})",
+         "right.inputs[{0}] (M, {1}i{0})", "right.signals[{0}] (M, K, {1}j{0})",
+         "masks[{0}] (j{0}, i{0}) in {{0, 1}}")     # {0}: layer, {1}: position axis
 
 
 def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
@@ -186,8 +192,25 @@ def _layer_adjoint(D, a, g, b, h, Q):
 
 def _layers(left, right, masks, kind, more="", *values):
     one_of("kind", kind, *KINDS)
-    left, right, masks, *found = tangents(
-        left, right, masks, kind == "through_mask", more, *values)
-    masks = [np.ones((g.shape[-1], a.shape[-1]), a.dtype) if M is None else M
-             for a, g, M in zip(*left, masks, strict=True)]
-    return list(zip(*left, *right, masks, strict=True)), *found
+    for name, batch in (("left", left), ("right", right)):
+        if len(one_of(name, batch, tuple, list)) != 2:
+            raise ValueError(f"{name} has {len(batch)} entries: must have 2, inputs "
+                             "and signals")
+    names = [rule.partition("[")[0] for rule in RULES]
+    lists = [*left, *right, *[masks] * (kind == "through_mask")]
+    lists = [arrays(f"{name}[] (...)", given)[0]
+             for name, given in zip(names, lists, strict=False)]
+    for name, given in zip(names, lists, strict=False):
+        if not 0 < len(given) == len(lists[0]):
+            raise ValueError(f"{name} has {len(given)} arrays, left.inputs has "
+                             f"{len(lists[0])}: must be equal, and at least 1")
+    masks = [M.reshape(len(M), math.prod(M.shape[1:])) if M.ndim == 4 else M
+             for masks in lists[4:] for M in masks]     # convolution: (c, k, k, c)
+    rules = ", ".join(rule.format(i, f"P{i}, " * (a.ndim == 3))
+                      for rule in RULES[:len(lists)] for i, a in enumerate(lists[0]))
+    found = iter(arrays(rules + more, *chain(*lists[:4]), *masks, *values))
+    lists = [[next(found) for _ in given] for given in lists]
+    masks = lists[4] if lists[4:] else [
+        np.ones((g.shape[-1], a.shape[-1]), a.dtype)
+        for a, g in zip(*lists[:2], strict=True)]
+    return list(zip(*lists[:4], masks, strict=True)), *found

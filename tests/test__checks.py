@@ -264,7 +264,7 @@ def test_dtypes():
 
 
 def test_bundles():
-    found = _checks.bundle("state", (W, None), Pair)
+    found = _checks.bundle("state", (W, None), Pair, np.dtype("f4"))
     assert isinstance(found, Pair) and found.a is W and found.b is None
     assert _checks.bundle("state", Pair(W), Pair).a is W
     assert message(_checks.bundle, "state", W, Pair) == \
@@ -272,21 +272,8 @@ def test_bundles():
     other = NamedTuple("Other", [("b", int), ("a", int)])
     for bad in ((W,), (W, W, W), other(W, W), None):
         assert message(_checks.bundle, "state", bad, Pair).startswith("state is of ")
-
-
-@pytest.mark.parametrize("left, match", [
-    ([[W]], "^left has 1 entries: must have 2, inputs and signals"),
-    (([], []), "^left.inputs has 0 arrays, left.inputs has 0: must be equal"),
-    (([W], [W]), r"^left.signals\[0\] has shape .* must have 3 axes"),
-    (([W], [W[None], W[None]]), "^left.signals has 2 arrays, left.inputs has 1")])
-def test_inputs_and_signals_of_two_batches(left, match):
-    good = [np.ones((2, 3), "f4")], [np.ones((2, 1, 4), "f4")]
-    masks = [np.ones((4, 3))]
-    assert _checks.tangents(good, good, masks, False)[2] == [None]
-    *_, (mask,), more = _checks.tangents(good, good, masks, True, ", more (N)", [1, 2])
-    assert mask.dtype == np.float32 and mask.all() and more.tolist() == [1, 2]
-    with pytest.raises(ValueError, match=match):
-        _checks.tangents(left, good, masks, False)
+    assert message(_checks.bundle, "state", Pair(W, [1.0]), Pair, np.dtype("f4")) == \
+        "state.b is float64: must be float32"
 
 
 def test_texts_hold_shapes_in_place_of_entries():

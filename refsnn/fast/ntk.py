@@ -66,11 +66,12 @@ Departures.  No departures are known.
 """
 
 from collections.abc import Callable
+from itertools import chain
 from math import isqrt, prod
 
 import numpy as np
 
-from refsnn._checks import flags, one_of, tangents
+from refsnn._checks import arrays, flags, one_of
 
 __all__ = ["adjoint", "kernel"]
 
@@ -78,6 +79,9 @@ KINDS = ("at_masked", "through_mask")
 REDUCTIONS = ("full", "trace_mean", "trace_sum", "sum_logits", "per_class")
 SIDE = 500          # rows of a kernel tile, chosen to fit in the cache
 CHUNK = 2 ** 20     # number of entries of a temporary Jacobian, at most
+RULES = ("left.inputs[{0}] (N, {1}i{0}) float", "left.signals[{0}] (N, K, {1}j{0})",
+         "right.inputs[{0}] (M, {1}i{0})", "right.signals[{0}] (M, K, {1}j{0})",
+         "masks[{0}] (j{0}, i{0}) in {{0, 1}}")     # {0}: layer, {1}: position axis
 
 
 def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full",
@@ -305,4 +309,22 @@ def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh, mapper):
 
 def _checked(left, right, masks, kind, more="", *values):
     one_of("kind", kind, *KINDS)
-    return tangents(left, right, masks, kind == "through_mask", more, *values)
+    for name, batch in (("left", left), ("right", right)):
+        if len(one_of(name, batch, tuple, list)) != 2:
+            raise ValueError(f"{name} has {len(batch)} entries: must have 2, inputs "
+                             "and signals")
+    names = [rule.partition("[")[0] for rule in RULES]
+    lists = [*left, *right, *[masks] * (kind == "through_mask")]
+    lists = [arrays(f"{name}[] (...)", given)[0]
+             for name, given in zip(names, lists, strict=False)]
+    for name, given in zip(names, lists, strict=False):
+        if not 0 < len(given) == len(lists[0]):
+            raise ValueError(f"{name} has {len(given)} arrays, left.inputs has "
+                             f"{len(lists[0])}: must be equal, and at least 1")
+    masks = [M.reshape(len(M), prod(M.shape[1:])) if M.ndim == 4 else M
+             for masks in lists[4:] for M in masks]     # convolution: (c, k, k, c)
+    rules = ", ".join(rule.format(i, f"P{i}, " * (a.ndim == 3))
+                      for rule in RULES[:len(lists)] for i, a in enumerate(lists[0]))
+    found = iter(arrays(rules + more, *chain(*lists[:4]), *masks, *values))
+    lists = [[next(found) for _ in given] for given in lists]
+    return (lists[:2], lists[2:4], *(lists[4:] or [[None] * len(lists[0])]), *found)
