@@ -183,15 +183,12 @@ def backward(tape, doutputs):
     >>> dW[0].ravel().tolist(), dW[1].tolist()
     ([15.0], [[10.0]])
 
+    Results as for `convnet.backward`.
+
     Parameters
     ----------
     tape : Tape, result of `forward`
     doutputs : (N, K) float, derivative of the loss with respect to f
-
-    Returns
-    -------
-    Gradient, summed over all samples
-        weights, biases  lists of derivatives, in the shapes of the parameters
     """
     f, weights = one_of("tape", tape, Tape).outputs, tape.weights
     _, d = arrays("tape.outputs (N, K) float, doutputs (N, K)", f, doutputs)

@@ -111,22 +111,8 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
     >>> [round(t, 4) for t in rec.times[0].tolist()], rec.units[0].tolist()
     ([0.3574, 1.1359], [0, 0])
 
-    Parameters
-    ----------
-    times, units : lists of (S,) float and of (S,) int
-        For each sample, the times of all input spikes in s, in any order, and
-        the input neuron of each spike, 0 ... m-1.
-    W : (n, m) float
-        Weights, in the unit of the threshold.  Results have the dtype of `W`;
-        the computation is in float64.
-    tau_mem, tau_syn, threshold : float or (n,) float
-        Time constants of U and I in s, and threshold, all above 0.
-    until : float
-        Duration of the simulation in s.
-    delays : (n, m) float, optional
-        Delays of the synapses in s; 0 by default.
-    most : int
-        Largest number of spikes in a sample.
+    Arguments as for `eventprop.simulate`.
+    The input spikes may be in any order.
 
     Returns
     -------
@@ -254,13 +240,8 @@ def backward(dtimes, recording):
     >>> [a.round(4).tolist() for a in (grad.dW, grad.dtimes[0])]
     [[[-0.139]], [1.0]]
 
-    Parameters
-    ----------
-    dtimes : list of (S,) float
-        For each sample, derivative of the loss with respect to the times of
-        all spikes in `recording`.
-    recording : Recording
-        Result of `simulate`.
+    Arguments as for `eventprop.backward`.
+    `recording` is a result of the function `simulate` of this module.
 
     Returns
     -------

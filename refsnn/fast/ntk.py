@@ -92,6 +92,9 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full",
     >>> kernel(batch)[:, :, 0, 0].tolist()
     [[5.0, 7.0], [7.0, 10.0]]
 
+    Results as for `ntk.kernel`.
+    In memory, the axes of the full kernel have the order (N, K, M, K).
+
     Parameters
     ----------
     left, masks, kind, reduction : as for `ntk.kernel`
@@ -99,11 +102,6 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full",
     mapper : callable, optional
         Function like `map` that is used for the Jacobians of both batches.
         The method `map` of a thread pool gives the same numbers.
-
-    Returns
-    -------
-    (N, M, K, K) for "full", (N, M, K) for "per_class", else (N, M) float
-        In memory, the axes of the full kernel have the order (N, K, M, K).
     """
     one_of("reduction", reduction, *REDUCTIONS)
     one_of("mapper", mapper, Callable)
@@ -229,14 +227,12 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
     >>> dinputs[0].tolist(), dsignals[0].ravel().tolist()
     ([[5.0], [5.0]], [12.0, 17.0])
 
+    Results as for `ntk.adjoint`.
+
     Parameters
     ----------
     left, right, dkernel, masks, kind, constant : as for `ntk.adjoint`
     mapper : as for `kernel`, for the convolutions
-
-    Returns
-    -------
-    (dinputs, dsignals), (dinputs, dsignals) : for the left and right batch
     """
     flags("constant", constant)
     one_of("mapper", mapper, Callable)
