@@ -244,7 +244,9 @@ def _context(vector, name, rtol):
     axes = {1: ("entry",), 2: ("row", "column")}.get(np.ndim(right), ())
     if np.ndim(right) == 3 and len(right) == T:
         axes = "step", "sample", "input" if name == "dx" else "neuron"
-    sizes = {"T": T, "B": B or np.size(vector.inputs.get("labels", ()))}
+    x, labels = (vector.inputs.get(key, ()) for key in ("x", "labels"))
+    sizes = {"T": T, "B": B or (len(x) if np.ndim(x) > 1 else np.size(labels)),
+             "n": np.shape(right)[2] if "neuron" in axes else 0}
     sizes = {name: size for name, size in sizes.items() if size}
     if np.ndim(vector.inputs.get("W")) == 2:
         sizes["n"], sizes["m"] = vector.inputs["W"].shape

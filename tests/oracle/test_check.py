@@ -722,9 +722,11 @@ def test_spikes_in_float16_are_counts():
 
 @pytest.mark.parametrize("name, output, factor, words", [
     ("spike_time", "dW", 1 / 4, "times 0.25 (1/4, 1/B)"),
+    ("convnet", "dW0", 3, "times 3, which equals B"),
+    ("van_rossum", "dspikes", 2, "times 2, which equals n"),
     ("lstm", "dW", 2 / 36, "2/(T n)")])
 def test_sizes_that_no_recording_shows(name, output, factor, words):
-    """B is the number of labels, and n does not count the gates."""
+    """B is the number of labels or rows of x, and n does not count the gates."""
     right = check.vectors([name])[name].outputs[output]
     assert words in texts(check.check({f"{name}.{output}": factor * right}))[0]
 
