@@ -149,17 +149,17 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
 @contextlib.contextmanager
 def _opened(path):
     if not os.path.exists(path):
-        raise FileNotFoundError(f"{path} is missing: must be an HDF5 file of spikes")
+        raise FileNotFoundError(f"{path} is missing: must be an HDF5 file")
     _need(os.path.isfile(path) and h5py.is_hdf5(path), f"{path} is not an HDF5 file",
           "be one; unpack it first if it is compressed")
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError,
-            ArithmeticError, zlib.error) as error:
+    except Exception as error:      # the HDF5 library raises errors of many kinds
         if isinstance(error, ValueError) and str(error).startswith(path):
             raise
-        raise ValueError(f"{path}: {error}: must be an intact HDF5 file") from None
+        told = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ValueError(f"{path}: {told}: must be an intact HDF5 file") from None
 
 
 def _sequences(file, path, field, kinds):
@@ -221,27 +221,43 @@ def _column(file, path, field, kinds, needed=True):
 
 
 def _field(file, path, field, needed=True):
-    data, where, names = file, path, field.split("/")
-    for i, name in enumerate(names, 1):
-        _need(isinstance(data, h5py.Group), f"{where} is no group", "be one")
-        where, links = f"{path}, {'/'.join(names[:i])}", data.id.links
-        if not links.exists(name.encode()):
-            _need(not needed, f"{where} is missing", "be present")
+    data, where = file, f"{path}, "
+    for name in field.split("/"):
+        data, where = _member(data, name, where, needed), f"{where}{name}/"
+        if data is None:
             return None
-        _need(links.get_info(name.encode()).type == h5py.h5l.TYPE_HARD,
-              f"{where} is a soft or external link", "be stored in the file itself")
-        data = data[name]
-    _need(isinstance(data, h5py.Dataset), f"{where} is no dataset", "be one")
-    plan = data.id.get_create_plist()
-    _need(plan.get_layout() != h5py.h5d.VIRTUAL and not plan.get_external_count(),
-          f"{where} has its data in other files", "be stored in the file itself")
-    _need(data.shape is not None and len(data.shape) == 1 and data.size <= ENTRIES,
+    where = where[:-1]
+    _filters(data, where)
+    _need(len(data.shape) == 1 and data.size <= ENTRIES,
           f"{where} is of shape {data.shape}",
           f"be one-dimensional with at most {ENTRIES} entries")
     _need(not data.chunks or data.chunks[0] * data.dtype.itemsize <= CHUNK,
           f"{where} has chunks of {data.chunks} entries",
           f"have chunks of at most {CHUNK} bytes")
     return data
+
+
+def _member(group, name, where, needed=True):
+    """Return a group or dataset, but no link, or None."""
+    _need(isinstance(group, h5py.Group), f"{where.rstrip('/, :')} is no group",
+          "be one")
+    key, where = name.encode(), f"{where}{name:.60}"
+    if not key or not group.id.links.exists(key):
+        _need(not needed, f"{where} is missing", "be present")
+        return None
+    _need(group.id.links.get_info(key).type == h5py.h5l.TYPE_HARD,
+          f"{where} is a soft or external link", "be stored in the file itself")
+    return group[name]
+
+
+def _filters(data, where):
+    """Return the filters of a dataset of this file."""
+    _need(isinstance(data, h5py.Dataset), f"{where} is no dataset", "be one")
+    plan = data.id.get_create_plist()
+    _need(plan.get_layout() != h5py.h5d.VIRTUAL and not plan.get_external_count(),
+          f"{where} has its data in other files", "be stored in the file itself")
+    _need(data.shape is not None, f"{where} is of shape None", "hold entries")
+    return {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
 
 
 def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):

@@ -26,9 +26,8 @@ The potential crosses the threshold at the time
              w_in x), q = tau_syn/tau_mem - 1, u = v_leak + r w_in x  (9)
 
 NIR does not define the signal of a spike: here, a pulse of height 1 and
-duration dt, or a Dirac pulse of area 1.  An entry of the input has this
-height in its row, or this area at the start of the row.  A Dirac pulse of
-area A adds one of the following to the state:
+duration dt, or a Dirac pulse of area 1.  An entry of the input is such a
+height, or an area at the start of a row.  A Dirac pulse of area A adds
 
     v: r A for I and IF, r A/tau for LI and LIF;  I: w_in A/tau_syn  (10)
 
@@ -62,7 +61,7 @@ import itertools
 import numpy as np
 
 from refsnn import eventprop
-from refsnn.oracle.hdf5 import need
+from refsnn.oracle.hdf5 import _need
 from refsnn.oracle.nir.graphs import (ANALOG, SPIKING, STATES, _constants, _upstream,
                                       _width)
 
@@ -82,21 +81,20 @@ DEFAULT = CONVENTION(*(choices[0] for choices in AXES.values()))
 # Potential before the reset and at the end of a row, current and spikes of a node,
 # (S, T, n), or (conventions, S, T, n).
 TRACE = collections.namedtuple("TRACE", "before after current spikes")
-HOLDING = "Input", "Delay", *STATES     # primitives whose output changes at events
 MOST = 1_000_000        # largest number of spikes of a sample
 
 
 def _named(text):
-    """Return the convention that a text like "decay=Euler,tie=spike" names."""
+    """Return the convention that a text names."""
     chosen = dict(part.strip().partition("=")[::2] for part in text.split(",") if text)
     for axis, choice in chosen.items():
-        need(choice in AXES.get(axis, ()), f"convention has {axis:.30}={choice:.30}: "
-             f"must be AXIS=CHOICE, one of {', '.join(AXES.get(axis, AXES))}")
+        _need(choice in AXES.get(axis, ()), f"convention has {axis:.30}={choice:.30}: "
+              f"must be AXIS=CHOICE, one of {', '.join(AXES.get(axis, AXES))}")
     return DEFAULT._replace(**chosen)
 
 
 def _candidates(kinds, loop, leak, whole):
-    """Return the axes that concern some primitives, and all conventions."""
+    """Return axes of some primitives, and conventions."""
     axes = ["decay"] * bool(kinds - {"I", "IF"}) + ["gain"] + [
         "synapse", "order"] * bool(kinds & {"CubaLI", "CubaLIF"}) + [
         "reset", "when", "spikes", "tie"] * bool(kinds & set(SPIKING)) + [
@@ -148,7 +146,7 @@ def _flow(p, v, current, x, t):
 
 
 def _crossing(p, v, current, x, end):
-    """Return the time until v exceeds the threshold, infinity if after `end`."""
+    """Return the time of a spike before `end`."""
     threshold, wait = p["v_threshold"], np.full(v.shape, np.inf)
     if "w_in" in p:
         calm = (x == 0) & (p["v_reset"] == p["v_leak"]) & (v < threshold)
@@ -195,7 +193,7 @@ def _driven(p, v, current, x, end):
 
 
 def _apply(node, x, bias=True):
-    """Return the output of a node without state for the input x."""
+    """Return the output of a stateless node."""
     fields = {name: a.astype(float).ravel() for name, a in node.fields.items()}
     if "weight" in fields:
         x = x @ node.fields["weight"].astype(float).T
@@ -204,23 +202,27 @@ def _apply(node, x, bias=True):
         (x > fields["threshold"]).astype(float) if "threshold" in fields else x
 
 
-def _total(name, nodes, sources, values):
-    """Return the input of a node, a sum over those sources that have values."""
-    return sum((values[a] for a in sources[name] if a in values),
-               np.zeros(_width(nodes[name])))
+def _spread(nodes, sources, held, bias=True):
+    """Return all outputs and inputs, given held outputs."""
+    outputs = dict(held)
 
+    def total(name):
+        return sum((outputs[a] for a in sources[name]), np.zeros(_width(nodes[name])))
 
-def _rest(nodes, sources):
-    """Return the outputs of all nodes before the first spike and input."""
-    found = {}
     for name, node in nodes.items():
-        found[name] = np.zeros(node.size) if node.type in HOLDING else _apply(
-            node, _total(name, nodes, sources, found))
-    return found
+        if name not in held:
+            outputs[name] = _apply(node, total(name), bias)
+    return outputs, {name: total(name) for name in nodes}
+
+
+def _silent(nodes):
+    """Return the outputs before the first event."""
+    return {name: np.zeros(node.size) for name, node in nodes.items()
+            if node.type in ("Input", "Delay", *STATES)}
 
 
 def _solve(graph, inputs, dt, pulse=True):
-    """Return the exact TRACE of each neuron node, and all spikes."""
+    """Return exact TRACEs, and times and neurons of spikes."""
     (S, T), nodes = next(iter(inputs.values())).shape[:2], dict(graph.nodes)
     for _ in graph.nodes:
         nodes = {name: node for name, node in nodes.items() if (
@@ -228,63 +230,49 @@ def _solve(graph, inputs, dt, pulse=True):
             a in nodes and nodes[a].type not in ANALOG for a in graph.sources[name])}
     traces = {name: TRACE(*np.zeros((4, S, T, node.size)))
               for name, node in nodes.items() if node.type in STATES}
-    spikes = {name: ([], []) for name in traces}
+    spikes = {name: [[] for _ in range(S)] for name in traces}
     for b in range(S):
-        own = {name: TRACE(*(a[b] for a in trace)) for name, trace in traces.items()}
-        found = _events(nodes, graph.sources, {
-            name: a[b] for name, a in inputs.items()}, dt, pulse, own)
-        for name, trace in traces.items():
-            times = np.array([t for one, t, _ in found if one == name])
-            units = np.array([i for one, _, i in found if one == name], int)
-            rows = np.minimum((times / dt + 1e-6).astype(int), T - 1)
-            np.add.at(trace.spikes[b], (rows, units), 1)
-            spikes[name][0].append(times)
-            spikes[name][1].append(units)
-    return traces, spikes
+        _events(nodes, graph.sources, {name: a[b] for name, a in inputs.items()}, dt,
+                pulse, {name: TRACE(*(a[b] for a in trace))
+                        for name, trace in traces.items()},
+                {name: some[b] for name, some in spikes.items()})
+    return {name: trace._replace(before=trace.after)
+            for name, trace in traces.items()}, spikes
 
 
-def _events(nodes, sources, inputs, dt, pulse, traces):
-    """Write a sample to traces; return node, time and neuron of all spikes."""
+def _events(nodes, sources, inputs, dt, pulse, traces, spikes):
+    """Write a sample to traces and spikes."""
     p = {name: _constants(nodes[name]) for name in traces}
     state = {name: np.zeros((2, nodes[name].size)) for name in p}
     delays = {name: np.resize(node.fields["delay"].astype(float), node.size)
               for name, node in nodes.items() if node.type == "Delay"}
-    rest, queue, found, now = _rest(nodes, sources), [], [], 0.0
-    ticket = itertools.count()
-    drive = {name: _total(name, nodes, sources, rest) for name in nodes}
+    held, drive, queue, ticket = _silent(nodes), {}, [], itertools.count()
+    now, row, T = 0.0, 0, max(map(len, inputs.values()))
 
-    def later(wait, name, change):
-        heapq.heappush(queue, (now + wait, next(ticket), name, change))
+    def later(time, changes, step):
+        heapq.heappush(queue, (time, next(ticket), changes, step))
 
-    def delay(name, change):
-        for i in np.flatnonzero(change):
-            later(delays[name][i], name, change * (np.arange(len(change)) == i))
+    def send(changes, step):
+        """Change outputs by steps or Dirac pulses."""
+        if step:
+            held.update({name: held[name] + x for name, x in changes.items()})
+        totals = _spread(nodes, sources, held if step else _silent(nodes) | changes,
+                         bias=step)[1]
+        for name, delay in delays.items():
+            x = totals[name] - drive.get(name, 0.0) * step
+            for wait in np.unique(delay[x != 0]):
+                later(now + wait, {name: x * (delay == wait)}, step)
+        if step:
+            drive.update(totals)
+            return
+        for name, k in p.items():
+            scale = k["w_in"] / k["tau_syn"] if "w_in" in k else \
+                k["r"] / k.get("tau", 1.0)                                 # (10)
+            state[name][int("w_in" in k)] += scale * totals[name]
 
-    def send(name, change):
-        """Change an output, by a step or by a Dirac pulse, and follow all edges."""
-        moved = {name: change}
-        for other, node in nodes.items():
-            if node.type not in HOLDING and moved.keys() & set(sources[other]):
-                x, before = _total(other, nodes, sources, moved), drive[other]
-                drive[other] = before + x * pulse
-                moved[other] = _apply(node, drive[other]) - _apply(node, before) if \
-                    node.type == "Threshold" else _apply(node, x, bias=False)
-        for other in (*p, *delays):
-            x = _total(other, nodes, sources, moved)
-            if other in delays:
-                delay(other, x)
-            elif pulse:
-                drive[other] = drive[other] + x
-            else:
-                k, own = p[other], "w_in" in p[other]
-                scale = k["w_in"] / k["tau_syn"] if own else \
-                    k["r"] / k.get("tau", 1.0)                             # (10)
-                state[other][int(own)] += scale * x
-
-    later(0.0, "", 0)
-    for name in delays:
-        delay(name, drive[name])
-    while len(found) < MOST:
+    send({}, True)
+    later(0.0, None, pulse)             # None is the end of a row
+    while sum(map(len, spikes.values())) < MOST:
         span, first = queue[0][0] - now, None
         for name in (name for name in p if nodes[name].type in SPIKING):
             wait = _crossing(p[name], *state[name], drive[name], span)
@@ -295,32 +283,29 @@ def _events(nodes, sources, inputs, dt, pulse, traces):
         now += span
         if first:
             state[first][0, i] = p[first]["v_reset"][i]
-            found.append((first, now, i))
+            spikes[first].append((now, i))
+            traces[first].spikes[min(int(now / dt + 1e-6), T - 1), i] += 1
             one = (np.arange(nodes[first].size) == i).astype(float)
-            send(first, one)
+            send({first: one}, pulse)
             if pulse:
-                later(dt, first, -one)
+                later(now + dt, {first: -one}, True)
             continue
-        now, _, name, change = heapq.heappop(queue)
-        if name:
-            send(name, change)
-            continue
-        for one, trace in traces.items() if change else ():     # change is the row
-            trace.after[change - 1], trace.current[change - 1] = state[one]
-        if change == max(map(len, inputs.values())):
-            for trace in traces.values():
-                trace.before[:] = trace.after
-            return found
-        now = change * dt
-        later((change + 1) * dt - now, "", change + 1)
-        for one, x in inputs.items():
-            send(one, x[change] - (x[change - 1] if pulse and change else 0))
+        now, _, changes, step = heapq.heappop(queue)
+        if changes is None:
+            for name, trace in traces.items() if row else ():
+                trace.after[row - 1], trace.current[row - 1] = state[name]
+            if row == T:
+                return
+            changes, row = {name: x[row] - held[name] for name, x in inputs.items()
+                            if name in held}, row + 1
+            later(row * dt, None, pulse)
+        send(changes, step)
     raise ValueError(f"the exact solution has more than {MOST} spikes by the time "
                      f"{now:.6g} s: must have fewer")
 
 
 def _rule(node, some, dt, unit):
-    """Return the constants of a neuron node in conventions, for `_advance`."""
+    """Return the constants of conventions for `_advance`."""
     p, zero = _constants(node), np.zeros(node.size)
     parts = np.array([[part + zero for part in _coefficients(p, dt, one)]
                       for one in some]).transpose(1, 0, 2)[:, :, None]
@@ -333,7 +318,7 @@ def _rule(node, some, dt, unit):
 
 
 def _advance(rule, state, x):
-    """Return the state of a neuron node after a row."""
+    """Return the TRACE of a row, after another."""
     (alpha, d, beta, c, a, b), low, high, near, many, subtract, late, tie = rule
     cut, (_, v, current, spikes) = np.trunc if near is np.round else near, state
     v = cut(beta * v) + near(c + a * current + b * x)                      # (1)
@@ -359,50 +344,50 @@ def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
     key "" is the node itself, whose simulated spikes no other node reads.
     """
     S, T = next(iter(inputs.values())).shape[:2]
-    given, nodes = dict(inputs) | recorded, graph.nodes | {"": graph.nodes[name]}
+    given, nodes = inputs | recorded, graph.nodes | {"": graph.nodes[name]}
     feeds = {one: graph.sources[one or name] for one in nodes}
-    wanted = {""} | _upstream("", {one: () if one in given else some
-                                   for one, some in feeds.items()}, nodes)
-    rest, (_, lag, *begin) = _rest(nodes, feeds), some[0].loop.split()
-    delays = {one: np.resize(np.round(np.minimum(node.fields["delay"] / dt, T)).astype(
-        int), node.size) for one, node in nodes.items() if node.type == "Delay"}
-    for _, one in graph.late:
-        need(one not in delays or delays[one].min() > 0, f"{one}/delay is below dt/2 "
-             "in a loop: must be longer")
-    rules, state, out, rows = {}, {}, {}, []    # out: by node and row
-    for one in (one for one in nodes if one in wanted and one not in given):
-        if nodes[one].type in STATES:
-            rules[one] = _rule(nodes[one], some, dt, unit)
-            leak = np.array([c.start == "v_leak" for c in some])[:, None, None] * unit
-            v = np.zeros((len(some), S, nodes[one].size)) + leak * _constants(
-                nodes[one]).get("v_leak", 0.0)
+    wanted = {""} | _upstream("", {one: () if one in given else a
+                                   for one, a in feeds.items()}, nodes)
+    wanted = [one for one in nodes if one in wanted and one not in given]
+    rest, (_, lag, *begin) = _spread(nodes, feeds, _silent(nodes))[0], \
+        some[0].loop.split()
+    delays, rules, state = {}, {}, {}
+    for one in wanted:
+        node = nodes[one]
+        if node.type == "Delay":
+            delays[one] = np.resize(np.round(np.minimum(
+                node.fields["delay"] / dt, T)).astype(int), node.size)
+            _need(delays[one].min() > 0 or all(b != one for _, b in graph.late),
+                  f"{one}/delay is below dt/2 in a loop: must be longer")
+        elif node.type in STATES:
+            rules[one] = _rule(node, some, dt, unit)
+            start = np.array([c.start == "v_leak" for c in some])[:, None, None] * unit
+            v = np.zeros((len(some), S, node.size)) + start * _constants(node).get(
+                "v_leak", 0.0)
             state[one] = TRACE(v, v, 0 * v, 0 * v)
-
-    def value(one, t):
-        if t < 0:
-            return rest[one] * ("bias" in begin)
-        if one in given:
-            return given[one][:, t]
-        if (one, t) not in out and one in delays:
-            x = {k: total(one, t - k) if t >= k else 0 * rest[one]
-                 for k in {*delays[one]}}
-            out[one, t] = np.stack(np.broadcast_arrays(*(
-                x[k][..., i] for i, k in enumerate(delays[one]))), axis=-1)
-        elif (one, t) not in out:
-            out[one, t] = _apply(nodes[one], total(one, t))
-        return out[one, t]
+    past, rows = [], []         # outputs in all rows, and TRACEs
 
     def total(one, t):
-        late = [(a, one or name) in graph.late and one not in delays
-                for a in feeds[one]]
-        return sum((value(a, t - int(lag) * k) for a, k in zip(
-            feeds[one], late, strict=True)), np.zeros(_width(nodes[one])))
+        found = np.zeros(_width(nodes[one]))
+        for a in feeds[one] if t >= 0 else ():
+            late = (a, one or name) in graph.late and one not in delays
+            k = t - int(lag) * late
+            found = found + (past[k][a] if k >= 0 else rest[a] * ("bias" in begin))
+        return found
 
     for t in range(T):
-        for one in state:
-            row = state[one] = _advance(rules[one], state[one], total(one, t))
-            out[one, t] = row.spikes if "v_threshold" in nodes[one].fields \
-                else row.after / unit
+        past.append({one: x[:, t] for one, x in given.items()})
+        for one in wanted:
+            if one in delays:
+                x = {k: total(one, t - k) for k in {*delays[one]}}
+                out = np.stack(np.broadcast_arrays(*(
+                    x[k][..., i] for i, k in enumerate(delays[one]))), axis=-1)
+            elif one in state:
+                row = state[one] = _advance(rules[one], state[one], total(one, t))
+                out = row.spikes if nodes[one].type in SPIKING else row.after / unit
+            else:
+                out = _apply(nodes[one], total(one, t))
+            past[t][one] = out
         rows.append(row)
     return TRACE(*(np.stack(part, axis=2) / scale for part, scale in zip(
         zip(*rows, strict=True), (unit, unit, unit, 1), strict=True)))

@@ -13,7 +13,8 @@ import math
 
 import numpy as np
 
-from refsnn.oracle.hdf5 import MEMBERS, MOST, field, member, names, need, opened
+from refsnn.events import _member, _opened
+from refsnn.oracle.hdf5 import MEMBERS, MOST, _field, _members, _need
 
 __all__ = ["read"]
 
@@ -36,26 +37,18 @@ GRAPH = collections.namedtuple("GRAPH", "nodes sources late skipped notes versio
 
 
 def read(path, repair=False):
-    """Read a graph from an untrusted NIR file.
+    """Read a `GRAPH` from an untrusted NIR file.
+
+    If repair is true, and an edge names no node, and exactly one node of the
+    same inner graph has no edge, this node is taken.
 
     >>> read("nowhere.nir")
     Traceback (most recent call last):
-    ValueError: nowhere.nir is missing: must be an HDF5 file
-
-    Parameters
-    ----------
-    path : str
-    repair : bool
-        If an edge names no node, and if exactly one node of the same inner
-        graph has no edge, this node is taken.
-
-    Returns
-    -------
-    Graph
+    FileNotFoundError: nowhere.nir is missing: must be an HDF5 file
     """
     nodes, edges, notes = {}, [], []
-    with opened(path) as file:
-        version = field(file, "version", path, "U", needed=False) or [""]
+    with _opened(path) as file:
+        version = _field(file, "version", path, "U", needed=False) or [""]
         _collect(file, "node", "", f"{path}: ", repair, (nodes, edges, notes))
     sources = {name: [] for name in nodes}
     for (a, b), count in sorted(collections.Counter(edges).items()):
@@ -76,8 +69,8 @@ def read(path, repair=False):
                 (nodes[a].size for a in sources[name]), default=1))
     for name, node in nodes.items():
         for a in sources[name]:
-            need(nodes[a].size == _width(node), f"{path}: edge {a:.60} -> {name:.60} "
-                 f"joins {nodes[a].size} and {_width(node)} values: must be equal")
+            _need(nodes[a].size == _width(node), f"{path}: edge {a:.60} -> {name:.60} "
+                  f"joins {nodes[a].size} and {_width(node)} values: must be equal")
         if node.type != "Input" and not sources[name]:
             notes.append(f"{name} has no input, which is taken as 0")
     nodes, sources = ({name: a[name] for name in order} for a in (nodes, sources))
@@ -85,34 +78,34 @@ def read(path, repair=False):
 
 
 def _collect(parent, name, prefix, where, repair, found):
-    """Add a node, or the nodes and edges of a graph; return inputs and outputs."""
+    """Add nodes and edges; return inputs and outputs."""
     nodes, edges, notes = found
-    group, where = member(parent, name, where), f"{where}{name:.60}/"
-    kind, full = (field(group, "type", where, "U") or [""])[0], prefix[:-1] or name
-    need(len(nodes) < MEMBERS and prefix.count("/") < DEPTH, f"{where} is too deep, or "
-         f"one of many: must be {DEPTH} deep and {MEMBERS} nodes at most")
+    group, where = _member(parent, name, where), f"{where}{name:.60}/"
+    kind, full = (_field(group, "type", where, "U") or [""])[0], prefix[:-1] or name
+    _need(len(nodes) < MEMBERS and prefix.count("/") < DEPTH, f"{where} is too deep, "
+          f"or one of many: must be {DEPTH} deep and {MEMBERS} nodes at most")
     if kind != "NIRGraph":
         nodes[full] = _node(group, kind, where)
         return [full], [full]
-    inner = member(group, "nodes", where)
+    inner, names = _members(group, "nodes", where)
     ends = {one: _collect(inner, one, f"{prefix}{one}/", f"{where}nodes/", repair,
-                          found) for one in names(inner, f"{where}nodes")}
-    words = field(group, "edges", where, "U")
+                          found) for one in names}
+    words = _field(group, "edges", where, "U")
     unknown = [word for word in dict.fromkeys(words) if word not in ends]
     if unknown:
         free = [one for one in ends if one not in words]
         single = len(unknown) == len(free) == 1
         hint = f"--repair reads {free[0]!r:.60}, which has no edge" if single else \
             "no single repair is possible"
-        need(single and repair, f"{where}edges names {unknown[0]!r:.60}, and no node "
-             f"has this name: must name a node; {hint}")
+        _need(single and repair, f"{where}edges names {unknown[0]!r:.60}, and no node "
+              f"has this name: must name a node; {hint}")
         notes.append(f"{where.partition(': ')[2]}edges: {unknown[0]} is read as "
                      f"{free[0]}")
         words = [free[0] if word == unknown[0] else word for word in words]
-    need(len(words) % 2 == 0, f"{where}edges holds {len(words)} names: must be pairs")
+    _need(len(words) % 2 == 0, f"{where}edges holds {len(words)} names: must be pairs")
     for a, b in zip(words[::2], words[1::2], strict=True):
-        need(len(ends[a][1]) == len(ends[b][0]) == 1, f"{where}edges: {a:.60} -> "
-             f"{b:.60} joins graphs: must have one Output and one Input")
+        _need(len(ends[a][1]) == len(ends[b][0]) == 1, f"{where}edges: {a:.60} -> "
+              f"{b:.60} joins graphs: must have one Output and one Input")
         edges.append((ends[a][1][0], ends[b][0][0]))
     own = [prefix + one for one in ends if prefix + one in nodes]
     return tuple([one for one in own if nodes[one].type == end]
@@ -120,47 +113,44 @@ def _collect(parent, name, prefix, where, repair, found):
 
 
 def _node(group, kind, where):
-    """Return a node; its size is 0 if only its sources determine the size."""
-    fields = {name: field(group, name, where) for name in FIELDS.get(kind, "").split()}
+    """Return a node, of size 0 if unknown."""
+    fields = {name: _field(group, name, where) for name in FIELDS.get(kind, "").split()}
     for name in (name for name, (_, kinds) in DEFAULTS.items() if kind in kinds):
-        found = field(group, name, where, needed=False)
+        found = _field(group, name, where, needed=False)
         fields[name] = np.asarray(DEFAULTS[name][0]) if found is None else found
     for name, a in fields.items():
         time = "tau" in name or name == "shape"
         low = a <= 0 if time else a < -np.inf if name != "delay" else a < 0
-        need(a.size and np.isfinite(a).all() and not low.any(), f"{where}{name} holds "
-             "NaN, infinity, too small values or nothing: must be finite, and in range")
+        _need(a.size and np.isfinite(a).all() and not low.any(), f"{where}{name} holds "
+              "NaN, infinity, too small values or nothing: must be finite, in range")
     shapes = {a.shape for a in fields.values() if a.shape}
-    need(kind not in STATES or len(shapes) < 2, f"{where} has parameters of shapes "
-         f"{sorted(shapes)}: must be equal")
-    need(kind not in SPIKING or (fields["v_reset"] < fields["v_threshold"]).all(),
-         f"{where}v_reset is not below v_threshold: must be, or spikes never end")
+    _need(kind not in STATES or len(shapes) < 2, f"{where} has parameters of shapes "
+          f"{sorted(shapes)}: must be equal")
+    _need(kind not in SPIKING or (fields["v_reset"] < fields["v_threshold"]).all(),
+          f"{where}v_reset is not below v_threshold: must be, or spikes never end")
     size = max((a.size for a in fields.values()), default=0) * bool(shapes)
     if "shape" in fields:
         size = math.prod(map(int, fields["shape"].ravel()))
-        need(size <= MOST, f"{where}shape gives {size} values: must be fewer")
+        _need(size <= MOST, f"{where}shape gives {size} values: must be fewer")
     elif "weight" in fields:
         W, bias = fields["weight"], fields.get("bias", np.zeros(()))
-        need(W.ndim == 2 and bias.shape in ((), W.shape[:1]), f"{where}weight and bias "
-             f"are of shapes {W.shape} and {bias.shape}: must be (n, m) and (n)")
+        _need(W.ndim == 2 and bias.shape in ((), W.shape[:1]), f"{where}weight and "
+              f"bias are of shapes {W.shape} and {bias.shape}: must be (n, m) and (n)")
         size = len(W)
     return NODE(kind, fields, 0 if kind == "Flatten" else size)
 
 
 def _order(path, nodes, sources):
-    """Return an order of evaluation, and the edges that run against it.
-
-    In a loop, the first Delay comes first, else the first neuron that has an
-    evaluated source.
-    """
+    """Return an order, and edges against it."""
     left, order, late = dict.fromkeys(nodes), [], set()
     while left:
         free = [name for name in left if not any(a in left for a in sources[name])]
         if not free:
             loops = [name for name in left if name in _upstream(name, sources, left)]
             some = [name for name in loops if nodes[name].type in ("Delay", *STATES)]
-            need(some, f"{path}: nodes {', '.join(sorted(loops))[:60]} form a loop: "
-                 "must contain a neuron or a Delay")
+            _need(some, f"{path}: nodes {', '.join(sorted(loops))[:60]} form a loop: "
+                  "must contain a neuron or a Delay")
+            # a Delay is the first, else a neuron that has an evaluated source
             free = [min(some, key=lambda name: (
                 nodes[name].type != "Delay", all(a in left for a in sources[name])))]
             late |= {(a, free[0]) for a in sources[free[0]] if a in left}
@@ -170,7 +160,7 @@ def _order(path, nodes, sources):
 
 
 def _upstream(name, sources, within):
-    """Return the nodes that feed a node, directly or not, within some nodes."""
+    """Return all direct and indirect sources."""
     found, new = set(), [name]
     while new:
         some = {a for a in sources[new.pop()] if a in within} - found

@@ -13,7 +13,7 @@ import itertools
 
 import numpy as np
 
-from refsnn.oracle.hdf5 import need
+from refsnn.oracle.hdf5 import _need
 from refsnn.oracle.nir.dynamics import TRACE, _candidates, _replay, _solve
 from refsnn.oracle.nir.graphs import SPIKING, STATES, _constants, _upstream
 
@@ -31,23 +31,14 @@ VERDICT = collections.namedtuple("VERDICT", "node status fit undecided lines")
 
 
 def judge(graph, recording, pulse=True):
-    """Judge all recorded neurons.
+    """Return a list of one `VERDICT` for each recorded neuron node.
+
+    In the exact solution, a spike is a pulse, or else a Dirac pulse.
 
     >>> from refsnn.oracle.nir import graphs, nirdata
     >>> graph = graphs.GRAPH({}, {}, set(), {}, [], "")
     >>> judge(graph, nirdata.RECORDING({}, {}, 1.0, []))
     []
-
-    Parameters
-    ----------
-    graph : graphs.Graph
-    recording : nirdata.Recording
-    pulse : bool
-        Whether a spike is a pulse in the exact solution, or a Dirac pulse.
-
-    Returns
-    -------
-    list of Verdict
     """
     missing = [name for name, node in graph.nodes.items()
                if node.type == "Input" and name not in recording.inputs]
@@ -56,7 +47,7 @@ def judge(graph, recording, pulse=True):
         return [VERDICT(name, "not judged", None, {}, [
             f"{name} ({graph.nodes[name].type}): not judged: the recording has no "
             f"input {', '.join(missing)}"]) for name in names]
-    need(recording.dt, "the recording holds no dt: must be given by --dt")
+    _need(recording.dt, "the recording holds no dt: must be given by --dt")
     with np.errstate(all="ignore"):     # Euler steps longer than 2 tau diverge
         exact = _solve(graph, recording.inputs, recording.dt, pulse)[0] if names else {}
         return [_judged(graph, name, recording, exact.get(name), pulse)
@@ -76,9 +67,21 @@ def _judged(graph, name, recording, exact, pulse):
     whole = bool(v.dtype.kind in "iu" or np.abs(v).max() > 99 and (v % 1 == 0).all())
     most = 1 / max(1, np.abs(v).max()) if whole else max(
         CLOSE, 2.0 ** -23 * np.max(tau) / dt * ("v_leak" in p))
-    axes, fits = _fits(graph, name, recording, given, free, whole, most)
-    if exact is not None:
-        fits.insert(0, _fit(own, exact, None, _units(p, dt), most, np.inf))
+    units = {"1": 1.0} | ({"1/v_threshold": 1 / p["v_threshold"]} if np.all(
+        p.get("v_threshold", 0)) else {}) | (
+        {"tau/dt": tau / dt} if "v_leak" in p else {}) | {"fitted": None}
+    axes, some = _candidates(
+        {graph.nodes[a].type for a in free}, any(b in free for _, b in graph.late),
+        any(np.any(graph.nodes[a].fields.get("v_leak", 0)) for a in free), whole)
+    some = [one for one in some
+            if one.loop != "lag 0" or name in given and free == {name}]
+
+    def replay(some, unit=1.0):
+        trace = _replay(graph, some, recording.inputs, dt, given, name, unit)
+        return [TRACE(*(a[k] for a in trace)) for k in range(len(some))]
+
+    fits = [] if exact is None else [_fit(own, exact, None, units, most, np.inf)]
+    fits += _fits(own, replay, some, units, most)
     best = min(fits, key=lambda fit: (fit.misses, fit.error))
     one, named = best.convention, best.misses == 0 and best.error <= most
     good = [fit.convention for fit in fits if one and fit.convention and not fit.misses
@@ -101,15 +104,12 @@ def _judged(graph, name, recording, exact, pulse):
     silent = node.type in SPIKING and "spikes" in own and not own["spikes"].any()
     if silent:
         lines.append("  no spike is recorded: threshold and reset are not judged")
-    simulated = sorted(free - {name})
+    source = f"spikes of {', '.join(sorted(free - {name}))} are simulated" \
+        if free > {name} else "from recorded inputs"
     lines.append(f"  replay: error {best.error:.2g} of the largest value, "
-                 f"{best.misses} entries of spikes differ, " + (
-                     f"spikes of {', '.join(simulated)} are simulated" if simulated
-                     else "from recorded inputs"))
+                 f"{best.misses} entries of spikes differ, {source}")
     if not named and one:
-        trace = _replay(graph, [one], recording.inputs, dt, given, name)
-        first = _first(own, TRACE(*(a[0] for a in trace)), best)
-        lines.append(f"  first difference: {first}")
+        lines.append(f"  first difference: {_first(own, replay([one])[0], best)}")
     if exact is None:
         lines.append("  exact solution: not judged, a potential drives the node")
     else:
@@ -125,45 +125,26 @@ def _judged(graph, name, recording, exact, pulse):
     return VERDICT(name, status, best, undecided, lines)
 
 
-def _fits(graph, name, recording, given, free, whole, most):
-    """Return the axes of a node, and its comparison with each convention."""
-    nodes, p, own = graph.nodes, _constants(graph.nodes[name]), recording.nodes[name]
-    inputs, dt, groups, found = recording.inputs, recording.dt, {}, []
-    axes, some = _candidates(
-        {nodes[a].type for a in free}, any(b in free for _, b in graph.late),
-        any(_constants(nodes[a]).get("v_leak", np.zeros(1)).any() for a in free), whole)
+def _fits(own, replay, some, units, most):
+    """Compare a node with each convention."""
+    groups, found = {}, []
     for one in some:
-        if one.loop != "lag 0" or name in given and free == {name}:
-            groups.setdefault((one.loop, one.numbers, one.gain), []).append(one)
-    rows = next(iter(inputs.values()))[..., 0].size * nodes[name].size
+        groups.setdefault((one.loop, one.numbers, one.gain), []).append(one)
+    step = max(1, ENTRIES // next(iter(own.values())).size)
     for (_, numbers, _), group in groups.items():
-        unit, units = 1.0, _units(p, dt)
-        if numbers == "integer":        # from the first change of v
-            one = group[0]._replace(numbers="float", decay="exact")
-            u = _replay(graph, [one], inputs, dt, given, name).before[0]
+        unit = 1.0
+        if numbers == "integer":        # the unit is that of the first change of v
+            u = replay([group[0]._replace(numbers="float", decay="exact")])[0].before
             b, _, i = np.argwhere(u)[0] if u.any() else (0, 0, 0)
             pair = [a[b, :, i][a[b, :, i] != 0] for a in (own["membrane"], u)]
             if pair[0].size and pair[1].size:
                 unit = float(pair[0][0] / pair[1][0])
             units = {"fitted": unit}
-        step = max(1, ENTRIES // rows)
         for several in (group[i:i + step] for i in range(0, len(group), step)):
-            trace = _replay(graph, several, inputs, dt, given, name, unit)
-            for k, one in enumerate(several):
+            for one, trace in zip(several, replay(several, unit), strict=True):
                 least = min((fit.misses for fit in found), default=np.inf)
-                found.append(_fit(own, TRACE(*(a[k] for a in trace)), one, units, most,
-                                  least))
-    return axes, found
-
-
-def _units(p, dt):
-    """Return the usual units of a potential; None stands for a fit."""
-    usual = {"1": 1.0}
-    if "v_threshold" in p and p["v_threshold"].all():
-        usual["1/v_threshold"] = 1 / p["v_threshold"]
-    if "v_leak" in p:
-        usual["tau/dt"] = p.get("tau", p.get("tau_mem")) / dt
-    return usual | {"fitted": None}
+                found.append(_fit(own, trace, one, units, most, least))
+    return found
 
 
 def _late(a, lag):
@@ -172,16 +153,16 @@ def _late(a, lag):
 
 
 def _fit(own, trace, convention, units, most, least):
-    """Compare a recorded node with a simulation, for all lags and units."""
+    """Return the best FIT of all lags and units."""
     spikes, misses, late, T, best = own.get("spikes"), 0, 0, trace.spikes.shape[1], None
     if spikes is not None:
         fired = trace.spikes if spikes.max() > 1 else np.minimum(trace.spikes, 1)
-        misses, late = min((int((_late(fired, lag) != spikes).sum()), lag)
-                           for lag in range(LAGS))
+        differ = [_late(fired, lag) != spikes for lag in range(LAGS)]
+        misses, late = min((int(a.sum()), lag) for lag, a in enumerate(differ))
         if misses > least:
             return FIT(misses, np.inf, convention, 0, late, "after", 1.0, "1")
         if misses:
-            T = int(np.argmax((_late(fired, late) != spikes).any(axis=(0, 2))))
+            T = int(np.argmax(differ[late].any(axis=(0, 2))))
     for lag, shown, name in itertools.product(range(LAGS), SHOWN, units):
         error, unit = _error(own, trace, T, lag, shown, units[name])
         if best is None or error < 0.9 * best.error:
@@ -192,32 +173,27 @@ def _fit(own, trace, convention, units, most, least):
 
 
 def _error(own, trace, T, lag, shown, unit):
-    """Return the largest relative error of potential and current, and the unit."""
-    pairs = []
-    if "membrane" in own:
-        v, u = own["membrane"][:, :T].astype(float), _late(
-            trace.before if shown == "before" else trace.after, lag)[:, :T]
-        if shown == "marked":
+    """Return the relative error, and the unit."""
+    worst, scale = 0.0, 1.0
+    for key in (key for key in ("current", "membrane") if key in own):
+        u = trace.current if key == "current" else trace.before if shown == "before" \
+            else trace.after
+        v, u = own[key][:, :T].astype(float), _late(u, lag)[:, :T]
+        if key == "membrane" and shown == "marked":
             marks = own["spikes"][:, :T] > 0 if "spikes" in own else v < v
             if marks.sum() < 2 or np.ptp(v[marks]) > 0:
                 return np.inf, 1.0
             v, u = np.where(marks, 0, v), np.where(marks, 0, u)
-        pairs.append((v, u, unit))
-    if "current" in own:
-        pairs.append((own["current"][:, :T].astype(float),
-                      _late(trace.current, lag)[:, :T], None))
-    worst, units = 0.0, []
-    for v, u, unit in pairs:
-        power = float((u * u).sum())
-        units.append(unit if unit is not None else float((v * u).sum()) / power if power
-                     else 1.0)
-        worst = np.maximum(worst, np.abs(v - units[-1] * u).max(initial=0) / max(
+        power, scale = float((u * u).sum()), unit
+        if key == "current" or unit is None:
+            scale = float((v * u).sum()) / power if power else 1.0
+        worst = np.maximum(worst, np.abs(v - scale * u).max(initial=0) / max(
             np.abs(v).max(initial=0), 1e-300))      # NaN stays
-    return worst if worst < np.inf else np.inf, units[0] if "membrane" in own else 1.0
+    return worst if worst < np.inf else np.inf, scale if "membrane" in own else 1.0
 
 
 def _first(own, trace, fit):
-    """Return the first row that differs from a simulation in words."""
+    """Return the first row that differs."""
     found = []
     for key, a, lag, unit in ("spikes", trace.spikes, fit.late, 1.0), (
             "membrane", trace.before if fit.shown == "before" else trace.after, fit.lag,
@@ -233,7 +209,7 @@ def _first(own, trace, fit):
 
 
 def _distance(own, p, exact, fit, dt):
-    """Return the distance of a recorded node to the exact solution in words."""
+    """Return the distance to the exact solution."""
     parts, spikes = [], own.get("spikes", exact.spikes)
     fired = np.flatnonzero((exact.spikes + (spikes > 0)).any(axis=(0, 2)))
     if "membrane" in own:

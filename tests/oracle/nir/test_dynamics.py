@@ -188,7 +188,7 @@ def test_a_network_is_that_of_an_integrator_with_events(kind, seed):
                   [t for t in (*late, *(late + dt)) if 0 < t < T * dt])
     close(traces["b"].after[0, :, 0], found_b[1], 1e-7)
     for name, wanted in ("a", times), ("b", found_b[0]):
-        got = spikes[name][0][0]
+        got = np.array([t for t, _ in spikes[name][0]])
         assert len(got) == len(wanted) and np.abs(got - wanted).max(initial=0) < 1e-8
 
 
@@ -210,9 +210,9 @@ def test_dirac_pulses_drive_a_recurrent_network_as_eventprop_does(tmp_path):
     wanted = eventprop.simulate(
         [t * dt], [units], W * scale, V * scale, tau_mem=p["tau_mem"],
         tau_syn=p["tau_syn"], until=50 * dt, recurrent_delays=np.full((n, n), 2e-3))
-    (times,), (neurons,) = spikes["z"]
-    assert len(times) > 10 and neurons.tolist() == wanted.units[0].tolist()
-    close(times, wanted.times[0])
+    times, neurons = zip(*spikes["z"][0], strict=True)
+    assert len(times) > 10 and neurons == tuple(wanted.units[0])
+    close(np.array(times), wanted.times[0])
     assert traces["z"].spikes.sum() == len(times)
 
 

@@ -174,7 +174,7 @@ def hostile(kind, file):
 @pytest.mark.parametrize("kind, told", [
     ("external link", "soft or external link"), ("soft link", "soft or external link"),
     ("external data", "data in other files"), ("virtual", "data in other files"),
-    ("huge", "of shape"), ("huge chunks", "of shape"), ("group", "is no array"),
+    ("huge", "of shape"), ("huge chunks", "of shape"), ("group", "is no dataset"),
     ("ring", "is too deep")])
 def test_a_hostile_file_is_refused(tmp_path, kind, told):
     path = str(tmp_path / "a.nir")
@@ -189,7 +189,7 @@ def test_a_hostile_file_is_refused(tmp_path, kind, told):
 def test_a_file_of_another_kind_is_refused(tmp_path):
     path = str(tmp_path / "a.nir")
     pathlib.Path(path).write_bytes(b"no HDF5")
-    with pytest.raises(ValueError, match="is no HDF5 file"):
+    with pytest.raises(ValueError, match="is not an HDF5 file"):
         read(path)
     write(path, lif())
     whole = pathlib.Path(path).read_bytes()

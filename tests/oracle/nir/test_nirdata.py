@@ -126,7 +126,7 @@ def broken(kind, path, graph):
     ("x", "numbers of samples and rows"), ("lif/mem", "not finite"),
     ("dt", "must be a positive number"), ("wide", "must be (samples, rows, 1)"),
     ("words", "must hold numbers"), ("columns", "must have the columns x, v"),
-    ("type", "must be NIRGraphData"), ("observable", "must be in"),
+    ("type", "must be NIRGraphData"), ("observable", "must be TimeGriddedData"),
     ("steps", "must be positive and equal"), ("neurons", "n_neurons 1e+12"),
     ("time", "has an event outside"), ("index", "has an event outside"),
     ("link", "soft or external link")])
