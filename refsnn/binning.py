@@ -185,7 +185,8 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
 
 
 def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
-    """Convert a decay factor per time step to a time constant, eq. (6).
+    """Convert a decay factor per time step to a time constant in s, a float,
+    eq. (6).
 
     >>> round(time_constant("alpha", np.exp(-1e-3 / 10e-3), 14e-3), 6)
     0.14
@@ -198,10 +199,6 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
     meant, tolerance : float
         Intended time constant in seconds, or None.  A UserWarning is issued if
         tau differs from `meant` by more than `tolerance` times `meant`.
-
-    Returns
-    -------
-    float, in seconds
     """
     decay, dt, meant, tolerance = arrays(
         "decay () in (0, 1), dt () in (0, inf), meant? () in (0, inf), "

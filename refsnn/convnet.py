@@ -365,7 +365,7 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
 
 
 def init(shapes, rng, dtype=np.float64):
-    """Sample the initial weights and biases, eq. (12).
+    """Sample a list of initial weights and a list of initial biases, eq. (12).
 
     >>> image, shapes, pools = ARCHITECTURES["lenet5_caffe"]
     >>> weights, biases = init(shapes, np.random.default_rng(1), np.float32)
@@ -378,10 +378,6 @@ def init(shapes, rng, dtype=np.float64):
     rng : numpy.random.Generator
     dtype : float32 or float64
         Dtype of the result; both dtypes give the same values up to rounding.
-
-    Returns
-    -------
-    weights, biases : as for `forward`
     """
     one_of("rng", rng, np.random.Generator)
     float_dtype(dtype)

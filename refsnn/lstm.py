@@ -222,7 +222,7 @@ def _sweep(V, cells, gates, e, cell0, dcell, h_mask):
 
 
 def dropout(shape, rate, rng, dtype=np.float64):
-    """Sample a dropout mask, eq. (11).
+    """Sample a dropout mask (B, m) or (T, B, m), eq. (11).
 
     >>> mask = dropout((1, 1000), 0.2, np.random.default_rng(1))
     >>> np.unique(mask).tolist(), 0.9 < float(mask.mean()) < 1.1
@@ -236,10 +236,6 @@ def dropout(shape, rate, rng, dtype=np.float64):
     rng : numpy.random.Generator
     dtype : float32 or float64
         Dtype of the result; both dtypes give the same values up to rounding.
-
-    Returns
-    -------
-    array of `shape`
     """
     _, rate = arrays("shape (_) int in [1, inf), rate () in [0, 1)",
                      one_of("shape", shape, tuple), rate)

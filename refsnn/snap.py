@@ -103,7 +103,8 @@ def stored(owner, pattern, states):
 
 
 def step(blocks, J, F, owner, pattern):
-    """Compute the influence M[t] of the parameters on the states, eq. (1).
+    """Compute the influence M[t] of the parameters on the states, a tuple of
+    arrays (B, k_g, p_g), eq. (1).
 
     >>> J, F = np.full((1, 1, 1), 0.5), np.ones((1, 1, 2))
     >>> blocks = step(None, J, F, [0, 0], np.array([[True]]))
@@ -126,10 +127,6 @@ def step(blocks, J, F, owner, pattern):
         Entry [g, k] is True if row g keeps neuron k, as in the result of
         `reach`.  The states k, n + k, 2 n + k, ... belong to neuron k.  The
         number of states N is a multiple of the number of neurons n.
-
-    Returns
-    -------
-    tuple of (B, k_g, p_g) float
     """
     J, F = arrays("J (B*, N, N) float, F (B*, N, p*)", J, F)
     groups = _groups(*_checked(owner, pattern, F.shape[1], F[:1]))

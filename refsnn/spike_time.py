@@ -257,8 +257,7 @@ def latency(times, targets, *, late):
 
     Parameters
     ----------
-    times, late
-        Arguments of `cross_entropy`.
+    times, late : as for `cross_entropy`
     targets : (B, k) float
         Wanted spike times in s.
     """
