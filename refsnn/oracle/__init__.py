@@ -19,8 +19,8 @@ In Python, call the following functions:
     protocol.run(["./harness"])            test a program in any language
 
 The outputs of the golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
-`bptt_dyadic_detached` can be computed in float32 without any rounding
-error.  These test problems are suitable for C++ code and hardware.
+`bptt_dyadic_detached` have no rounding errors in float32, which suits C++
+code and hardware.
 
 The field `text` of a golden vector describes the test problem, and names
 the equations of refsnn that define the correct outputs.  Unless this text
@@ -31,10 +31,11 @@ the membrane potential at step t + 2.  The membrane potential mem[t]
 determines spikes[t].  The results of programs that count time steps
 differently do not match the correct outputs.
 
-From the recording of a layer, the function `identify` infers how a time
-step was computed.  `identify` also names the most similar public
-simulator, and lists how this simulator differs.  If the layer has no
-synaptic filter, set the decay factor `alpha` of the current to 0.
+The function `identify` infers from recorded spikes or potentials how a
+program updates a layer of spiking neurons.  `identify` also names the most
+similar public simulator, and its differences from the program.  If the
+neurons have no synaptic filter, set the decay factor `alpha` of the
+synaptic current to 0.
 
 The folder `vectors` holds the golden vectors as JSON files, which can be
 read from any programming language.

@@ -3,26 +3,25 @@
 
 A golden vector is a test problem with its correct results, see `oracle`.
 For each wrong result, `check` reports where and how the result differs
-from the correct output.  If a golden vector has outputs of the forward
-pass and of the backward pass, `check` also reports whether the forward
-pass, the loss or the backward pass is wrong.  In the report, the word
-"layout" means that all values are right, but that an array has a wrong
-shape or a wrong order of axes.  `check` names a known programming mistake
-only if this mistake explains all given results of the test problem.  The
-report also names results that agree with decay factors rounded to float32.
+from the correct output.  For golden vectors with outputs of a forward and
+a backward pass, `check` also reports whether the forward pass, the loss or
+the backward pass is wrong.  The report says "layout" if an array has the
+right values, but a wrong shape or a wrong order of axes.  `check` names a
+known programming mistake only if this mistake explains all given results
+of the test problem.  The report also names results that would be right if
+the decay factors were rounded to float32.
 
-The allowed errors of float64 and float32 results are 1e-9 and 1e-4 times
-the largest entry of the correct output.  Spikes and spike counts in the
-results must equal the correct values exactly.  The correct outputs of some
-golden vectors have no rounding errors.  Results must equal these outputs
-exactly.  Results that are 0 everywhere are rejected.  Some pairs of test
-problems differ only in one option, and their correct outputs differ.  If a
-program returns equal results for both test problems of such a pair,
-`check` rejects the results.
+Relative to the largest entry of the correct output, errors of float64
+results may reach 1e-9, and errors of float32 results 1e-4.  Spikes and
+spike counts in the results must equal the correct values exactly.  If the
+correct outputs of a golden vector have no rounding errors, the results
+must equal these outputs exactly.  Results that are 0 everywhere are
+rejected.  `check` rejects equal results for two test problems that differ
+in one option and in their correct outputs.
 
-The function `vectors` also checks the stored test problems.  The spikes
-must include 0 and 1, and no output may be 0 everywhere.  Each known
-mistake must change an output.
+The function `vectors` rejects stored test problems if all spikes are
+equal, if an output is 0 everywhere, or if a known mistake changes no
+output.
 """
 
 import re
@@ -60,7 +59,7 @@ FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outp
 
 
 class Finding(NamedTuple):
-    """Hold the status of one result or of one golden vector."""
+    """Hold one result of `check`."""
     vector: str
     output: str         # empty in a summary
     status: str         # "right", "wrong", "vacuous" or "missing"; "fault" in a summary
@@ -69,7 +68,7 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Load test problems, and check that each known mistake changes an output.
+    """Load golden vectors, and check that each can reveal mistakes.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5
@@ -211,7 +210,7 @@ def _single(vector, results):
 
 
 def where(vector, wrong, right):
-    """Name the wrong pass, and its first wrong layer if there are several.
+    """Name the wrong pass, and the first wrong layer of this pass.
 
     >>> vector = vectors(["lif_stack"])["lif_stack"]
     >>> where(vector, ["dW"], vector.outputs.keys() - {"dW"})

@@ -3,7 +3,7 @@
 
 JSON files of golden vectors and of results hold each array as an object
 with the fields `dtype`, `shape` and `data`.  Because the files may come
-from untrusted sources, the function `arrays` checks all fields.
+from untrusted sources, the function `arrays` checks these fields.
 
 A report is a dict with the results of `python -m refsnn COMMAND`.  The
 file `vectors/report_schema.json` is a JSON schema of the reports of all
@@ -99,7 +99,7 @@ def rows(values):
 
 
 def line(contents):
-    """Return JSON text without line breaks, spaced as in the stored files.
+    """Return JSON text in one line.
 
     >>> line({"shape": [2, 3]})
     '{"shape": [2,3]}'

@@ -6,9 +6,9 @@ The function `write` creates a folder with one JSON file and one
 uncompressed npz file for each golden vector.  The file `vectors.json`
 describes all arrays.
 
-The function `write_stimuli` writes input signals (stimuli or probes) to a
-folder.  The package `identify` infers from a simulator's responses how the
-simulator updates LIF neurons.
+Stimuli are input signals that the function `write_stimuli` writes to a
+folder.  From a simulator's responses to stimuli, the package `identify`
+infers how the simulator updates LIF neurons.
 
 The function `read` reads the results of a program, and `read_recording`
 reads the recorded spikes or potentials of a LIF layer.  Because files may
@@ -58,8 +58,7 @@ DEFLATED = 1032         # largest ratio of unpacked to packed size
 
 
 def write(folder):
-    """Write all golden vectors (test problems) to a new folder or zip file, and
-    return the number of golden vectors, an int.
+    """Write golden vectors to a folder or zip file; return their number, an int.
 
     >>> write("nowhere/a")
     Traceback (most recent call last):
@@ -175,8 +174,7 @@ def _described(values):
 
 
 def write_stimuli(folder):
-    """Write input signals that reveal how a simulator updates LIF neurons, and
-    return the number of input signals, an int.
+    """Write stimuli for `identify` to a folder; return their number, an int.
 
     >>> write_stimuli("nowhere/a")
     Traceback (most recent call last):
@@ -204,8 +202,7 @@ def write_stimuli(folder):
 
 
 def read(path, texts=()):
-    """Read a dict of arrays, the results of a program, from an untrusted npz file
-    or JSON file.
+    """Return a program's results, a dict of arrays, from an untrusted file.
 
     >>> read("nowhere.npz")
     Traceback (most recent call last):

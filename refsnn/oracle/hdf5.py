@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/hdf5.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
 """Read fields of an untrusted HDF5 file.
 
-Before a field is read, its link, type, layout and size are checked.  Data
-in other files are not read.  In messages, a place such as "a.nir: node/"
-stands before the name of a field.
+The link, type, layout and size of each HDF5 field are checked before the
+field is read.  Data in other files are not read.  Error messages name the
+file and the group of a field, as in "a.nir: node/tau".
 """
 
 import math

@@ -1,16 +1,17 @@
 # refsnn 0.1.0 | oracle/locate.py | SPDX-License-Identifier: MIT | needs: numpy
 """Find where and how a wrong array differs from the right array.
 
-The function `locate` reports wrong entries, and tests three explanations:
+The function `locate` reports wrong entries, and tests three explanations
+of the errors:
 
     change    the axes of the right array are transposed, reshaped,
               reversed or shifted, and all entries may have one factor
     factor    the wrong entries are the right entries times a factor
     rounding  all errors are as small as the rounding errors of a dtype
 
-An explanation must account for all wrong entries.  After a time shift by k
-steps, k steps at one end may hold any values.  For arrays with few
-different values, the explanations "change" and "factor" are omitted.
+An explanation must account for all wrong entries.  If an array is shifted
+in time by k steps, its first or last k steps may hold any values.  An
+array with few different values is tested only for rounding errors.
 """
 
 import itertools

@@ -4,9 +4,8 @@
 A result is right if it equals the correct output within the tolerance that
 the module `check` defines.  A known programming mistake is named if a
 program with this mistake gives the same results as the tested program.
-The functions of this module serve other modules of `oracle`.  The
-arguments of each function are a golden vector (a `Vector`), the name of an
-output, and the result of the tested program for this output.
+Most functions take a golden vector (a `Vector`), the name of an output,
+and a program's result for this output.
 """
 
 from typing import NamedTuple
@@ -90,8 +89,7 @@ def flaw(vector):
 
 
 def unseen(vector):
-    """Return the names of the known mistakes that hardly change the outputs:
-    exact outputs not at all, others by at most 1e-4 of the largest entry.
+    """Return the names of the known mistakes that hardly change the outputs.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> outputs = vector.outputs | vector.mutants[0].outputs
@@ -113,8 +111,7 @@ def _alive(vector):
 
 
 def judge(vector, name, value):
-    """Compare one result of a program with the correct output.  The function
-    first removes rounding errors from spike counts.
+    """Compare one result of a program with the correct output.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> judge(vector, "dW", vector.outputs["dW"])[1:]
@@ -130,8 +127,7 @@ def judge(vector, name, value):
 
 
 def mistakes(vector, results):
-    """Describe the known mistakes that explain `results`.  Each description names
-    public code with the mistake, and missing results that could confirm it.
+    """Describe known mistakes that explain `results`, with public examples.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)
@@ -143,7 +139,7 @@ def mistakes(vector, results):
 
 
 def recognised(vector, results):
-    """Return a list of `Mutant`: the known mistakes that explain the results.
+    """Return the known mistakes that explain the results, a list of `Mutant`.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> [m.id for m in recognised(vector, vector.mutants[0].outputs)]
@@ -167,9 +163,8 @@ def _untold(vector, mutant, given):
 
 
 def place(vector, name, judged, rounding=True):
-    """Find where and how a wrong result differs from the correct output.  The
-    argument `judged` is a result of `judge` for a valid array.  Return a
-    `Place`.
+    """Return a `Place`: how a wrong result differs from the correct output.
+    The argument `judged` is the value that `judge` returns for a valid array.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> half = judge(vector, "dW", vector.outputs["dW"] / 2)

@@ -5,10 +5,11 @@ A golden vector is a test problem with its correct results, see `oracle`.
 The tested program reads requests and writes replies, as single lines of
 JSON.  The file `vectors/PROTOCOL.md` describes the protocol.  A request
 never holds correct outputs.  For some test problems, a second request
-holds new inputs, for which memorised outputs are wrong.
+holds new inputs, so that memorised outputs are wrong.
 
 The command `python -m refsnn run` calls the function `run`.  For tests in
-Python, `cases` returns the problems, and `failures` checks results:
+Python, the function `cases` returns test problems, and `failures` checks
+results:
 
     @pytest.mark.parametrize("case", cases(["bptt"]), ids=lambda c: c.id)
     def test_mine(case):
@@ -47,7 +48,7 @@ BAD = "wrong", "vacuous", "errored"
 
 
 class Case(NamedTuple):
-    """Hold a test problem with stored or fresh inputs."""
+    """Hold a test problem."""
     id: str             # such as "bptt", or "bptt-17" with fresh inputs of seed 17
     vector: Vector
     level: str          # "required" or "optional"
@@ -92,7 +93,7 @@ def cases(only=None, seed=0):
 
 
 def _fresh(vector, seed):
-    """Return a seed and its random test problem."""
+    """Return a seed and its test problem."""
     from refsnn.oracle.build import registry
     ids = {m.name: m.id for m in vector.mutants}
     size = registry.REGISTRY[vector.name].size
@@ -114,7 +115,7 @@ def _close(vector):
 
 
 def failures(case, outputs):
-    """Return what is wrong with the results for a test problem.
+    """Return a `Finding` for each wrong result of a test problem.
 
     >>> case, _ = cases(["bptt"])
     >>> failures(case, {"dV": case.vector.outputs["dV"]})
@@ -316,7 +317,7 @@ def _end(peer):
 
 
 def _stop(peer, pause):
-    """End a program and all processes of its group."""
+    """Kill a program and its process group."""
     process = peer.process
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         process.stdin.close()
@@ -333,7 +334,7 @@ def _stop(peer, pause):
 
 
 def expected(path):
-    """Read the list of expected failures of a project.
+    """Read a project's list of expected failures.
 
     >>> expected("nowhere.json")
     Traceback (most recent call last):
@@ -400,7 +401,7 @@ def _states(findings, lucky):
 
 
 def save(report, path="report.json"):
-    """Write a report; replace an older report of the same command.
+    """Write a report of `run`, or replace an older one.
 
     >>> save({}, ".")
     Traceback (most recent call last):
@@ -470,13 +471,13 @@ def table(report):
 
 
 def _cell(text):
-    """Escape and shorten text for a table cell."""
+    """Escape and shorten a table cell."""
     return " ".join(text.replace("|", "\\|").split())[:300]
 
 
 @contextlib.contextmanager
 def answering(command, vector, timeout=60.0):
-    """Start a program, and yield a function that asks it: inputs -> outputs.
+    """Start a program, and yield a function from inputs to its outputs.
 
     >>> with answering(["true"], "bptt") as function:
     ...     pass

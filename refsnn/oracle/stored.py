@@ -11,10 +11,11 @@ replaces the files whose contents have changed:
 
 Each known programming mistake has a name and an identifier, such as
 "bptt/reset-detached".  The identifiers of mistakes and the names of golden
-vectors never change.  In the JSON file, `write` finds an identifier under
-the name of the mistake.  Rename a mistake in the code and in the JSON file
-together.  For a new mistake, `write` derives the identifier from the name.
-You may shorten the identifier before publication.
+vectors never change.  The function `write` finds the identifier of a
+mistake in the JSON file by the name of the mistake.  Change this name in
+the code and in the JSON file together.  For a new mistake, `write` derives
+the identifier from the name.  You may shorten the identifier before
+publication.
 """
 
 import difflib
@@ -35,8 +36,7 @@ UNIT = 2.0 ** -30       # multiples of `UNIT` below 2**20 are computed without r
 
 
 def names(folder=FOLDER):
-    """Return the names of the stored test problems (golden vectors) as a list in
-    alphabetical order.
+    """Return a sorted list of the names of all golden vectors.
 
     >>> names()[:2]
     ['binning', 'bptt']
@@ -52,7 +52,7 @@ def names(folder=FOLDER):
 
 
 def catalogue():
-    """Return the version of the stored test problems, and their names.
+    """Return the version and the names of the stored golden vectors.
 
     >>> found = catalogue()
     >>> "bptt" in found["required"], "si_nupic" in found["optional"]
@@ -120,15 +120,12 @@ def _arrays(rows):
 
 
 def write(folder=FOLDER):
-    """Recompute all stored test problems, and replace changed JSON files.  Return
-    the list of names of the written golden vectors.
+    """Recompute golden vectors; return a list of the names of changed vectors.
 
     Because rounding errors depend on the machine, a JSON file is replaced only
     if a number changes by more than 1e-12 of the largest entry of its array.
-    The tolerance is 1e-10 for wrong outputs of known mistakes, and 0 for
-    arrays without rounding errors: spikes, and other multiples of 2**-30 below
-    2**20.  If an array changes by at most the tolerance, the stored array is
-    kept.
+    The limit is 1e-10 for wrong outputs of known mistakes, and 0 for arrays
+    without rounding errors: multiples of `2**-30` below `2**20`.
 
     >>> write("nowhere")
     Traceback (most recent call last):
@@ -223,7 +220,7 @@ def _differences(old, new, place=""):
 
 
 def _kept(old, new, place=""):
-    """Keep old arrays that differ only by rounding."""
+    """Keep old arrays that differ by rounding."""
     if not _differences(old, new, place):
         return old
     if isinstance(new, dict) and isinstance(old, dict):

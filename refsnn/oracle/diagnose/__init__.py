@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | oracle/diagnose/__init__.py | SPDX-License-Identifier: MIT | needs: numpy
 """This package tests functions that compute gradients of LIF layers.
 
-The tested function f may come from another program:
+Call the following functions with your function f:
 
     diagnose(f)                infer which term of the equations is wrong
     assert_correct("bptt", f)  test f on random networks; if f is wrong,

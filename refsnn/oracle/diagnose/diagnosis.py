@@ -1,14 +1,14 @@
 # refsnn 0.1.0 | oracle/diagnose/diagnosis.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-"""This module infers which LIF equation term a program computes wrongly.
+"""This module finds the wrong term in the LIF equations of a program.
 
-The function `diagnose` calls the tested function for several variants of a
-network.  The tested function simulates a layer of leaky integrate-and-fire
-(LIF) neurons, and computes gradients of a loss.  The variants differ in
-the terms of the LIF equations that are 0.  Eight statements are used:
+The tested function simulates a layer of leaky integrate-and-fire (LIF)
+neurons, and computes gradients of a loss.  The function `diagnose` calls
+the tested function for several variants of a network, in which different
+terms of the LIF equations are 0.  Eight statements are used:
 
-(A) One wrong term of the LIF equations makes the results wrong for every
-    variant in which this term has an effect, and for no other variant.  A
-    term has no effect if:
+(A) If one term of the LIF equations is wrong, the results are wrong for
+    exactly those variants in which this term has an effect.  A term has no
+    effect if:
 
     term             forward                     backward
     current decay    alpha = 0                   alpha = 0
@@ -17,38 +17,37 @@ the terms of the LIF equations that are 0.  Eight statements are used:
     reset            no spikes                   threshold almost 0
 
 (B) An output that is right for all variants is computed correctly.
-(C) From the returned spikes and membrane potentials, each term on the
-    right-hand sides of equations (2) and (3) of the module `lif` can be
-    computed, and from the adjoints each term of equations (7) and (9).
-    Adjoints are derivatives of the loss with respect to the states of the
-    neurons, which follow from the returned gradient dW or dx.  The
-    residual of an equation is its left-hand side minus its right-hand
-    side.  If a program multiplies one term by a wrong factor, the residual
-    of the equation is a multiple of this term.
-(D) If the membrane potentials agree with the spikes, but the neurons do
-    not spike exactly where the potential exceeds the threshold, the
-    threshold is wrong.  The threshold is also wrong if the spikes and the
-    reset agree with another threshold.
-(E) A wrong initial state leaves no residual after the first steps, and a
-    constant leaves a constant residual.  A wrong gain maps the right
-    currents linearly, and a current that is read at a wrong step is
-    shifted in time.  A wrong input does not depend on V.  The adjoints
-    imply a surrogate derivative, which does not depend on the target if no
-    other term is wrong.  The adjoints also imply a derivative of the loss
-    with respect to the spikes ("error"), which does not depend on the
-    surrogate derivative if no other term is wrong.
+(C) The returned spikes and membrane potentials determine each term of
+    equations (2) and (3) of the module `lif`.  The adjoints determine each
+    term of equations (7) and (9) of `lif`.  Adjoints, the derivatives of
+    the loss with respect to the states of the neurons, follow from the
+    returned gradient dW or dx.  The residual of an equation is its
+    left-hand side minus its right-hand side.  If a program multiplies one
+    term by a wrong factor, the residual of the equation is a multiple of
+    this term.
+(D) If the returned spikes are wrong, but the potentials follow from these
+    spikes by the LIF equations, the threshold is wrong.  The threshold is
+    also wrong if the spikes and the resets fit another threshold.
+(E) After the first steps, a wrong initial state leaves no residual.  A
+    constant in an equation leaves a constant residual.  With a wrong gain,
+    the currents are a linear map of the right currents.  A current that is
+    read at a wrong step is shifted in time.  The residual of a wrong input
+    term does not depend on V.  If only the surrogate derivative is wrong,
+    the surrogate derivative that follows from the adjoints does not depend
+    on the target.  If only the derivative of the loss with respect to the
+    spikes ("error") is wrong, the error that follows from the adjoints
+    does not depend on the surrogate derivative.
 (F) A correct function gives the same results in a second call as in the
     first call, changes no inputs, and reads all inputs in each call.
 (G) If a loop with one fault, see the module `loops`, gives the results of
     the function for all networks, the function has this fault.
-(H) Let the target be 1/2 at step t, and equal to the spikes later.  Then
-    dI[t-2] is gain psi[t] (S[t] - 1/2) divided by the number of samples.
-    These derivatives show spikes and potentials that are not returned.
+(H) If the target is 1/2 at step t and equals the spikes at later steps,
+    the adjoints of B samples are `dI[t-2] = gain psi[t] (S[t] - 1/2) / B`.
+    From these adjoints follow spikes and potentials that are not returned.
 
-In all variants, each input channel is 1 at one time step of one sample,
-and 0 otherwise.  If all results are right, `diagnose` calls the tested
-function again, with longer sequences and several inputs at each time step.
-No membrane potential equals the threshold.
+If all results are right, `diagnose` calls the tested function again, with
+longer input sequences and several active inputs in each time step.  No
+membrane potential equals the threshold.
 """
 
 import functools
@@ -169,7 +168,7 @@ def diagnose(function, rule="bptt"):
 
 
 def _elsewhere(function, rule):
-    """Locate the first error in a stored and a random network of several kinds."""
+    """Locate errors for other golden vectors."""
     for case in protocol.cases([rule]):
         given = function(_copied(case.vector.inputs))
         found = protocol.failures(case, given)
@@ -256,7 +255,7 @@ def _right(call, given, table):
 
 
 def _rounding(runs, forward):
-    """Return the dtype if all errors have the size of its rounding errors."""
+    """Test for rounding to float16."""
     found = [locate(run.found[name], run.right[name], rtol=RTOL.get(
         run.found[name].dtype, 1e-9)).dtypes for run in runs for name in run.wrong
         if (name in FORWARD) == forward and run.right[name].size > N * N]
@@ -312,7 +311,7 @@ def _broken(run, where=""):
 
 
 def _simplest(runs, forward, rounding=True):
-    """Find the smallest error, preferably not of the loss."""
+    """Locate the smallest error of a pass."""
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
 
@@ -328,7 +327,7 @@ def _simplest(runs, forward, rounding=True):
 
 
 def _inferred(call, runs, given, wrong, small):
-    """Infer the wrong pass and its wrong terms."""
+    """Infer the wrong pass and terms."""
     seen, grads = given & set(FORWARD), given & {"dW", "dx"}
     if wrong & seen:
         side, (terms, why) = "forward", _forward(call, runs, given, wrong, small)
@@ -479,7 +478,7 @@ def _dynamics(call, runs, given, bad):
 
 
 def _offset(runs):
-    """Find a wrong initial state, or a constant in the equations."""
+    """Find a wrong initial state or constant."""
     parts = [_residuals(run)["current decay"] for run in runs]
     if all(_zero(second[2:], syn) for second, syn in parts):
         rest = all(not run.found["mem"][0].any() and _zero(syn[0], syn)
@@ -511,7 +510,7 @@ def _moved(runs):
 
 
 def _joint(pairs):
-    """Return whether one linear map fits all pairs of arrays."""
+    """Test one linear map on all arrays."""
     return _mapped(*map(np.concatenate, zip(*pairs, strict=True)))
 
 
@@ -560,7 +559,7 @@ def _backward(call, runs, given, wrong):
 
 
 def _factors(runs, names):
-    """Return the factor of all gradients of each network, if there is one."""
+    """Return one gradient factor for each network."""
     found = []
     for run in runs:
         given, right = (np.concatenate([answer[name].ravel() for name in names])
@@ -572,7 +571,7 @@ def _factors(runs, names):
 
 
 def _limited(runs, names, factors):
-    """Return whether all entries are limited, or the norm of the gradient."""
+    """Return whether clipping explains the gradients."""
     limit = max(np.abs(run.found[name]).max() for run in runs for name in names)
     if all(_same(run.found[name], np.clip(run.right[name], -limit, limit))
            for run in runs for name in names):
@@ -589,7 +588,7 @@ def _implied(call, runs):
         return (), ""
 
     def same(name, one, two):
-        """Return whether two calls imply the same value of a quantity."""
+        """Compare a quantity of two calls."""
         (a, right), (b, other) = (_back_residuals(run)[name] for run in (one, two))
         return _same((a + right) * other, (b + other) * right)
 

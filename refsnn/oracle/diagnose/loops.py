@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | oracle/diagnose/loops.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 """This module computes the results of programs with known faults.
 
-One loop simulates a layer of leaky integrate-and-fire (LIF) neurons by the
-equations of the module `lif`, and another loop computes the gradient.  A
-fault changes some options of one of these loops.  If a faulty loop and a
-tested program give the same results for all test networks, this fault
-explains the results of the program.
+The function `_simulated` simulates a layer of leaky integrate-and-fire
+(LIF) neurons, and the function `_gradient` computes a gradient, each in
+one loop.  A fault changes some options of one of these loops.  If a faulty
+loop and a tested program give the same results for all test networks, this
+fault explains the results of the program.
 """
 
 from typing import NamedTuple
@@ -76,7 +76,7 @@ BACKWARD = [
 
 def _simulated(p, c, bounds=FREE, new=False, zero=False, early=False, behind=(0,),
                last=T, pause=0, mute=False):
-    """Simulate a network with a fault by eqs. (1)-(3) of `lif`."""
+    """Compute eqs. (1)-(3) of `lif` with a fault."""
     x = p["x"] @ p["W"].T
     spikes, mem = np.zeros((2, *x.shape))
     syn = u = np.zeros(x.shape[1:])
@@ -96,7 +96,7 @@ def _simulated(p, c, bounds=FREE, new=False, zero=False, early=False, behind=(0,
 
 def _gradient(p, c, zero=False, by_syn=False, errors=None, inputs=None, side=0,
               cuts=None, kept=0):
-    """Compute a gradient with a fault by eqs. (7)-(11) of `lif`."""
+    """Compute eqs. (7)-(11) of `lif` with a fault."""
     q, psi = _error(p), _slope(p) * (side * (p["mem"] - p["threshold"]) >= 0)
     q = q if errors is None else q * errors[:, None, None]
     adjoints = 0 * q
@@ -115,7 +115,7 @@ def _gradient(p, c, zero=False, by_syn=False, errors=None, inputs=None, side=0,
 
 
 def _reproduced(runs, forward):
-    """Return the faults that give the results of all runs."""
+    """Return the faults that explain all runs."""
     def alike(fault, run):
         c = {key: run.p[key] for key in ("alpha", "beta", "gain")} | {
             "level": run.p["threshold"], "jump": run.p["threshold"] * run.reset, "V": 1}

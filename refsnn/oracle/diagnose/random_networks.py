@@ -2,11 +2,10 @@
 """This module tests a function of another program on random networks.
 
 The function `assert_correct` builds golden vectors (test problems) from
-random weights and inputs.  If the tested function returns a wrong output,
-`assert_correct` searches for a smaller network for which the tested
-function makes the same error.  Two errors are regarded as the same if the
-same outputs are wrong, and if a known mistake that explains the first
-error also explains the second.
+random weights and inputs.  If the tested function makes an error,
+`assert_correct` searches for a smaller network with the same error.
+Errors count as the same if the same outputs are wrong, and if one known
+mistake explains both errors.
 """
 
 import itertools
@@ -149,7 +148,7 @@ def _failure(rule, function, fault, sizes):
             not names or bool(names & set(matching.mistakes(*other[:2]))))
 
     def found(*sizes, large=False):
-        """Return the same error in a network of this size, or None."""
+        """Find the same error at another size."""
         for seed in range(SEEDS):
             try:
                 vector = _network(rule, seed, *sizes)

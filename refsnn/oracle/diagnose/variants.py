@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | oracle/diagnose/variants.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 """This module tests a function on networks in which some LIF terms are 0.
 
-A variant is a network of leaky integrate-and-fire (LIF) neurons in which
-some terms of the LIF equations are 0.  Each input channel is 1 at one time
-step of one sample, and 0 otherwise.  Each column of the gradient dW
-therefore holds the derivatives of the loss with respect to the synaptic
-currents at one time step.  These derivatives are called adjoints.
+Such a network of leaky integrate-and-fire (LIF) neurons is called a
+variant.  Each input channel is 1 at one time step of one sample, and 0
+otherwise.  Each column of the gradient dW therefore holds the adjoints of
+one time step: the derivatives of the loss with respect to the synaptic
+currents.
 """
 
 import itertools
@@ -195,11 +195,7 @@ def _same(found, right, scale=None):
 
 
 def _recovered(call, p):
-    """Infer from gradients the spikes and the membranes, which are not returned.
-
-    If the target at step t is 1/2, and later targets equal the spikes, the
-    adjoint of step t - 2 is gain psi[t] (spikes[t] - 1/2) / B.
-    """
+    """Infer spikes and potentials by statement (H)."""
     run, target = call(p), p["target"].copy()
     spikes, mem = 1.0 * run.right["spikes"], 1.0 * run.right["mem"]
     for t in range(T - 1, 1, -1):
@@ -271,8 +267,7 @@ def _back_residuals(run):
 
 
 def _fits(parts):
-    """Return the terms that explain the residual, with one factor, or with one
-    factor for each neuron."""
+    """Return the terms that explain a residual."""
     for apart in (False, True):
         found = [term for term in parts[0] if _multiple(
             [part[term] for part in parts if part[term][1].any()], apart)]
@@ -282,7 +277,7 @@ def _fits(parts):
 
 
 def _multiple(pairs, apart):
-    """Return whether each residual is the same multiple of its term."""
+    """Return whether one factor fits all pairs."""
     low, high, rounding = np.inf, -np.inf, 0
     for residual, term in pairs:
         axes = tuple(range(term.ndim - apart))

@@ -3,12 +3,11 @@
 
 Fifteen properties describe how a simulator updates leaky
 integrate-and-fire (LIF) neurons, for example the kind of reset.  The code
-calls these properties axes.  An update convention is one way to update LIF
-neurons, for example with a reset that subtracts the threshold.  The report
-of `identify` names the published tools that agree with the recording, and
-the properties of the update that the recording determines.  The report may
-also name a stimulus: an input signal that would exclude more update
-conventions.
+calls these properties axes.  A choice for each of these properties is
+called an update convention.  The report of `identify` names the published
+simulators that reproduce the recording, and each property for which only
+one choice agrees with the recording.  The report may also name a stimulus:
+an input signal whose recording would exclude further update conventions.
 """
 
 from refsnn.oracle.identify.arguments import QUANTITIES

@@ -1,15 +1,15 @@
 # refsnn 0.1.0 | oracle/identify/elimination.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module finds every LIF update that agrees with a recording.
 
-An update convention is one way to update LIF neurons, see `identify`.  The
-property `through_reset` affects only gradients.  The fourteen properties
-that affect a simulation have 331,776 combinations of choices.  The
-function `_search` runs one simulation for each set of equivalent
-combinations.  Let r be the recorded synaptic currents (syn) or membrane
-potentials (mem) of one time step, and let v be the corresponding simulated
-values.  If spikes are recorded, the recorded spikes drive the resets and
-the recurrent inputs of the simulation.  An update convention is rejected
-at the first step t at which (1) or (3) holds:
+An update convention states how a simulator computes a time step of LIF
+neurons, see `identify`.  The fourteen properties of a convention that
+affect simulations have 331,776 combinations of choices.  The function
+`_search` runs one simulation for each set of conventions with equivalent
+equations.  Let r be the recorded synaptic currents (syn) or membrane
+potentials (mem) of one time step, and let v be the simulated values.  If
+spikes are recorded, the recorded spikes drive the resets and the recurrent
+inputs of the simulation.  An update convention is rejected at the first
+step t at which (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
@@ -21,26 +21,26 @@ term `threshold s`.  In (3), c(u) is the number of spikes that a neuron
 with the membrane potential u emits.  The tolerance tol is the right-hand
 side of (1) for membrane potentials.
 
-Derivation.  For given spikes s, let d = W x + V s be the input of a time
-    step.  With coefficients p, q, a and f, the step updates the synaptic
-    current I, and feeds the membrane with a current j:
+Derivation.  For given spikes s, the input of a time step is
+    `d = W x + V s`.  With coefficients p, q, a and f, a time step computes
+    the current j that enters the membrane, and updates the synaptic
+    current I:
 
     j = p I + q d,  I := a I + f d                                    (4)
 
-    Conventions share one simulation if the coefficients in (4), beta,
-    gain, and the rules for spikes and resets are equal.  Conventions that
-    differ only in the time of recording within a step also share a
-    simulation.
+    Conventions share one simulation if their coefficients in (4), beta,
+    gain, and rules for spikes and resets are equal.  Conventions also
+    share a simulation if they differ only in the moment at which a time
+    step is recorded.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
-    equal to the threshold if the difference between u and the threshold is
-    below (16 + t/2) eps S(t).  If the potential equals the threshold, the
-    property `compare` says whether the neuron emits a spike, half a spike
-    or no spike.
+    equal to the threshold if `|u - threshold| <= (16 + t/2) eps S(t)`.  If
+    the potential equals the threshold, the property `compare` says whether
+    the neuron emits a spike, half a spike or no spike.
 Cost.   Let P be the number of samples times the number of neurons.  Each
-    simulation takes at most O(T P) time.  If P > 32, a first comparison
-    uses 32 pairs of a sample and a neuron, or one sample if simulated
-    spikes drive the recurrent inputs.
+    simulation takes at most O(T P) time.  If P > 32, conventions are first
+    compared with only 32 of the P recorded traces, or with one sample if
+    simulated spikes drive the recurrent inputs.
 Departures.  This module uses no gradients, and therefore does not
     determine whether gradients pass through the reset.
 """
@@ -112,8 +112,7 @@ class _Runs(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Return all conventions and rejection steps, T for no rejection.  After a
-    comparison of few neurons, the steps are upper bounds."""
+    """Return conventions and their steps of rejection."""
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
     runs, run, leaf = _runs(problem, codes)
     alive = np.zeros((len(runs.beta), 4), bool)
@@ -182,8 +181,7 @@ def _gains(problem, decay):
 
 
 def _runs(problem, codes, dtype=float):
-    """Return the distinct simulations of conventions, and for each convention the
-    simulation and the leaf, which is the recorded point of a step, 0 to 3."""
+    """Return the simulations that conventions share."""
     at = dict(zip(AXES, codes.T, strict=True))
     key, inverse = _distinct(*(at[name] for name in LINEAR))
     table = np.array([_numbers(problem, *(AXES[name][i] for name, i in zip(
@@ -380,8 +378,7 @@ def _reset(flat, runs, mem, fired):
 
 
 def _traces(problem, steps, dtype=float):
-    """Simulate update conventions, and yield the recorded arrays of each.  The
-    array "forced" holds the spikes that drive the simulation."""
+    """Yield the simulated recording of each convention."""
     flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
     size = max(1, ENTRIES // problem.x[..., 0].size // flat.n)
     for start in range(0, len(steps), size):

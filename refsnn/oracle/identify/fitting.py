@@ -1,14 +1,14 @@
 # refsnn 0.1.0 | oracle/identify/fitting.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module fits decay factors and surrogate derivatives to recordings.
 
-An update convention is one way to update LIF neurons, see `identify`.  If
-a recording agrees with no update convention for the given constants, the
-function `_constants` fits the decay factors and the gain by least squares.
-Let y[k] be the recorded membrane potential before the reset by spike s[k].
-Let z[k] be the membrane potential after a reset, if the reset precedes the
-decay of the next time step.  Otherwise, z[k] is the recorded membrane
-potential.  The potentials y and z follow from the recorded potentials and
-spikes.  The model is
+An update convention states how a simulator computes a time step of LIF
+neurons, see `identify`.  If a recording agrees with no update convention
+for the given constants, the function `_constants` fits the decay factors
+and the gain by least squares.  Let y[k] be the recorded membrane potential
+before the reset by spike s[k].  Let z[k] be the membrane potential after a
+reset, if the reset precedes the decay of the next time step.  Otherwise,
+z[k] is the recorded membrane potential.  The potentials y and z follow
+from the recorded potentials and spikes.  The model is
 
     h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
     y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
@@ -22,32 +22,30 @@ factor:
                                                                       (3)
 
 In (3), dW is the gradient of the loss with respect to the input weights W.
-The surrogate derivative is nonzero only above the threshold (`side` is
-"above"), only below the threshold ("below"), or everywhere ("both").  The
-peak is the value of the surrogate derivative at the threshold.
-Derivatives pass through the reset only if `reset path` is True.  Gradients
-that neglect derivatives through the recurrent weights V are tried only if
-no other gradient satisfies (3).
+If `side` is "above" or "below", the surrogate derivative is nonzero only
+above or only below the threshold.  The peak is the value of the surrogate
+derivative at the threshold.  Derivatives pass through the reset only if
+`reset path` is True.  Gradients that neglect derivatives through the
+recurrent weights V are tried only if no other gradient satisfies (3).
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     linear in the constants beta, g and c.  Gauss-Newton steps refine the
-    best of G fixed values of alpha.  The backward recursion for dW follows
+    best of G trial values of alpha.  The backward recursion for dW follows
     from eqs. (12)-(15) of the module `conventions`.
 Exact.  Recorded spikes, if any, drive the resets and recurrent inputs in
     (3).
 Cost.   Let P be the number of samples times the number of neurons.  The G
-    values of alpha are compared on E <= max(T, `SCANNED`) recorded
-    entries.  The function `_constants` takes O(G E + T P) time for each
-    choice of `test`, `record`, `reset` and the delay.  For each surrogate
-    derivative, the function `_gradients` takes O(T B n (m + n)) time.
+    values of alpha are compared by their errors in E recorded entries,
+    with `E <= max(T, SCANNED)`.  For each choice of `test`, `record`,
+    `reset` and the delay, `_constants` takes O(G E + T P) time.  For each
+    surrogate derivative, `_gradients` takes O(T B n (m + n)) time.
 Departures.  This module contains its own surrogate derivatives, because
     the module `surrogates` needs SciPy.  The surrogate derivative "step"
-    is 1 for a membrane potential above threshold - 1/k and 0 otherwise, as
-    in the class `Heaviside` of sinabs and in the class `StepPWL` of
-    rockpool.  With k = 0, "step" is 1 everywhere, as in a straight-through
-    estimator.  Peak values other than 1 are tried only if no surrogate
-    derivative with the peak value 1 reproduces the recorded gradient.  If
-    the peak is not 1, the factor in (3) must be 1.
+    is 1 for membrane potentials above `threshold - 1/k` and 0 otherwise,
+    as in the classes `Heaviside` of sinabs and `StepPWL` of rockpool.
+    With steepness k = 0, "step" is 1 everywhere, as in a straight-through
+    estimator.  Peaks other than 1 are tried last, and only with the factor
+    1 in (3).
 """
 
 import itertools
@@ -224,7 +222,7 @@ def _fitted(y, z, valid, d, record, delay, start=None):
 
 
 def _filtered(d, alphas):
-    """Return the filtered input h, and its derivative with respect to alpha."""
+    """Return h of (1), and dh/dalpha."""
     alpha = np.reshape(alphas, (-1, 1, 1))
 
     def summed(h):          # each pass doubles the length of the sum
@@ -243,7 +241,7 @@ def _rms(values):
 
 
 def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
-    """Return all surrogate derivatives that satisfy (3), and the nearest dW."""
+    """Return all surrogate derivatives that satisfy (3)."""
     seen = elimination._trace(problem, step)
     tau_syn, tau_mem, dt = problem.taus
     given = problem.levels | {"tau_syn": tau_syn, "tau_mem": tau_mem, "dt": dt}

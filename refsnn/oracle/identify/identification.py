@@ -1,24 +1,24 @@
 # refsnn 0.1.0 | oracle/identify/identification.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Identify from a recording how a simulator updates LIF neurons.
 
-An update convention is one way to update LIF neurons, see `identify`.  The
-function `identify` simulates LIF neurons with every update convention, and
-compares each simulation with the recording.  A property of the update,
-such as the kind of reset, is called settled if only one choice agrees with
-the recording.  All other properties are called open.  Two conventions with
-equal results for every input are treated as one.  If a stimulus (see
-`stimuli`) distinguishes two choices that agree with the recording, the
-report names this stimulus.  If the caller supplies a recorded gradient of
-a loss, conventions that do not reproduce this gradient are excluded.  Only
-a recorded gradient settles `through_reset`: whether derivatives pass
-through the reset.
+An update convention states how a simulator computes a time step of LIF
+neurons, see `identify`.  The function `identify` simulates every update
+convention, and compares each simulation with the recording.  A property of
+the update, such as the kind of reset, is called settled if only one choice
+agrees with the recording.  All other properties are called open.  Two
+update conventions with equal results for every input are treated as one.
+If an input signal (stimulus) distinguishes two choices for an open
+property, the report names this signal, see `stimuli`.  If the caller
+supplies a recorded gradient of a loss, conventions that do not reproduce
+this gradient are excluded.  Only a recorded gradient shows whether
+derivatives pass through the reset, the property `through_reset`.
 
-All conventions in the list `members` of the report agree with the
-recording.  If published tools (presets) agree with the recording,
-`members` holds these presets, and agreeing conventions that differ from
-the first preset in one property.  If no published tool agrees with the
-recording, `members` holds at most 20 agreeing conventions: those with the
-fewest differences from a tool.
+The list `members` of the report begins with the presets, the conventions
+of published simulators, that agree with the recording.  After the presets
+follow other conventions that agree with the recording, and differ from the
+first preset in one property.  If no preset agrees with the recording,
+`members` holds the agreeing conventions with the fewest differences from a
+preset, at most 20.
 """
 
 import numpy as np
@@ -47,7 +47,7 @@ IDLE = "test", "compare", "record"      # the gradient does not depend on these 
 def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
              threshold=1.0, leak=0.0, reset_to=0.0, floor=0.0, gradients=None,
              dspikes=None, surrogate=None, alpha=None, beta=None, refractory=None):
-    """Identify the LIF updates that agree with a recording.
+    """Identify the update conventions that agree with a recording.
 
     >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
     >>> step = conventions.PRESETS["spytorch"]
@@ -126,7 +126,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def relative(report, right, alone=False):
-    """Describe how an identified LIF update differs from the correct update.
+    """Compare the convention that `identify` found with the correct one.
 
     >>> lava = Candidate("lava", None, None)
     >>> report = Report([lava], {}, None, None, ("as lava",))
@@ -159,7 +159,7 @@ def relative(report, right, alone=False):
 
 
 def terms(report, right):
-    """Return the terms on which `relative` reports differences, at most three.
+    """Return the names of the wrong terms that `relative` describes.
 
     >>> report = Report([Candidate("lava", None, None)], {}, None, None, ())
     >>> terms(report, conventions.PRESETS["lava"]._replace(floor=True))
@@ -179,7 +179,7 @@ def terms(report, right):
 
 
 def _near(report, right):
-    """Describe the convention of a report by its differences from another."""
+    """Describe a report relative to the right convention."""
     return min((_described(_step(c, conventions.PRESETS), {"the right layer": right},
                            elimination.AXES)
                 for c in (report.members or [report.nearest]) if c is not None),
@@ -273,7 +273,7 @@ def _paths(problem, presets, fits, axes):
 
 
 def _explained(problem, fits, paths, gradient):
-    """Find surrogate derivatives that reproduce a recorded gradient."""
+    """Find surrogate derivatives for a recorded gradient."""
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (
         elimination.WIDE + elimination.GROWTH * len(problem.x))

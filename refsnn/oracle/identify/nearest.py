@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | oracle/identify/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module describes recordings that no LIF update reproduces.
+r"""This module describes recordings that no update convention reproduces.
 
-An update convention is one way to update LIF neurons, see `identify`.  If
-no update convention agrees with a recording, the decay factors and the
-gain of the neurons are fitted to the recording by least squares.  If the
-error of the fit is small, the report lists the fitted constants.  The
-report also names the nearest convention, which agrees with the recording
-for the most steps
+An update convention states how a simulator computes a time step of LIF
+neurons, see `identify`.  If no update convention agrees with a recording,
+the decay factors and the gain of the neurons are fitted to the recording
+by least squares.  The report lists the fitted constants if the error of
+the fit is small.  The report also names the nearest convention, which
+agrees with the recording for the most steps
 
     t = first row that contradicts the convention                     (1)
 
@@ -17,10 +17,12 @@ The nearest convention is reported only if one of these conditions holds:
 - In each recorded array, the root mean square error of the simulation is
   below half the standard deviation.
 
-Derivation.  Comparisons use the tolerances of the module `elimination`.
-Approximate.  The nearest convention is a published tool, or one of at most
-    24 conventions that agree with the most recorded steps.
-Cost.   The comparison in the module `elimination` is repeated at most
+Derivation.  A simulation and a recording are compared with the tolerances
+    of the module `elimination`.
+Approximate.  The nearest convention is chosen among the published
+    simulators, and at most 24 conventions that agree with the recording
+    for the most steps.
+Cost.   All conventions are compared with the recording again, at most
     eight times.  Each repetition multiplies the weights by a fitted gain,
     transposes the weights, sets V = 0 or threshold = 1, or exchanges time
     and batch.

@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | oracle/identify/report.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module defines the report of `identify`, and writes its text.
 
-An update convention is one way to update LIF neurons, see `identify`.  A
-candidate describes a LIF update by a published tool and a few changes,
-such as another reset.  In the text of the report, an input signal
-(stimulus) is called a probe.
+An update convention states how a simulator computes a time step of LIF
+neurons, see `identify`.  A candidate is an update convention, described as
+a published simulator with a few changes, such as another reset.  In the
+text of the report, input signals are called probes.
 """
 
 from typing import NamedTuple
@@ -65,7 +65,7 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 
 class Candidate(NamedTuple):
-    """Hold a published tool and changes of its LIF update."""
+    """Hold a published simulator and changes of its convention."""
     preset: str
     axis: object        # name of the axis, or a tuple; None for the preset itself
     value: object       # new choice, or a tuple

@@ -1,16 +1,16 @@
 # refsnn 0.1.0 | oracle/identify/stimuli.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module makes input signals that distinguish LIF simulators.
 
-An input signal for which different LIF updates give different results is
-called a stimulus.  The command `python -m refsnn probes` writes all
-stimuli to a folder.  On the command line, stimuli are called probes.
+A stimulus is an input signal for which different update conventions give
+different results.  The command `python -m refsnn probes` writes all
+stimuli, there called probes, to a folder.
 
-Some properties of a LIF update affect the results only for special inputs.
-In a tie, the membrane potential equals the threshold to the last bit.  Let
-alpha be the decay factor of the synaptic current.  In eq. (1), the factor
-f1 is either 1 or (1 - alpha), f2 is either 1 or alpha, and f3 is the gain
-of the current.  The stimulus "ties" contains inputs x such that, in
-floating-point arithmetic,
+Some properties of an update convention affect only the responses to
+special inputs.  A tie is a time step in which the membrane potential
+equals the threshold exactly.  Let alpha be the decay factor of the
+synaptic current.  In eq. (1), the factor f1 is 1 or `1 - alpha`, f2 is 1
+or `alpha`, and f3 is the gain of the current.  The stimulus "ties"
+contains inputs x such that, in floating-point arithmetic,
 
     f3 (f2 (f1 x)) = threshold                                        (1)
 
@@ -24,13 +24,13 @@ Derivation.  Inputs that drive the membrane potential above twice the
     the potential is reset.  Negative inputs show whether the membrane
     potential has a lower bound (floor).  Only gradients reveal
     `through_reset`.
-Exact.  For each choice of factors, eq. (1) is tested for 17 floating-point
-    numbers x near threshold / (f1 f2 f3).
+Exact.  For each choice of f1, f2 and f3, eq. (1) is tested for 17
+    floating-point numbers x near `threshold / (f1 f2 f3)`.
 Cost.   A stimulus has 25 time steps.  The stimulus "ties" has at most one
-    sample for each value of the product f1 f2 f3.  The stimuli "overdrive"
-    and "inhibition" have 40 samples each.
-Departures.  If a simulator rounds differently from refsnn, its membrane
-    potential for the input "ties" can differ slightly from the threshold.
+    sample for each choice of f1, f2 and f3.  The stimuli "overdrive" and
+    "inhibition" have 40 samples each.
+Departures.  If a simulator rounds differently from refsnn, the stimulus
+    "ties" may miss the threshold slightly.
 """
 
 import itertools
@@ -60,7 +60,7 @@ class Stimulus(NamedTuple):
 
 
 def make_stimuli(alphas, betas, threshold=1.0, gains=()):
-    """Return inputs for which different LIF updates give different results.
+    """Return inputs that distinguish update conventions.
 
     >>> found = make_stimuli([0.25], [0.5], 2.0)
     >>> found["ties"].x[1, :3, 0].tolist()
@@ -68,9 +68,8 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
 
     Each input signal drives one neuron with weight 1.  The samples of the
     batch differ in the amplitude of the input.  The stimulus "ties" brings the
-    membrane potential exactly to the threshold, unless rounding errors occur.
-    No rounding errors occur if the leak potential is 0, and if the decay
-    factors are exact binary numbers such as 0.75.
+    membrane potential to the threshold, exactly if the leak potential is 0 and
+    the decay factors are binary numbers such as 0.75.
 
     Parameters
     ----------

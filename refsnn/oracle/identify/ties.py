@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/identify/ties.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module determines whether potentials at the threshold cause spikes.
 
-In a tie, the membrane potential equals the threshold.  Only a tie reveals
-the property "compare": whether a spike needs potential > threshold or
-potential >= threshold.  Rounding errors can hide a tie, because a rounded
+Only if a potential equals the threshold (a tie), the recording shows
+whether a spike needs `potential > threshold` or `potential >= threshold`
+(property "compare").  Rounding errors can hide a tie, because a rounded
 potential may lie on either side of the threshold.
 """
 
@@ -45,7 +45,7 @@ def _settled(problem, fits, presets, exact):
 
 
 def _ties(problem, steps, exact=False):
-    """Yield the choices for "compare" that fit each convention."""
+    """Yield each convention's choices for "compare"."""
     for step, run, single in zip(
             steps, elimination._traces(problem, steps),
             elimination._traces(problem, steps, np.float32), strict=True):
