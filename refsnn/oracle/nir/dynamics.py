@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/nir/dynamics.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
-r"""Solve a NIR graph exactly in continuous time, or simulate it in steps.
+r"""Solve a NIR graph in continuous time, or simulate the graph in steps.
 
 NIR [P24] defines neurons with potential v, current I and input x by
 
@@ -25,14 +25,16 @@ The potential crosses the threshold at the time
              t = tau_syn log(1 + q (1 - (v - u)/j))/q, where j = r (I -
              w_in x), q = tau_syn/tau_mem - 1, u = v_leak + r w_in x  (9)
 
-NIR does not define the signal of a spike: here, a pulse of height 1 and
-duration dt, or a Dirac pulse of area 1.  An entry of the input is such a
-height, or an area at the start of a row.  A Dirac pulse of area A adds
+NIR does not define the signal that a spike sends.  In this module, a spike
+is a pulse of height 1 and duration dt, or a Dirac pulse of area 1.  Inputs
+are heights of pulses, or areas of Dirac pulses at the start of a row.  A
+Dirac pulse of area A adds
 
     v: r A for I and IF, r A/tau for LI and LIF;  I: w_in A/tau_syn  (10)
 
-A simulator computes (1) once a row, t = dt, in its own convention: one
-choice on each axis of `AXES`.  With the gains 1 - alpha and 1 - beta,
+For each row, a simulator computes (1) with t = dt.  The convention of a
+simulator is one choice for each key of `AXES`.  The factors 1 - alpha and
+1 - beta are called gains:
 
     alpha, beta: also 1 - dt/tau;  gains: also dt/tau, 1 or the decay  (11)
     Cuba, v reads the old I: a = r gain;  the new I: a = r gain alpha,
@@ -43,11 +45,12 @@ choice on each axis of `AXES`.  With the gains 1 - alpha and 1 - beta,
 Derivation.  Eqs. (1)-(6) solve the differential equations, with
     tau_mem k = int_0^t exp(-(t - s)/tau_mem - s/tau_syn) ds.  Eqs. (7) and
     (8) invert (1).  At the time (9), v' = 0.
-Exact.  `_solve` is exact; nodes that receive the potential of an I, LI or
-    CubaLI, and a Threshold that receives Dirac pulses, are not solved.
-Cost.   O(n) for each event, or row and convention, for n neurons.
-Departures.  `refsnn.eventprop` solves a CubaLIF without input, if v_reset
-    equals v_leak.  Delays of simulators are rounded to rows.
+Exact.  `_solve` is exact, but omits nodes that read the potential of an I,
+    LI or CubaLI node, and Threshold nodes that read Dirac pulses.
+Cost.   For n neurons, `_solve` takes O(n) time per event, and a simulation
+    O(n) time per row and convention.
+Departures.  `refsnn.eventprop` solves CubaLIF neurons without input whose
+    v_reset equals v_leak.  In simulations, delays are rounded to rows.
 
 [P24] J. E. Pedersen et al., Neuromorphic intermediate representation: a
     unified instruction set for interoperable brain-inspired computing,
@@ -94,7 +97,7 @@ def _named(text):
 
 
 def _candidates(kinds, loop, leak, whole):
-    """Return axes of some primitives, and conventions."""
+    """Return the conventions that primitives allow."""
     axes = ["decay"] * bool(kinds - {"I", "IF"}) + ["gain"] + [
         "synapse", "order"] * bool(kinds & {"CubaLI", "CubaLIF"}) + [
         "reset", "when", "spikes", "tie"] * bool(kinds & set(SPIKING)) + [
@@ -203,7 +206,7 @@ def _apply(node, x, bias=True):
 
 
 def _spread(nodes, sources, held, bias=True):
-    """Return all outputs and inputs, given held outputs."""
+    """Return the outputs and inputs of nodes."""
     outputs = dict(held)
 
     def total(name):
@@ -318,7 +321,7 @@ def _rule(node, some, dt, unit):
 
 
 def _advance(rule, state, x):
-    """Return the TRACE of a row, after another."""
+    """Compute the next row of a node."""
     (alpha, d, beta, c, a, b), low, high, near, many, subtract, late, tie = rule
     cut, (_, v, current, spikes) = np.trunc if near is np.round else near, state
     v = cut(beta * v) + near(c + a * current + b * x)                      # (1)
@@ -338,10 +341,9 @@ def _advance(rule, state, x):
 
 
 def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
-    """Return the TRACE of one node in conventions that share loop and numbers.
+    """Simulate one node in several conventions.
 
-    Recorded spikes replace the simulated ones as inputs of all nodes.  The
-    key "" is the node itself, whose simulated spikes no other node reads.
+    Recorded spikes replace simulated spikes.  The node has the key "".
     """
     S, T = next(iter(inputs.values())).shape[:2]
     given, nodes = inputs | recorded, graph.nodes | {"": graph.nodes[name]}

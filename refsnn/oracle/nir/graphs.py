@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | oracle/nir/graphs.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
-"""Read a network from a NIR file, which is an HDF5 file.
+"""Read a network from an HDF5 file in the format NIR.
 
 A NIR file holds a graph: named nodes, such as neurons or weights, and
-edges between the nodes.  The input of a node is the sum over all edges
-that end at the node.  A node can be a graph itself.  The function `read`
-returns one flat graph, in which the nodes of an inner graph are named
-GRAPH/NODE.  All signals are vectors; arrays are flattened in C order.
+edges between the nodes.  A node sums the outputs of all nodes that have an
+edge to this node.  A node can be a graph itself.  The function `read`
+returns one flat graph, in which nodes of an inner graph are named
+`GRAPH/NODE`.  All signals are vectors; arrays are flattened in C order.
 """
 
 import collections
@@ -39,8 +39,8 @@ GRAPH = collections.namedtuple("GRAPH", "nodes sources late skipped notes versio
 def read(path, repair=False):
     """Read a `GRAPH` from an untrusted NIR file.
 
-    If repair is true, and an edge names no node, and exactly one node of the
-    same inner graph has no edge, this node is taken.
+    If `repair` is true, the only unknown name in the edges of a graph stands
+    for the only node without edges.
 
     >>> read("nowhere.nir")
     Traceback (most recent call last):
@@ -78,7 +78,7 @@ def read(path, repair=False):
 
 
 def _collect(parent, name, prefix, where, repair, found):
-    """Add nodes and edges; return inputs and outputs."""
+    """Collect the nodes and edges of graphs."""
     nodes, edges, notes = found
     group, where = _member(parent, name, where), f"{where}{name:.60}/"
     kind, full = (_field(group, "type", where, "U") or [""])[0], prefix[:-1] or name
@@ -141,7 +141,7 @@ def _node(group, kind, where):
 
 
 def _order(path, nodes, sources):
-    """Return an order, and edges against it."""
+    """Order the nodes for their evaluation."""
     left, order, late = dict.fromkeys(nodes), [], set()
     while left:
         free = [name for name in left if not any(a in left for a in sources[name])]
@@ -160,7 +160,7 @@ def _order(path, nodes, sources):
 
 
 def _upstream(name, sources, within):
-    """Return all direct and indirect sources."""
+    """Return all nodes that drive a node."""
     found, new = set(), [name]
     while new:
         some = {a for a in sources[new.pop()] if a in within} - found
@@ -170,11 +170,11 @@ def _upstream(name, sources, within):
 
 
 def _width(node):
-    """Return the length of the input of a node."""
+    """Return the length of a node's input."""
     return node.fields["weight"].shape[1] if "weight" in node.fields else node.size
 
 
 def _constants(node):
-    """Return the parameters of a neuron as vectors of float64."""
+    """Return neuron parameters as float64 vectors."""
     return {name: np.broadcast_to(a.astype(float).ravel(), node.size)
             for name, a in node.fields.items()}

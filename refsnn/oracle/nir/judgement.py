@@ -1,11 +1,12 @@
 # refsnn 0.1.0 | oracle/nir/judgement.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
 """Name the convention of each recorded node of a NIR graph.
 
-The constants of a convention come from the graph.  Only the unit of the
-potential is fitted, if no usual unit fits, and the report says so.  A
-convention fits a recording if all spikes are equal, and if potential and
-current differ by at most 1e-6 of their largest value, by the rounding of
-float32 that adds up in tau/dt rows, or by 1 if they are integers.
+Weights, time constants and thresholds come from the graph.  The unit of
+the current is fitted to the recording, and so is the unit of the potential
+if no usual unit fits.  A convention fits a recording if all spikes are
+equal, and if the errors of potential and current, relative to the largest
+value, are at most `max(1e-6, 2**-23 tau/dt)`.  If the recorded potentials
+are integers, errors of 1 are allowed.
 """
 
 import collections
@@ -33,7 +34,7 @@ VERDICT = collections.namedtuple("VERDICT", "node status fit undecided lines")
 def judge(graph, recording, pulse=True):
     """Return a list of one `VERDICT` for each recorded neuron node.
 
-    In the exact solution, a spike is a pulse, or else a Dirac pulse.
+    If `pulse` is False, spikes in the exact solution are Dirac pulses.
 
     >>> from refsnn.oracle.nir import graphs, nirdata
     >>> graph = graphs.GRAPH({}, {}, set(), {}, [], "")
@@ -148,12 +149,12 @@ def _fits(own, replay, some, units, most):
 
 
 def _late(a, lag):
-    """Return an array (S, T, n) some rows later."""
+    """Delay an array (S, T, n) by rows."""
     return np.concatenate([0 * a[:, :lag], a[:, :a.shape[1] - lag]], axis=1)
 
 
 def _fit(own, trace, convention, units, most, least):
-    """Return the best FIT of all lags and units."""
+    """Fit the lags and the unit."""
     spikes, misses, late, T, best = own.get("spikes"), 0, 0, trace.spikes.shape[1], None
     if spikes is not None:
         fired = trace.spikes if spikes.max() > 1 else np.minimum(trace.spikes, 1)
@@ -173,7 +174,7 @@ def _fit(own, trace, convention, units, most, least):
 
 
 def _error(own, trace, T, lag, shown, unit):
-    """Return the relative error, and the unit."""
+    """Return the largest relative error, and unit."""
     worst, scale = 0.0, 1.0
     for key in (key for key in ("current", "membrane") if key in own):
         u = trace.current if key == "current" else trace.before if shown == "before" \
@@ -193,7 +194,7 @@ def _error(own, trace, T, lag, shown, unit):
 
 
 def _first(own, trace, fit):
-    """Return the first row that differs."""
+    """Describe the first difference."""
     found = []
     for key, a, lag, unit in ("spikes", trace.spikes, fit.late, 1.0), (
             "membrane", trace.before if fit.shown == "before" else trace.after, fit.lag,
@@ -209,7 +210,7 @@ def _first(own, trace, fit):
 
 
 def _distance(own, p, exact, fit, dt):
-    """Return the distance to the exact solution."""
+    """Describe differences from the exact solution."""
     parts, spikes = [], own.get("spikes", exact.spikes)
     fired = np.flatnonzero((exact.spikes + (spikes > 0)).any(axis=(0, 2)))
     if "membrane" in own:

@@ -2,12 +2,12 @@
 """Read and write recordings of a NIR graph.
 
 A recording holds the input of a graph, and spikes, potentials or currents
-of nodes.  Row k of a recording is the time from k dt to (k + 1) dt.
-Potentials and currents are values at the end of a row.  Three formats are
-read: NIRData, the HDF5 format of the package nir; npz files with the
-arrays x, NAME/spikes, NAME/mem and NAME/syn of shape (T, n) or (S, T, n)
-for S samples, and perhaps dt; and CSV files with the columns x, v and
-spikes of a single neuron.
+of nodes.  Row k of a recording covers the time from `k dt` to
+`(k + 1) dt`.  Potentials and currents are recorded at the end of a row.
+NIRData is the HDF5 format of the package nir.  An npz file holds the
+arrays `x`, `NAME/spikes`, `NAME/mem` and `NAME/syn` of shape (T, n), or
+(S, T, n) for S samples, and perhaps `dt`.  A CSV file holds the columns x,
+v and spikes of one neuron.
 """
 
 import collections
@@ -114,7 +114,7 @@ def _nirdata(path, graph, dt):
 
 
 def _observables(group, prefix, where):
-    """Yield names, and places of all observables."""
+    """Yield the place of each observable."""
     kind = _attribute(group, "__type__", where)
     graph = kind == "NIRGraphData" and prefix.count("/") < DEPTH
     _need(graph or kind == "NIRNodeData" and prefix, f"{where}__type__ is {kind:.60}, "
@@ -153,10 +153,10 @@ def _rows(group, where, dt):
 
 
 def image(graph, recording, convention="", pulse=True):
-    """Return a simulation of a graph as the bytes of a NIRData file.
+    """Simulate a graph, and return the bytes of a NIRData file.
 
-    The input is that of a recording.  The text `convention` holds choices on
-    `dynamics.AXES`; it is empty for the exact solution.
+    The input is taken from a recording.  The text `convention` holds choices
+    such as "decay=Euler".  With an empty text, the graph is solved exactly.
 
     >>> image(None, RECORDING({}, {}, 1.0, []))
     Traceback (most recent call last):
