@@ -136,9 +136,8 @@ def test_importances_of_the_last_task_alone_are_caught(name):
 
 
 def test_there_is_a_vector_for_each_preset_of_synaptic_intelligence():
-    assert CONTINUAL == [f"si_{preset}" for preset in
-                         ("pathint", "paper", *list(si.PRESETS)[2:])] + [
-                             "ewc", "ewc_online"]
+    assert set(CONTINUAL) == {"ewc", "ewc_online"} | {
+        f"si_{preset}" for preset in si.PRESETS}
 
 
 @pytest.mark.parametrize("column", range(3))
