@@ -235,22 +235,18 @@ def _solve(graph, inputs, dt, pulse=True):
               for name, node in nodes.items() if node.type in STATES}
     spikes = {name: [[] for _ in range(S)] for name in traces}
     for b in range(S):
-        _events(nodes, graph.sources, {name: a[b] for name, a in inputs.items()}, dt,
-                pulse, {name: TRACE(*(a[b] for a in trace))
-                        for name, trace in traces.items()},
-                {name: some[b] for name, some in spikes.items()})
-    return {name: trace._replace(before=trace.after)
-            for name, trace in traces.items()}, spikes
+        _events(nodes, graph.sources, inputs, dt, pulse, b, traces, spikes)
+    return traces, spikes
 
 
-def _events(nodes, sources, inputs, dt, pulse, traces, spikes):
-    """Write a sample to traces and spikes."""
+def _events(nodes, sources, inputs, dt, pulse, b, traces, spikes):
+    """Write sample b to traces and spikes."""
     p = {name: _constants(nodes[name]) for name in traces}
     state = {name: np.zeros((2, nodes[name].size)) for name in p}
-    delays = {name: np.resize(node.fields["delay"].astype(float), node.size)
+    delays = {name: _constants(node)["delay"]
               for name, node in nodes.items() if node.type == "Delay"}
     held, drive, queue, ticket = _silent(nodes), {}, [], itertools.count()
-    now, row, T = 0.0, 0, max(map(len, inputs.values()))
+    now, row, T = 0.0, 0, next(iter(inputs.values())).shape[1]
 
     def later(time, changes, step):
         heapq.heappush(queue, (time, next(ticket), changes, step))
@@ -275,7 +271,7 @@ def _events(nodes, sources, inputs, dt, pulse, traces, spikes):
 
     send({}, True)
     later(0.0, None, pulse)             # None is the end of a row
-    while sum(map(len, spikes.values())) < MOST:
+    while sum(len(some[b]) for some in spikes.values()) < MOST:
         span, first = queue[0][0] - now, None
         for name in (name for name in p if nodes[name].type in SPIKING):
             wait = _crossing(p[name], *state[name], drive[name], span)
@@ -286,8 +282,8 @@ def _events(nodes, sources, inputs, dt, pulse, traces, spikes):
         now += span
         if first:
             state[first][0, i] = p[first]["v_reset"][i]
-            spikes[first].append((now, i))
-            traces[first].spikes[min(int(now / dt + 1e-6), T - 1), i] += 1
+            spikes[first][b].append((now, i))
+            traces[first].spikes[b, min(int(now / dt + 1e-6), T - 1), i] += 1
             one = (np.arange(nodes[first].size) == i).astype(float)
             send({first: one}, pulse)
             if pulse:
@@ -296,11 +292,12 @@ def _events(nodes, sources, inputs, dt, pulse, traces, spikes):
         now, _, changes, step = heapq.heappop(queue)
         if changes is None:
             for name, trace in traces.items() if row else ():
-                trace.after[row - 1], trace.current[row - 1] = state[name]
+                for a, k in (trace.before, 0), (trace.after, 0), (trace.current, 1):
+                    a[b, row - 1] = state[name][k]
             if row == T:
                 return
-            changes, row = {name: x[row] - held[name] for name, x in inputs.items()
-                            if name in held}, row + 1
+            changes = {name: x[b, row] - held[name] for name, x in inputs.items()}
+            row += 1
             later(row * dt, None, pulse)
         send(changes, step)
     raise ValueError(f"the exact solution has more than {MOST} spikes by the time "
@@ -348,17 +345,16 @@ def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
     S, T = next(iter(inputs.values())).shape[:2]
     given, nodes = inputs | recorded, graph.nodes | {"": graph.nodes[name]}
     feeds = {one: graph.sources[one or name] for one in nodes}
-    wanted = {""} | _upstream("", {one: () if one in given else a
-                                   for one, a in feeds.items()}, nodes)
-    wanted = [one for one in nodes if one in wanted and one not in given]
-    rest, (_, lag, *begin) = _spread(nodes, feeds, _silent(nodes))[0], \
-        some[0].loop.split()
-    delays, rules, state = {}, {}, {}
+    above = _upstream("", {one: () if one in given else a
+                           for one, a in feeds.items()}, nodes)
+    wanted = [one for one in nodes if not one or one in above and one not in given]
+    rest, _ = _spread(nodes, feeds, _silent(nodes))
+    (_, lag, *begin), delays, rules, state = some[0].loop.split(), {}, {}, {}
     for one in wanted:
         node = nodes[one]
         if node.type == "Delay":
-            delays[one] = np.resize(np.round(np.minimum(
-                node.fields["delay"] / dt, T)).astype(int), node.size)
+            delays[one] = np.round(np.minimum(
+                _constants(node)["delay"] / dt, T)).astype(int)
             _need(delays[one].min() > 0 or all(b != one for _, b in graph.late),
                   f"{one}/delay is below dt/2 in a loop: must be longer")
         elif node.type in STATES:
@@ -372,8 +368,7 @@ def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
     def total(one, t):
         found = np.zeros(_width(nodes[one]))
         for a in feeds[one] if t >= 0 else ():
-            late = (a, one or name) in graph.late and one not in delays
-            k = t - int(lag) * late
+            k = t - int(lag) * ((a, one or name) in graph.late and one not in delays)
             found = found + (past[k][a] if k >= 0 else rest[a] * ("bias" in begin))
         return found
 
@@ -381,9 +376,8 @@ def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
         past.append({one: x[:, t] for one, x in given.items()})
         for one in wanted:
             if one in delays:
-                x = {k: total(one, t - k) for k in {*delays[one]}}
-                out = np.stack(np.broadcast_arrays(*(
-                    x[k][..., i] for i, k in enumerate(delays[one]))), axis=-1)
+                out = sum(total(one, t - k) * (delays[one] == k)
+                          for k in np.unique(delays[one]))
             elif one in state:
                 row = state[one] = _advance(rules[one], state[one], total(one, t))
                 out = row.spikes if nodes[one].type in SPIKING else row.after / unit

@@ -1,13 +1,10 @@
 # refsnn 0.1.0 | oracle/nir/nirdata.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
 """Read and write recordings of a NIR graph.
 
-A recording holds the input of a graph, and spikes, potentials or currents
-of nodes.  Row k of a recording covers the time from `k dt` to
-`(k + 1) dt`.  Potentials and currents are recorded at the end of a row.
-NIRData is the HDF5 format of the package nir.  An npz file holds the
-arrays `x`, `NAME/spikes`, `NAME/mem` and `NAME/syn` of shape (T, n), or
-(S, T, n) for S samples, and perhaps `dt`.  A CSV file holds the columns x,
-v and spikes of one neuron.
+Row k of a recording covers the time from `k dt` to `(k + 1) dt`.
+Potentials and currents are recorded at the end of a row.  NIRData is
+the HDF5 format of the package nir; `refsnn.__main__` describes npz and CSV
+files.
 """
 
 import collections
@@ -30,8 +27,8 @@ KEYS = {"spikes": "spikes", "membrane": "membrane", "mem": "membrane", "v": "mem
         "voltage": "membrane", "current": "current", "syn": "current", "i": "current"}
 GRID, EVENTS, VALUED = "TimeGriddedData", "EventData", "ValuedEventData"
 ENTRIES = 1 << 26       # largest number of entries of an array, and of bytes of a CSV
-# Arrays (S, T, n) of each Input, a dict of arrays of each node, the duration of a row
-# in s or None, and the names that are no nodes of the graph.
+# Arrays (S, T, n) for S samples of each Input, a dict of arrays of each node, the
+# duration of a row in s or None, and the names that are no nodes of the graph.
 RECORDING = collections.namedtuple("RECORDING", "inputs nodes dt unknown")
 
 
@@ -175,11 +172,10 @@ def image(graph, recording, convention="", pulse=True):
         traces, events = dynamics._solve(graph, inputs, dt, pulse)
     found = {(name, "spikes"): x for name, x in inputs.items()}
     for name, trace in traces.items():
+        kind = graph.nodes[name].type
         found[name, "membrane"] = trace.after
-        if "Cuba" in graph.nodes[name].type:
-            found[name, "current"] = trace.current
-        if graph.nodes[name].type in SPIKING:
-            found[name, "spikes"] = trace.spikes
+        found |= {(name, "current"): trace.current} if "Cuba" in kind else {}
+        found |= {(name, "spikes"): trace.spikes} if kind in SPIKING else {}
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         for (name, key), a in found.items():
