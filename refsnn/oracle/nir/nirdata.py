@@ -193,6 +193,6 @@ def image(graph, recording, convention="", pulse=True):
                               "t_max": a.shape[1] * dt})
             most = max(map(len, events[name]))
             padded = np.array([some + [(np.inf, -1)] * (most - len(some))
-                               for some in events[name]]).reshape(-1, most, 2)
+                               for some in events[name]]).reshape(len(a), most, 2)
             one["time"], one["idx"] = padded[..., 0], padded[..., 1].astype(int)
     return buffer.getvalue()

@@ -355,6 +355,16 @@ def test_delays_of_steps_are_rows(tmp_path):
         dynamics._replay(found, [DEFAULT], x, 0.1, {}, "z")
 
 
+@pytest.mark.parametrize("pulse", [True, False])
+def test_a_bias_passes_a_delay_as_a_step(tmp_path, pulse):
+    found = built(tmp_path, {
+        "x": node("Input", shape=[1]), "w": node("Affine", weight=[[1.0]], bias=[2.0]),
+        "d": node("Delay", delay=[0.5]), "z": node("I", r=[1.0])},
+        chain("x", "w", "d", "z"))
+    trace = dynamics._solve(found, {"x": np.zeros((1, 2, 1))}, 1.0, pulse)[0]["z"]
+    close(trace.after.ravel(), np.array([1.0, 3.0]))
+
+
 def test_potentials_that_drive_neurons_are_not_solved(tmp_path):
     found = built(tmp_path, {
         "x": node("Input", shape=[1]),
