@@ -41,6 +41,7 @@ import numpy as np
 from scipy import signal
 from scipy.io import wavfile
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, flags, one_of
 
 __all__ = ["prepare", "read", "resample"]

@@ -66,6 +66,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import interpolate as splines, special
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, one_of, shown
 
 __all__ = ["MEMBRANES", "interpolate", "places", "response", "table", "transfer"]

@@ -49,6 +49,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, float_dtype, one_of, shown
 
 __all__ = ["dense", "sparse", "steps", "time_constant"]

@@ -50,6 +50,7 @@ Departures.  [NMZ19] writes separate sums for each layer of a network.  In
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays
 
 __all__ = ["adjoint", "chunk", "gradient", "truncated"]

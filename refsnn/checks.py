@@ -42,6 +42,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, lists, one_of
 
 __all__ = ["adjoint_gap", "anchored", "complex_step", "directional", "frozen",

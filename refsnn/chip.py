@@ -85,6 +85,7 @@ from typing import Any, NamedTuple, Optional, Tuple
 import numpy as np
 from scipy import sparse
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, float_dtype, one_of, shown
 
 __all__ = ["CALIBRATED", "IDEAL", "UNCALIBRATED", "draw", "emulate", "only"]

@@ -72,6 +72,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import fft
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, one_of, unread
 
 __all__ = ["bushy", "convert", "convert_many", "fibres", "firing_probability",

@@ -51,6 +51,7 @@ import zlib
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, flags, float_dtype, one_of
 
 __all__ = ["cifar", "digits", "fetch", "idx", "images", "split", "svhn", "upsample"]

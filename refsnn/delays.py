@@ -47,6 +47,7 @@ Departures.  [H24] uses the kernel width s + 0.27, and `taps` uses s.
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, one_of
 
 __all__ = ["delayed", "delayed_backward", "settle", "taps", "taps_backward"]

@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, float_dtype, one_of, shown
 
 __all__ = ["latency", "latency_events", "poisson"]

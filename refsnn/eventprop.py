@@ -101,6 +101,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, shown
 
 __all__ = ["backward", "first", "first_backward", "peaks", "readout",

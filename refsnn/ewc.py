@@ -66,6 +66,7 @@ from typing import List, NamedTuple, Union
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, lists, one_of, shown
 
 __all__ = ["accumulate", "fisher", "penalty", "penalty_gradient"]

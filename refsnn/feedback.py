@@ -50,6 +50,7 @@ Departures.  In [NMZ19], the error is fed back within one time step.  Here,
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays
 
 __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",

@@ -106,6 +106,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, one_of, shown
 
 __all__ = ["backward", "credit", "linearise", "readout", "readout_backward",

@@ -82,6 +82,7 @@ Departures.  Losses are averaged over the batch.  Losses (9) and (11) are
 import numpy as np
 from scipy.signal import lfilter
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, one_of
 
 __all__ = ["accuracy", "burst", "cross_entropy", "first_spike_time", "lower_bound",

@@ -69,6 +69,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, float_dtype, one_of, shown
 
 __all__ = ["backward", "dropout", "init", "simulate"]

@@ -76,6 +76,7 @@ from typing import List, NamedTuple
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, float_dtype, one_of, shown
 
 __all__ = ["backward", "forward", "init", "jacobian", "second_order", "signals"]

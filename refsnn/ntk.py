@@ -69,6 +69,7 @@ from itertools import chain
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, flags, one_of
 
 __all__ = ["adjoint", "kernel"]

@@ -63,6 +63,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, one_of, shown
 
 __all__ = ["gradient", "target", "transfer"]

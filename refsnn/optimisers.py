@@ -53,6 +53,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, shown
 
 __all__ = ["adam", "adamax", "rmaxprop", "rmsprop", "sgd"]

@@ -133,6 +133,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 from scipy import optimize
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, one_of, shown
 
 __all__ = ["probe"]

@@ -54,6 +54,7 @@ Departures.  The code of [LZ20] computes random masks by permuting only the
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, one_of
 
 __all__ = ["density", "grasp", "logit_doutputs", "magnitude", "random", "scaled",

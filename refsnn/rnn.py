@@ -43,6 +43,7 @@ Errata.  Box 2 of [NMZ19] prints the gradient dV of the recurrent weights
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays
 
 __all__ = ["backward", "linearise", "run", "simulate", "step"]

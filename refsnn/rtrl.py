@@ -29,6 +29,7 @@ Departures.  [WZ89] trains networks of rate units, and changes the weights
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, buffer, unread
 
 __all__ = ["gradient", "step", "step_gradient"]

@@ -88,6 +88,7 @@ from typing import NamedTuple, Union
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, lists, one_of, shown
 
 __all__ = ["PRESETS", "accumulate", "begin", "consolidate", "penalty",

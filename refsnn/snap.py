@@ -40,6 +40,7 @@ Departures.  [MEE21] counts steps from state to state, this module from
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, flags, one_of
 
 __all__ = ["gradient", "owners", "reach", "stored", "step"]

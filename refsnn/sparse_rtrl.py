@@ -90,6 +90,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, buffer, bundle, flags, float_dtype, one_of, shown
 
 __all__ = ["RULES", "eligibility", "gradient", "lif_step", "readout_step", "rest"]

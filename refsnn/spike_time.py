@@ -71,6 +71,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, shown, unread
 
 __all__ = ["backward", "cross_entropy", "forward", "latency", "potential",

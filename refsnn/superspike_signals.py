@@ -47,6 +47,7 @@ import math
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, one_of
 
 __all__ = ["delayed", "feedback", "hidden_signal", "poisson_moment"]

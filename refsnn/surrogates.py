@@ -40,6 +40,7 @@ Departures.  The code of [ZG18] and other simulators scale the peak to k,
 import numpy as np
 from scipy.special import erf
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays
 
 __all__ = ["SURROGATES", "arctan", "boxcar", "fast_sigmoid", "gaussian",

@@ -82,6 +82,7 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import blas
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, one_of, shown
 
 __all__ = ["forward", "gradients", "record", "scores"]

@@ -71,6 +71,7 @@ from math import isqrt, prod
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, flags, one_of
 
 __all__ = ["adjoint", "kernel"]

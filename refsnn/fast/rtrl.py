@@ -65,6 +65,7 @@ from collections import namedtuple
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, buffer, bundle, flags, one_of, unread
 
 __all__ = ["gradient", "lif_gradient", "step"]

@@ -38,6 +38,7 @@ from typing import List, NamedTuple
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, lists, shown, unread
 
 __all__ = ["begin", "step"]

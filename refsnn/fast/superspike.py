@@ -62,6 +62,7 @@ import numpy as np
 from scipy.linalg import toeplitz
 from scipy.sparse import csr_matrix, issparse, vstack
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, float_dtype, one_of, shown
 
 __all__ = ["accumulate", "forward", "rest"]
