@@ -89,7 +89,7 @@ or JSON file as for `check`, with
 The command `nir` reads the graph of a spiking network from a NIR file.
 For each recorded node, it names the convention of the simulator, and
 prints the distance to the exact solution in continuous time.  RECORDING is
-a file in the format NIRData; an npz file with x (T, n) or (S, T, n), arrays
+a file in the format NIRData; an npz file with x (T, n) or (S, T, n), with
 NAME/spikes, NAME/mem and NAME/syn, and perhaps dt; or a CSV file with the
 columns x, v and spikes of a single neuron.  The exit status is 1 if a node
 fits no convention, has no spike, or is not judged.  With --run and --out,
