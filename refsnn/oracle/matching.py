@@ -4,8 +4,8 @@
 A result is right if it equals the correct output within the tolerance that
 the module `check` defines.  A known programming mistake is named if a
 program with this mistake gives the same results as the tested program.
-Most functions take a golden vector (a `Vector`), the name of an output,
-and a program's result for this output.
+Most functions of this module take a golden vector (a `Vector`), the name
+of an output, and a program's result for this output.
 """
 
 from typing import NamedTuple

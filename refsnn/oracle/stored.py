@@ -12,10 +12,10 @@ replaces the files whose contents have changed:
 Each known programming mistake has a name and an identifier, such as
 "bptt/reset-detached".  The identifiers of mistakes and the names of golden
 vectors never change.  The function `write` finds the identifier of a
-mistake in the JSON file by the name of the mistake.  Change this name in
-the code and in the JSON file together.  For a new mistake, `write` derives
-the identifier from the name.  You may shorten the identifier before
-publication.
+mistake in the JSON file by the name of the mistake.  If you rename a
+mistake, change the code and the JSON file together.  For a new mistake,
+`write` derives the identifier from the name.  You may shorten the
+identifier before publication.
 """
 
 import difflib
@@ -124,8 +124,8 @@ def write(folder=FOLDER):
 
     Because rounding errors depend on the machine, a JSON file is replaced only
     if a number changes by more than 1e-12 of the largest entry of its array.
-    The limit is 1e-10 for wrong outputs of known mistakes, and 0 for arrays
-    without rounding errors: multiples of `2**-30` below `2**20`.
+    Wrong outputs of known mistakes may change by 1e-10 of the largest entry.
+    Multiples of `2**-30` below `2**20`, without rounding errors, must be equal.
 
     >>> write("nowhere")
     Traceback (most recent call last):

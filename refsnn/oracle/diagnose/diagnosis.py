@@ -32,18 +32,18 @@ terms of the LIF equations are 0.  Eight statements are used:
     constant in an equation leaves a constant residual.  With a wrong gain,
     the currents are a linear map of the right currents.  A current that is
     read at a wrong step is shifted in time.  The residual of a wrong input
-    term does not depend on V.  If only the surrogate derivative is wrong,
-    the surrogate derivative that follows from the adjoints does not depend
-    on the target.  If only the derivative of the loss with respect to the
-    spikes ("error") is wrong, the error that follows from the adjoints
-    does not depend on the surrogate derivative.
+    term does not depend on the recurrent weights V.  If only the surrogate
+    derivative is wrong, the surrogate derivative that follows from the
+    adjoints does not depend on the target.  If only the derivative of the
+    loss with respect to the spikes ("error") is wrong, the error that
+    follows from the adjoints does not depend on the surrogate derivative.
 (F) A correct function gives the same results in a second call as in the
     first call, changes no inputs, and reads all inputs in each call.
 (G) If a loop with one fault, see the module `loops`, gives the results of
     the function for all networks, the function has this fault.
 (H) If the target is 1/2 at step t and equals the spikes at later steps,
     the adjoints of B samples are `dI[t-2] = gain psi[t] (S[t] - 1/2) / B`.
-    From these adjoints follow spikes and potentials that are not returned.
+    Spikes and potentials that are not returned follow from these adjoints.
 
 If all results are right, `diagnose` calls the tested function again, with
 longer input sequences and several active inputs in each time step.  No
@@ -588,7 +588,7 @@ def _implied(call, runs):
         return (), ""
 
     def same(name, one, two):
-        """Compare a quantity of two calls."""
+        """Compare two calls of the tested function."""
         (a, right), (b, other) = (_back_residuals(run)[name] for run in (one, two))
         return _same((a + right) * other, (b + other) * right)
 

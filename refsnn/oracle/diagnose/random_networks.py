@@ -148,7 +148,7 @@ def _failure(rule, function, fault, sizes):
             not names or bool(names & set(matching.mistakes(*other[:2]))))
 
     def found(*sizes, large=False):
-        """Find the same error at another size."""
+        """Find the same error in another network."""
         for seed in range(SEEDS):
             try:
                 vector = _network(rule, seed, *sizes)

@@ -1,11 +1,10 @@
 # refsnn 0.1.0 | oracle/diagnose/variants.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 """This module tests a function on networks in which some LIF terms are 0.
 
-Such a network of leaky integrate-and-fire (LIF) neurons is called a
-variant.  Each input channel is 1 at one time step of one sample, and 0
-otherwise.  Each column of the gradient dW therefore holds the adjoints of
-one time step: the derivatives of the loss with respect to the synaptic
-currents.
+A variant is a network of leaky integrate-and-fire (LIF) neurons in which
+some terms are 0.  Each input channel is 1 at one time step of one sample,
+and 0 otherwise.  Each column of the gradient dW holds the adjoints of one
+time step: derivatives of the loss with respect to the synaptic currents.
 """
 
 import itertools
@@ -195,7 +194,7 @@ def _same(found, right, scale=None):
 
 
 def _recovered(call, p):
-    """Infer spikes and potentials by statement (H)."""
+    """Infer spikes and potentials from gradients."""
     run, target = call(p), p["target"].copy()
     spikes, mem = 1.0 * run.right["spikes"], 1.0 * run.right["mem"]
     for t in range(T - 1, 1, -1):
@@ -277,7 +276,7 @@ def _fits(parts):
 
 
 def _multiple(pairs, apart):
-    """Return whether one factor fits all pairs."""
+    """Return whether residuals are multiples of terms."""
     low, high, rounding = np.inf, -np.inf, 0
     for residual, term in pairs:
         axes = tuple(range(term.ndim - apart))

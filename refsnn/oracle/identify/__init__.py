@@ -3,8 +3,8 @@
 
 Fifteen properties describe how a simulator updates leaky
 integrate-and-fire (LIF) neurons, for example the kind of reset.  The code
-calls these properties axes.  A choice for each of these properties is
-called an update convention.  The report of `identify` names the published
+calls these properties axes.  A choice for all fifteen properties is called
+an update convention.  The report of `identify` names the published
 simulators that reproduce the recording, and each property for which only
 one choice agrees with the recording.  The report may also name a stimulus:
 an input signal whose recording would exclude further update conventions.

@@ -22,10 +22,10 @@ Derivation.  A simulation and a recording are compared with the tolerances
 Approximate.  The nearest convention is chosen among the published
     simulators, and at most 24 conventions that agree with the recording
     for the most steps.
-Cost.   All conventions are compared with the recording again, at most
-    eight times.  Each repetition multiplies the weights by a fitted gain,
-    transposes the weights, sets V = 0 or threshold = 1, or exchanges time
-    and batch.
+Cost.   The comparison of all conventions with the recording is repeated at
+    most eight times.  Each repetition multiplies the weights by a fitted
+    gain, transposes the weights, sets V = 0 or threshold = 1, or exchanges
+    time and batch.
 Departures.  If a convention agrees with the recording only after one
     argument of `identify` is changed, the report names this change, and
     `members` is empty.

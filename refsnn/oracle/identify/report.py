@@ -3,8 +3,8 @@
 
 An update convention states how a simulator computes a time step of LIF
 neurons, see `identify`.  A candidate is an update convention, described as
-a published simulator with a few changes, such as another reset.  In the
-text of the report, input signals are called probes.
+a published simulator with a few changes, such as another reset.  The text
+of the report calls input signals probes.
 """
 
 from typing import NamedTuple
