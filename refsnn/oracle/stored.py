@@ -125,7 +125,7 @@ def write(folder=FOLDER):
     Because rounding errors depend on the machine, a JSON file is replaced only
     if a number changes by more than 1e-12 of the largest entry of its array.
     Wrong outputs of known mistakes may change by 1e-10 of the largest entry.
-    Multiples of `2**-30` below `2**20`, without rounding errors, must be equal.
+    Multiples of `2**-30` below `2**20` are exact, and must be equal.
 
     >>> write("nowhere")
     Traceback (most recent call last):
