@@ -33,7 +33,7 @@ from sphinx.errors import ExtensionError
 
 import refsnn
 from figures.run import claims, gallery, make, results, storage
-from refsnn.oracle import stored
+from refsnn.oracle import exchange, matching, protocol, stored
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL, OUT = ROOT / "figures" / "full", ROOT / "figures" / "out"
@@ -57,7 +57,7 @@ def read(path):
 def rendered(template, title, *, fields="", under=(), **values):
     """Return a page: a template, whose lines <h2> become headings of Sphinx.
 
-    The pages `under` stand below this page in the sidebar.
+    The pages `under`, or "text <page>", stand below this page in the sidebar.
     """
     text = TEMPLATES.get_template(f"{template}.html").render(
         title=title, under=under, **values)
@@ -70,7 +70,13 @@ def rendered(template, title, *, fields="", under=(), **values):
         if part.strip():
             found += ".. raw:: html\n\n" + textwrap.indent(part, "   ") + "\n"
     return found + ("\n.. toctree::\n   :hidden:\n\n" + "".join(
-        f"   /{name}\n" for name in under) if under else "")
+        f"   {one if '<' in one else '/' + one}\n" for one in under) if under else "")
+
+
+def named(folder, names):
+    """Return the entries of pages in the sidebar, where words break at "_"."""
+    return [name.replace("/", ".").replace("_", "_\u200b") + f" </{folder}/{name}>"
+            for name in names]
 
 
 def markdown(text, folder=""):
@@ -83,7 +89,7 @@ def markdown(text, folder=""):
             return match[0]
         path = os.path.normpath(Path(folder) / match[1])
         place = PLACES.get(Path(path).name)
-        if (ROOT / path).suffix in (".py", ".cpp") and (ROOT / path).is_file():
+        if (ROOT / path).suffix in (".py", ".cpp", ".json") and (ROOT / path).is_file():
             place = f"source/{path}"
         return f'<a href="/{place}.html">{match[2]}</a>' if place else match[2]
 
@@ -156,22 +162,15 @@ def proved(module, k):
 
 
 def module_page(module):
-    path = file_of(module)
-    public = [(node, textwrap.fill(f"{node.name}({ast.unparse(node.args)})", 75,
-                                   subsequent_indent="    "), ast.get_docstring(node))
-              for node in ast.parse(read(path)).body
-              if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
-    return rendered("module", module.replace("/", "."), fields="hide-toc", path=path,
-                    public=public, told=[(text, k, k and proved(module, k))
-                                         for text, k in parts(module)])
+    return rendered("module", module.replace("/", ".") + " (module)", module=module)
 
 
 def read_pages():
     found = {f"read/{module}": module_page(module) for module in modules()}
-    under = ["read/equations", "read/words", *found]
+    under = ["read/equations", "read/words", *named("read", modules())]
     return found | {
         "read/index": rendered("read", "Read", under=under),
-        "read/words": rendered("document", "Words and letters", path="WORDS.md"),
+        "read/words": rendered("document", "Words and letters", of=read("WORDS.md")),
         "read/equations": rendered("equations", "All equations", fields="hide-toc")}
 
 
@@ -212,8 +211,7 @@ def card(name):
         pairs = claims.read(module, document)
     except (LookupError, ValueError):       # a failed run, or one of an earlier version
         return None
-    text = gallery.card(document, module, pairs, folder)
-    text = re.sub(r"<h2>.*?</h2>", "", text)
+    text = re.sub(r"<h2>.*?</h2>", "", gallery.card(document, module, pairs, folder))
     return Markup(re.sub(rf'(href|src)="({name}\.\w+)"', r'\1="/figures/\2"', text))
 
 
@@ -245,20 +243,14 @@ def paper_pages(lines):
     found = {f"figures/{name}": rendered(
         "figure", gallery.title_of(figure(name)), fields="orphan hide-toc", name=name,
         path=make.path_of(ROOT, name).relative_to(ROOT).as_posix()) for name in names}
-    groups = {key: [name for name in names if papers_of(name)[:1] == [key]]
-              for key in known}
-    groups["others"] = [name for name in names if not papers_of(name)]
     for key, module in known.items():
         members = [name for name in names if key in papers_of(name)]
         of = {name: full()[name] for name in members if name in full()}
         found[f"papers/{key.lower()}"] = rendered(
             "paper", f"[{key}] {gallery.PAPERS[key][0]}", key=key, members=members,
-            rows=results.paper(key, lines[key], module)[2:],
-            settings=results.settings_of(key, module, full()),
-            failures=results.failures(of)[2:],
-            cited=[name for name in modules() if f"[{key}]" in str(parts(name))])
+            lines=lines[key], module=module, failures=results.failures(of)[2:])
     return found | {
-        "figures/index": rendered("figures", "Figures", groups=groups),
+        "figures/index": rendered("figures", "Figures"),
         "papers/index": rendered("papers", "Papers", lines=lines,
                                  under=[f"papers/{key.lower()}" for key in known])}
 
@@ -277,13 +269,11 @@ def array(values):
 
 
 def effect(vector, mistake):
-    """Return which outputs a known mistake changes, and by how much."""
-    def change(wrong, right):
-        return f"{np.abs(wrong - right).max() / np.abs(right).max():.2g}" \
-            if np.shape(right) == np.shape(wrong) else "another shape"
-
-    return ", ".join(f"{name}: {change(wrong, vector.outputs[name])}"
-                     for name, wrong in mistake.outputs.items())
+    """Return the largest relative errors of outputs that a known mistake changes."""
+    pairs = [(name, a, vector.outputs[name]) for name, a in mistake.outputs.items()]
+    return {name: error for name, a, b in pairs if (
+        error := np.abs(a - b).max() / np.abs(b).max()
+        if np.shape(a) == np.shape(b) else np.inf) > matching.FINE}
 
 
 def slug(text):
@@ -291,13 +281,30 @@ def slug(text):
 
 
 @functools.cache
-def judgements():
-    """Return {(tool, vector): rows (output, status, text)} of all verdicts."""
+def judged():
+    """Return {tool: (verdict, its section of VERDICTS.md)}."""
+    known = json.loads(verdicts.STORED.read_text())
+    return {tool: (verdict, verdicts.section(tool, verdicts.adapter(tool), verdict))
+            for tool, verdict in known.items()}
+
+
+@functools.cache
+def mistakes():
+    """Return {name: rows (vector, mistake)} of all known mistakes."""
     found = {}
-    for tool, verdict in json.loads(verdicts.STORED.read_text()).items():
-        for name, *row in verdict["vectors"]:
-            found.setdefault((tool, name), []).append(row)
-    return found
+    for one in vectors().values():
+        for mistake in one.mutants:
+            found.setdefault(mistake.name, []).append((one, mistake))
+    return dict(sorted(found.items()))
+
+
+def seen(mistake):
+    """Return where a known mistake was seen, with links to threads and to tools."""
+    texts = {one.seen for _, one in mistakes()[mistake]}
+    told = "; ".join(sorted(a for a in texts if sum(a in b for b in texts) == 1))
+    told = re.sub(rf"(?<![\w/])({'|'.join(judged())})(?![\w/#])",
+                  r"[\1](/check/tools/\1.html)", told)
+    return markdown(f"Seen in {told}." if told else "No public source.")
 
 
 def defined(text):
@@ -315,47 +322,40 @@ def defined(text):
 
 
 def check_pages():
-    found, told = {}, {}
-    for name, one in vectors().items():
-        found[f"check/vectors/{name}"] = rendered("vector", name, one=one)
-        for mistake in one.mutants:
-            if mistake.seen:
-                told.setdefault(mistake.name, []).append((name, mistake))
+    found = {f"check/vectors/{one.name}": rendered(
+        "vector", f"{one.name} (golden vector)", one=one) for one in vectors().values()}
     catalogue = stored.catalogue()
     for name in {*catalogue["required"], *catalogue["optional"]} - set(vectors()):
         raise ExtensionError(f"the golden vector {name} has no page")
-    for mistake, rows in told.items():
+    for mistake, rows in mistakes().items():
         found[f"check/mistakes/{slug(mistake)}"] = rendered(
             "mistake", mistake, rows=rows, fields="orphan")
-    judged = json.loads(verdicts.STORED.read_text())
-    for tool, verdict in judged.items():
-        text = verdicts.section(tool, verdicts.adapter(tool), verdict)
+    for tool, (verdict, text) in judged().items():
+        title, _, text = text.partition("\n")
         found[f"check/tools/{tool}"] = rendered(
-            "tool", text.partition("\n")[0].strip("# "), text=text, tool=tool)
-    under = {"check/vectors": rendered("vectors", "Golden vectors", under=[
-                 f"check/vectors/{name}" for name in vectors()]),
-             "check/mistakes": rendered("mistakes", "Known mistakes", told=told),
-             "check/tools": rendered("tools", "Tools", judged=judged, under=[
-                 f"check/tools/{tool}" for tool in judged])}
-    for name, path in (("nir", "tests/peers/NIR.md"),
-                       ("protocol", "refsnn/oracle/vectors/PROTOCOL.md")):
-        if (ROOT / path).is_file():
-            title = read(path).partition("\n")[0].strip("# ")
-            under[f"check/{name}"] = rendered("document", title, path=path)
+            "tool", title.strip("# "), tool=tool, verdict=verdict, text=text)
+    under = {"check/vectors": rendered("vectors", "Golden vectors", under=named(
+                 "check/vectors", vectors())),
+             "check/mistakes": rendered("mistakes", "Known mistakes"),
+             "check/tools": rendered("tools", "Tools", under=[
+                 f"check/tools/{tool}" for tool in judged()])}
+    for name, template, path in (
+            ("nir", "document", "tests/peers/NIR.md"),
+            ("protocol", "protocol", "refsnn/oracle/vectors/PROTOCOL.md")):
+        under[f"check/{name}"] = rendered(
+            template, read(path).partition("\n")[0].strip("# "), of=read(path),
+            folder=os.path.dirname(path))
     return found | under | {"check/index": rendered("check", "Check", under=under)}
 
 
 def pages():
     """Return {name: text} of all pages."""
     lines = results.lines_of(ROOT, full())
-    questions = re.split(r"^## (.*)\n", read("docs/questions.md"), flags=re.M)
     found = read_pages() | paper_pages(lines) | check_pages() | {
         "index": rendered("index", "refsnn", lines=lines, fields="hide-toc", under=(
             "read/index", "papers/index", "figures/index", "check/index", "questions",
             "use", "tutorials/index")),
-        "use": rendered("use", "Use"),
-        "questions": rendered("questions", "Questions", head=questions[0].partition(
-            "\n")[2], asked=[*zip(questions[1::2], questions[2::2], strict=True)])}
+        "use": rendered("use", "Use"), "questions": rendered("questions", "Questions")}
     linked = re.findall(r'href="/source/([^"#]+)\.html', "".join(found.values()))
     for path in sorted(set(linked)):
         found[f"source/{path}"] = rendered("source", path, path=path,
@@ -376,15 +376,15 @@ def write(app):
 
 
 def copy(app, error):
-    """Copy pictures and data of figures to the site."""
+    """Copy pictures and data of figures, and golden vectors, to the site."""
     if error is None:
         shutil.rmtree(app.doctreedir)       # of no use: all pages are written anew
+        shutil.copytree(stored.FOLDER, app.outdir / "check/vectors", dirs_exist_ok=True)
         shutil.copytree(ROOT / "figures" / "pictures", app.outdir / "pictures",
                         dirs_exist_ok=True)
     for name in filter(folder_of, make.names(ROOT) if error is None else ()):
-        for path in (picture(name), *folder_of(name).glob(f"{name}.[jh]*")):
-            if path:
-                shutil.copy(path, app.outdir / "figures" / path.name)
+        for path in {picture(name), *folder_of(name).glob(f"{name}.[jh]*")} - {None}:
+            shutil.copy(path, app.outdir / "figures" / path.name)
 
 
 def setup(app):
@@ -397,4 +397,4 @@ def setup(app):
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(ROOT / "docs" / "_pages"), autoescape=True,
     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-TEMPLATES.globals |= globals() | {"re": re}
+TEMPLATES.globals |= globals() | {"exchange": exchange, "protocol": protocol}

@@ -42,6 +42,7 @@ Derivation.  For any array X, let dX be the derivative of the loss with
     dW[l]_i = sum_rs dpre[l]_rs R[l]_(r+i,s)^T,
     db[l] = sum_rs dpre[l]_rs                                    (6)
     dx[l]_rs = sum_i V[l]_i Q[l]_(r+i,s)                         (7)
+
 Exact.  Up to rounding, the results equal those of `convnet`.
 Cost.   For N samples, P positions, k x k kernels, c_in input channels and
     c_out output channels, a convolution needs N P k^2 c_in c_out

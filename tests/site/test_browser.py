@@ -234,26 +234,30 @@ def test_a_line_of_a_source_page_is_highlighted(run):
     (path, text, other), _ = run("""
       await open("read/rtrl.html");
       await click(frame.contentDocument.querySelector("#eq-1 pre.highlight a"));
-      const colour = one => getComputedStyle(one).backgroundColor;
+      const border = one => getComputedStyle(one).outlineStyle;
       const line = frame.contentDocument.querySelector(":target");
       return [frame.contentWindow.location.pathname, line.innerText,
-              colour(line) != colour(line.nextElementSibling)];
+              border(line) != border(line.nextElementSibling)];
     """)
     assert path == "/source/refsnn/rtrl.py.html" and "out += F" in text and other
 
 
 def test_the_filter_shows_the_equations_with_all_words(run):
-    (some, every), _ = run("""
+    (some, every, first), _ = run("""
       await open("read/equations.html");
       const count = () => [...frame.contentDocument.querySelectorAll(".entry")].filter(
         one => one.checkVisibility()).map(one => one.innerText);
       const every = count(), box = frame.contentDocument.getElementById("filter");
-      box.value = "ZG18 lambda";
-      box.dispatchEvent(new Event("input"));
-      return [count(), every.length];
+      const filter = words => {
+        box.value = words;
+        box.dispatchEvent(new Event("input"));
+        return count();
+      };
+      return [filter("ZG18 lambda"), every.length, filter("lif linearise")];
     """)
     assert every > 400 and 2 <= len(some) < 20
     assert all("ZG18" in text and "lambda" in text for text in some)
+    assert first[0].startswith("lif (") and "linearise" in first[0]
 
 
 @pytest.mark.parametrize("words, page", [

@@ -101,9 +101,29 @@ def test_texts_of_golden_vectors_link_their_equations(site):
 
 def test_mistakes_are_measured(site):
     vector = site.vectors()["bptt"]
-    dW = vector.outputs["dW"]
-    mistake = vector.mutants[0]._replace(outputs={"dW": 1.25 * dW, "dV": dW})
-    assert site.effect(vector, mistake) == "dW: 0.25, dV: another shape"
+    dW, dx = vector.outputs["dW"], vector.outputs["dx"]
+    mistake = vector.mutants[0]._replace(outputs={"dW": 1.25 * dW, "dV": dW, "dx": dx})
+    assert site.effect(vector, mistake) == {"dW": 0.25, "dV": float("inf")}
+    symptom = site.TEMPLATES.get_template("symptom.html").module.symptom
+    assert symptom(vector, mistake) == (
+        "loss, spikes, mem, dx right; dW, dV wrong (dW 0.25, dV another shape)")
+
+
+def test_sources_of_mistakes_are_links_and_stand_once(site):
+    assert site.seen("reset detached") == (
+        '<p>Seen in <a href="/check/tools/norse.html">norse</a> lif_step, '
+        '<a href="https://github.com/fzenke/spytorch/issues/3">fzenke/spytorch#3</a>.'
+        "</p>\n")
+    assert site.seen("transposed V") == "<p>No public source.</p>\n"
+
+
+@pytest.mark.parametrize("text, status", [
+    ("equals known mistake: no reset (seen in a#1)", True), ("by | no reset |", True),
+    ("a; no reset, times 2", True), ("known mistake: no reset\n", True),
+    ("known mistake: there is no reset", False), ("known mistake: no resets", False)])
+def test_verdicts_name_mistakes_completely(site, text, status):
+    names = site.TEMPLATES.get_template("symptom.html").module.names
+    assert bool(names(text, "no reset")) == status
 
 
 def test_results_of_runs_that_cannot_be_read_are_not_shown(site, monkeypatch, tmp_path):
@@ -150,6 +170,14 @@ def test_every_page_is_made(site):
     assert {f"check/tools/{name}" for name in site.verdicts.TOOLS} <= set(pages)
     assert {f"figures/{name}" for name in site.make.names(ROOT)} <= set(pages)
     assert ("check/nir" in pages) == (ROOT / "tests" / "peers" / "NIR.md").is_file()
+    for mistake in site.mistakes():
+        assert f"mistakes/{site.slug(mistake)}.html" in pages["check/mistakes"]
+        assert f"check/mistakes/{site.slug(mistake)}" in pages
+    assert "questions.html#q" in pages["check/mistakes/reset-detached"]
+    assert "\nDerivation\n---" in pages["read/lif"]
+    assert "   eventprop_\u200bgrid </check/vectors/eventprop_grid>" in \
+        pages["check/vectors"]
+    assert "Not right: <a" in pages["check/tools/snntorch"]
     numbers = [(module, k) for module in site.equations.modules()
                for k in site.equations.marks(module)]
     assert len(numbers) > 400
