@@ -20,6 +20,7 @@ SITE = ROOT / "docs" / "out"
 PHONE = 390             # pixels
 CONTRAST = 4.5          # smallest of text, by the rules for accessible pages
 BATCH = 60              # pages that one browser opens
+MOST = 60e6             # bytes of the site
 KINDS = ("index", "read/index", "read/rtrl", "read/equations", "read/words",
          "papers/index", "papers/zg18", "figures/index", "figures/superspike",
          "figures/xor", "check/index", "check/vectors/bptt", "check/mistakes",
@@ -189,12 +190,13 @@ def test_every_link_and_anchor_leads_somewhere(run):
     assert len(dead({**read})) == 4
 
 
-def test_no_style_sheet_or_page_asks_another_host():
+def test_the_site_is_small_and_no_file_asks_another_host():
     if not SITE.is_dir():
         missing("no site: python -m sphinx docs docs/out")
     for path in [*SITE.rglob("*.css"), *SITE.rglob("*.html")]:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"url\(\s*[\"']?(https?:)?//|@import", text), path
+    assert sum(path.stat().st_size for path in SITE.rglob("*")) <= MOST
 
 
 # ---- with a browser
