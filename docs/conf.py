@@ -21,8 +21,8 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
-html_sidebars = dict.fromkeys(
-    ("source/**", "check/mistakes/**"), ["sidebar/brand.html", "sidebar/search.html"])
+html_sidebars = {name: ["sidebar/brand.html", "sidebar/search.html"]
+                 for name in ("source/**", "check/mistakes/**")}
 html_copy_source = html_show_copyright = False
 sphinx_gallery_conf = {
     "examples_dirs": "examples", "gallery_dirs": "tutorials",
