@@ -64,7 +64,7 @@ import itertools
 import numpy as np
 
 from refsnn import eventprop
-from refsnn.oracle.hdf5 import _need
+from refsnn.oracle.nir.hdf5 import _need
 from refsnn.oracle.nir.graphs import (ANALOG, SPIKING, STATES, _constants, _upstream,
                                       _width)
 

@@ -13,8 +13,8 @@ import math
 
 import numpy as np
 
-from refsnn.events import _member, _opened
-from refsnn.oracle.hdf5 import MEMBERS, MOST, _field, _members, _need
+from refsnn.oracle.nir.hdf5 import (MEMBERS, MOST, _field, _member, _members, _need,
+                                    _opened)
 
 __all__ = ["read"]
 

@@ -14,7 +14,7 @@ import itertools
 
 import numpy as np
 
-from refsnn.oracle.hdf5 import _need
+from refsnn.oracle.nir.hdf5 import _need
 from refsnn.oracle.nir.dynamics import TRACE, _candidates, _replay, _solve
 from refsnn.oracle.nir.graphs import SPIKING, STATES, _constants, _upstream
 

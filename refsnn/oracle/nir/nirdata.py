@@ -15,9 +15,9 @@ import os
 import h5py
 import numpy as np
 
-from refsnn.events import _member, _opened
 from refsnn.oracle import files
-from refsnn.oracle.hdf5 import _attribute, _field, _members, _need
+from refsnn.oracle.nir.hdf5 import (_attribute, _field, _member, _members, _need,
+                                    _opened)
 from refsnn.oracle.nir import dynamics
 from refsnn.oracle.nir.graphs import DEPTH, SPIKING, STATES
 

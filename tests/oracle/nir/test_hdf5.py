@@ -4,9 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
-from refsnn.events import _member, _opened
-from refsnn.oracle import hdf5
-from refsnn.oracle.hdf5 import _attribute, _field, _members
+from refsnn.oracle.nir import hdf5
+from refsnn.oracle.nir.hdf5 import _attribute, _field, _member, _members, _opened
 
 
 def test_fields_and_attributes_are_read(tmp_path):
