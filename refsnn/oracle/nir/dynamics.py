@@ -57,16 +57,15 @@ Departures.  `refsnn.eventprop` solves CubaLIF neurons without input whose
     Nat. Commun. 15, 8122, 2024.
 """
 
+import bisect
 import collections
-import heapq
 import itertools
 
 import numpy as np
 
 from refsnn import eventprop
-from refsnn.oracle.nir.hdf5 import _need
-from refsnn.oracle.nir.graphs import (ANALOG, SPIKING, STATES, _constants, _upstream,
-                                      _width)
+from refsnn.oracle.nir.graphs import (ANALOG, SPIKING, STATES, _constants, _need,
+                                      _upstream, _width)
 
 __all__ = ["AXES"]
 
@@ -181,10 +180,10 @@ def _undriven(p, v, current, x, end):
 def _driven(p, v, current, x, end):
     u, threshold = p["v_leak"] + p["r"] * p["w_in"] * x, p["v_threshold"]
     j, q = p["r"] * (current - p["w_in"] * x), p["tau_syn"] / p["tau_mem"] - 1
-    g = 1 - (v - u) / np.where(j == 0, 1, j)
-    turns = (j != 0) & (q * g > -1)
-    log = np.where(q == 0, g, np.log1p(q * g * turns) / np.where(q == 0, 1, q))
-    top = np.where(turns, np.clip(p["tau_syn"] * log, 0, end), 0)          # (9)
+    q = np.where(q == 0, 1e-300, q)         # log(1 + q g)/q tends to g
+    with np.errstate(all="ignore"):         # NaN if there is no extremum
+        top = p["tau_syn"] * np.log1p(q * (1 - (v - u) / j)) / q           # (9)
+    top = np.clip(np.nan_to_num(top), 0, end)
     early = _flow(p, v, current, x, top)[0] > threshold
     crosses = early | (_flow(p, v, current, x, end)[0] > threshold)
     low, high = np.where(early, 0, top), np.where(early, top, end)
@@ -245,11 +244,11 @@ def _events(nodes, sources, inputs, dt, pulse, b, traces, spikes):
     state = {name: np.zeros((2, nodes[name].size)) for name in p}
     delays = {name: _constants(node)["delay"]
               for name, node in nodes.items() if node.type == "Delay"}
-    held, drive, queue, ticket = _silent(nodes), {}, [], itertools.count()
-    now, row, T = 0.0, 0, next(iter(inputs.values())).shape[1]
+    held, drive, queue, now, row = _silent(nodes), {}, [], 0.0, 0
+    T = next(iter(inputs.values())).shape[1]
 
     def later(time, changes, step):
-        heapq.heappush(queue, (time, next(ticket), changes, step))
+        bisect.insort(queue, (time, changes, step), key=lambda entry: entry[0])
 
     def send(changes, step):
         """Change outputs by steps or Dirac pulses."""
@@ -289,19 +288,19 @@ def _events(nodes, sources, inputs, dt, pulse, b, traces, spikes):
             if pulse:
                 later(now + dt, {first: -one}, True)
             continue
-        now, _, changes, step = heapq.heappop(queue)
+        now, changes, step = queue.pop(0)
         if changes is None:
             for name, trace in traces.items() if row else ():
-                for a, k in (trace.before, 0), (trace.after, 0), (trace.current, 1):
-                    a[b, row - 1] = state[name][k]
+                trace.before[b, row - 1] = trace.after[b, row - 1] = state[name][0]
+                trace.current[b, row - 1] = state[name][1]
             if row == T:
                 return
             changes = {name: x[b, row] - held[name] for name, x in inputs.items()}
             row += 1
             later(row * dt, None, pulse)
         send(changes, step)
-    raise ValueError(f"the exact solution has more than {MOST} spikes by the time "
-                     f"{now:.6g} s: must have fewer")
+    raise ValueError(f"the exact solution has {MOST} spikes by {now:.6g} s: must have "
+                     "fewer")
 
 
 def _rule(node, some, dt, unit):
@@ -338,17 +337,12 @@ def _advance(rule, state, x):
 
 
 def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
-    """Simulate one node in several conventions.
-
-    Recorded spikes replace simulated spikes.  The node has the key "".
-    """
-    S, T = next(iter(inputs.values())).shape[:2]
-    given, nodes = inputs | recorded, graph.nodes | {"": graph.nodes[name]}
-    feeds = {one: graph.sources[one or name] for one in nodes}
-    above = _upstream("", {one: () if one in given else a
-                           for one, a in feeds.items()}, nodes)
-    wanted = [one for one in nodes if not one or one in above and one not in given]
-    rest, _ = _spread(nodes, feeds, _silent(nodes))
+    """Simulate one node in several conventions; recorded spikes replace simulated."""
+    (S, T), nodes = next(iter(inputs.values())).shape[:2], graph.nodes
+    given, rest = inputs | recorded, _spread(nodes, graph.sources, _silent(nodes))[0]
+    wanted = {name, *_upstream(name, graph.sources, given)}
+    wanted = sorted((one for one in nodes if one in wanted),
+                    key=lambda one: one == name and one in given)
     (_, lag, *begin), delays, rules, state = some[0].loop.split(), {}, {}, {}
     for one in wanted:
         node = nodes[one]
@@ -367,8 +361,8 @@ def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
 
     def total(one, t):
         found = np.zeros(_width(nodes[one]))
-        for a in feeds[one] if t >= 0 else ():
-            k = t - int(lag) * ((a, one or name) in graph.late and one not in delays)
+        for a in graph.sources[one] if t >= 0 else ():
+            k = t - int(lag) * ((a, one) in graph.late and one not in delays)
             found = found + (past[k][a] if k >= 0 else rest[a] * ("bias" in begin))
         return found
 
@@ -383,7 +377,7 @@ def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
                 out = row.spikes if nodes[one].type in SPIKING else row.after / unit
             else:
                 out = _apply(nodes[one], total(one, t))
-            past[t][one] = out
-        rows.append(row)
+            past[t].setdefault(one, out)
+        rows.append(state[name])
     return TRACE(*(np.stack(part, axis=2) / scale for part, scale in zip(
         zip(*rows, strict=True), (unit, unit, unit, 1), strict=True)))

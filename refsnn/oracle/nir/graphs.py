@@ -6,15 +6,21 @@ edges between the nodes.  A node sums the outputs of all nodes that have an
 edge to this node.  A node can be a graph itself.  The function `read`
 returns one flat graph, in which nodes of an inner graph are named
 `GRAPH/NODE`.  All signals are vectors; arrays are flattened in C order.
+
+The link, type, layout and size of each HDF5 field are checked before the
+field is read.  Data in other files are not read.
 """
 
 import collections
+import contextlib
 import math
+import os
+import zlib
 
+import h5py
 import numpy as np
 
-from refsnn.oracle.nir.hdf5 import (MEMBERS, MOST, _field, _member, _members, _need,
-                                    _opened)
+from refsnn.events import SEQUENCE
 
 __all__ = ["read"]
 
@@ -28,7 +34,9 @@ FIELDS = {              # required fields of each primitive
 SPIKING, ANALOG = ("IF", "LIF", "CubaLIF"), ("I", "LI", "CubaLI")
 STATES = SPIKING + ANALOG
 DEFAULTS = {"v_reset": (0.0, SPIKING), "w_in": (1.0, ("CubaLI", "CubaLIF"))}
-DEPTH = 16              # largest depth of inner graphs
+DEPTH, MEMBERS = 16, 2000       # largest depth, and number of nodes and graphs
+MOST, TEXT = 1 << 28, 1 << 20   # bytes of all arrays, and of the texts of a field
+DEFLATE, FILTERS = 1, {1, 2, 3, 32000}      # also shuffle, Fletcher checksum, LZF
 # A primitive, its arrays as stored, and the length of its output.
 NODE = collections.namedtuple("NODE", "type fields size")
 # Dicts of nodes, in an order of evaluation, and of the sources of each node; the edges
@@ -44,12 +52,12 @@ def read(path, repair=False):
 
     >>> read("nowhere.nir")
     Traceback (most recent call last):
-    FileNotFoundError: nowhere.nir is missing: must be an HDF5 file
+    ValueError: nowhere.nir is missing: must be an HDF5 file
     """
     nodes, edges, notes = {}, [], []
     with _opened(path) as file:
         version = _field(file, "version", path, "U", needed=False) or [""]
-        _collect(file, "node", "", f"{path}: ", repair, (nodes, edges, notes))
+        _collect(file, "node", "", f"{path}: ", repair, (nodes, edges, notes, []))
     sources = {name: [] for name in nodes}
     for (a, b), count in sorted(collections.Counter(edges).items()):
         sources[b].append(a)
@@ -59,7 +67,7 @@ def read(path, repair=False):
                if node.type not in FIELDS}
     for bad in list(skipped):
         skipped |= {name: f"depends on {bad}" for name in nodes if name not in skipped
-                    and bad in _upstream(name, sources, nodes)}
+                    and bad in _upstream(name, sources)}
     nodes = {name: node if node.type != "Input" or not sources[name] else node._replace(
         type="Output") for name, node in nodes.items() if name not in skipped}
     order, late = _order(path, nodes, sources)
@@ -78,14 +86,18 @@ def read(path, repair=False):
 
 
 def _collect(parent, name, prefix, where, repair, found):
-    """Collect the nodes and edges of graphs."""
-    nodes, edges, notes = found
+    """Collect the nodes and edges of graphs, and count their bytes."""
+    nodes, edges, notes, sizes = found
     group, where = _member(parent, name, where), f"{where}{name:.60}/"
     kind, full = (_field(group, "type", where, "U") or [""])[0], prefix[:-1] or name
-    _need(len(nodes) < MEMBERS and prefix.count("/") < DEPTH, f"{where} is too deep, "
+    _need(len(sizes) < MEMBERS and prefix.count("/") < DEPTH, f"{where} is too deep, "
           f"or one of many: must be {DEPTH} deep and {MEMBERS} nodes at most")
+    sizes.append(0)
     if kind != "NIRGraph":
         nodes[full] = _node(group, kind, where)
+        sizes[-1] = sum(a.nbytes for a in nodes[full].fields.values())
+        _need(sum(sizes) <= MOST, f"{where} is one of many large nodes: must be "
+              f"{MOST} bytes in sum")
         return [full], [full]
     inner, names = _members(group, "nodes", where)
     ends = {one: _collect(inner, one, f"{prefix}{one}/", f"{where}nodes/", repair,
@@ -120,7 +132,7 @@ def _node(group, kind, where):
         fields[name] = np.asarray(DEFAULTS[name][0]) if found is None else found
     for name, a in fields.items():
         time = "tau" in name or name == "shape"
-        low = a <= 0 if time else a < -np.inf if name != "delay" else a < 0
+        low = a <= 0 if time else (a < 0) & (name == "delay")
         _need(a.size and np.isfinite(a).all() and not low.any(), f"{where}{name} holds "
               "NaN, infinity, too small values or nothing: must be finite, in range")
     shapes = {a.shape for a in fields.values() if a.shape}
@@ -146,7 +158,8 @@ def _order(path, nodes, sources):
     while left:
         free = [name for name in left if not any(a in left for a in sources[name])]
         if not free:
-            loops = [name for name in left if name in _upstream(name, sources, left)]
+            known = nodes.keys() - left
+            loops = [name for name in left if name in _upstream(name, sources, known)]
             some = [name for name in loops if nodes[name].type in ("Delay", *STATES)]
             _need(some, f"{path}: nodes {', '.join(sorted(loops))[:60]} form a loop: "
                   "must contain a neuron or a Delay")
@@ -159,11 +172,11 @@ def _order(path, nodes, sources):
     return order, late
 
 
-def _upstream(name, sources, within):
-    """Return all nodes that drive a node."""
+def _upstream(name, sources, known=()):
+    """Return the nodes that drive a node, without known nodes and their sources."""
     found, new = set(), [name]
     while new:
-        some = {a for a in sources[new.pop()] if a in within} - found
+        some = {a for a in sources[new.pop()] if a not in known} - found
         found |= some
         new += some
     return found
@@ -178,3 +191,93 @@ def _constants(node):
     """Return neuron parameters as float64 vectors."""
     return {name: np.broadcast_to(a.astype(float).ravel(), node.size)
             for name, a in node.fields.items()}
+
+
+def _need(good, told):
+    if not good:
+        raise ValueError(told)
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """Open an HDF5 file, and name it in every error."""
+    _need(os.path.isfile(path), f"{path} is missing: must be an HDF5 file")
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except Exception as error:      # the HDF5 library raises errors of many kinds
+        told = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ValueError(str(error) if str(error).startswith(path) else
+                         f"{path}: {told}: must be an intact HDF5 file") from None
+
+
+def _member(group, name, where, needed=True):
+    """Return a group or dataset, but no link, or None."""
+    where = f"{where}{name:.60}"
+    _need(isinstance(group, h5py.Group) and "/" not in name,
+          f"{where} is in no group, or named as a path: must be in a group")
+    link = group.get(name, getlink=True)
+    _need(link or not needed, f"{where} is missing: must be present")
+    _need(link is None or isinstance(link, h5py.HardLink),
+          f"{where} is a soft or external link: must be stored in the file itself")
+    return link and group[name]
+
+
+def _members(group, name, where):
+    """Return a group, and its names."""
+    found = _member(group, name, where)
+    _need(isinstance(found, h5py.Group) and len(found) <= MEMBERS, f"{where}{name:.60} "
+          f"is no group: must be one of {MEMBERS} members at most")
+    return found, list(found)
+
+
+def _field(group, name, where, kinds="fiub", needed=True):
+    """Return an array, or texts, or None."""
+    data, where = _member(group, name, where, needed), f"{where}{name:.60}"
+    if data is None:
+        return None
+    _need(isinstance(data, h5py.Dataset) and data.shape is not None,
+          f"{where} is no dataset, or holds nothing: must be an array")
+    _need(not data.is_virtual and not data.external,
+          f"{where} has its data in other files: must be stored in the file itself")
+    plan, file = data.id.get_create_plist(), data.file.filename
+    filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
+    size = data.dtype.itemsize * max(map(math.prod, (data.shape, data.chunks or ())))
+    most = min(MOST, os.path.getsize(file) * (1032 if filters else 1))  # deflate
+    _need(size <= most and len(filters) == len(FILTERS & {*filters}), f"{where} is of "
+          f"shape {data.shape}, chunks {data.chunks}, filters {filters}: must have at "
+          f"most {most} bytes, and different filters of {sorted(FILTERS)}")
+    text = h5py.check_string_dtype(data.dtype)
+    _need((data.dtype.kind if text is None else "U") in kinds or not data.size,
+          f"{where} is of dtype {data.dtype}: must be of kind "
+          f"{' or '.join(kinds)} (U: text)")
+    if text and text.length is None and data.size:  # HDF5 allocates without a check
+        offset = data.id.get_offset()
+        _need(offset is not None and np.fromfile(
+            file, SEQUENCE, data.size, offset=offset)["length"].sum(dtype=np.uint64)
+            <= TEXT, f"{where} holds texts in pieces, or long ones: must have at most "
+            f"{TEXT} bytes")
+    chunks = []
+    if DEFLATE in filters:          # HDF5 expands a chunk without a limit
+        data.id.chunk_iter(chunks.append)
+    for chunk in chunks:
+        stream = zlib.decompressobj()
+        if not chunk.filter_mask >> filters.index(DEFLATE) & 1:
+            packed = data.id.read_direct_chunk(chunk.chunk_offset)[1]
+            stream.decompress(packed, size + 4)     # 4 bytes of a checksum
+        _need(not stream.unconsumed_tail, f"{where} has a chunk of more than {size} "
+              "bytes: must be as large as declared")
+    found = np.asarray(data[()])
+    return found if "U" not in kinds else [
+        bytes(word).decode() for word in found.astype(object).ravel()]
+
+
+def _attribute(group, name, where, kind=str):
+    """Return one text, or one finite number."""
+    value = group.attrs.get(name) if name in group.attrs and group.attrs.get_id(
+        name).shape == () else None
+    value = value.decode() if isinstance(value, bytes) else value
+    _need(isinstance(value, str) if kind is str else np.ndim(value) == 0 and np.asarray(
+        value).dtype.kind in "fiu" and np.isfinite(value), f"{where}{name} is "
+        f"{value!r:.60}: must be a {kind.__name__}")
+    return kind(value)

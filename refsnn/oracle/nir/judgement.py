@@ -14,9 +14,8 @@ import itertools
 
 import numpy as np
 
-from refsnn.oracle.nir.hdf5 import _need
 from refsnn.oracle.nir.dynamics import TRACE, _candidates, _replay, _solve
-from refsnn.oracle.nir.graphs import SPIKING, STATES, _constants, _upstream
+from refsnn.oracle.nir.graphs import SPIKING, STATES, _constants, _need, _upstream
 
 __all__ = ["judge"]
 
@@ -60,10 +59,8 @@ def _judged(graph, name, recording, exact, pulse):
     p, given = _constants(node), {
         a: some["spikes"].astype(float) for a, some in recording.nodes.items()
         if "spikes" in some and graph.nodes[a].type in SPIKING}
-    feeds = {a: () if a in given and a != name else some
-             for a, some in graph.sources.items()}
-    free = {a for a in _upstream(name, feeds, graph.nodes) | {name}
-            if graph.nodes[a].type in STATES and (a not in given or a == name)}
+    free = {a for a in {name, *_upstream(name, graph.sources, given)}
+            if graph.nodes[a].type in STATES}
     v, tau = own.get("membrane", np.zeros(1)), p.get("tau", p.get("tau_mem", 1.0))
     whole = bool(v.dtype.kind in "iu" or np.abs(v).max() > 99 and (v % 1 == 0).all())
     most = 1 / max(1, np.abs(v).max()) if whole else max(
@@ -133,18 +130,18 @@ def _fits(own, replay, some, units, most):
         groups.setdefault((one.loop, one.numbers, one.gain), []).append(one)
     step = max(1, ENTRIES // next(iter(own.values())).size)
     for (_, numbers, _), group in groups.items():
-        unit = 1.0
+        unit, tried = 1.0, units
         if numbers == "integer":        # the unit is that of the first change of v
             u = replay([group[0]._replace(numbers="float", decay="exact")])[0].before
             b, _, i = np.argwhere(u)[0] if u.any() else (0, 0, 0)
             pair = [a[b, :, i][a[b, :, i] != 0] for a in (own["membrane"], u)]
             if pair[0].size and pair[1].size:
                 unit = float(pair[0][0] / pair[1][0])
-            units = {"fitted": unit}
+            tried = {"fitted": unit}
         for several in (group[i:i + step] for i in range(0, len(group), step)):
             for one, trace in zip(several, replay(several, unit), strict=True):
                 least = min((fit.misses for fit in found), default=np.inf)
-                found.append(_fit(own, trace, one, units, most, least))
+                found.append(_fit(own, trace, one, tried, most, least))
     return found
 
 

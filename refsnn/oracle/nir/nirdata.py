@@ -9,6 +9,7 @@ files.
 
 import collections
 import io
+import itertools
 import math
 import os
 
@@ -16,10 +17,9 @@ import h5py
 import numpy as np
 
 from refsnn.oracle import files
-from refsnn.oracle.nir.hdf5 import (_attribute, _field, _member, _members, _need,
-                                    _opened)
 from refsnn.oracle.nir import dynamics
-from refsnn.oracle.nir.graphs import DEPTH, SPIKING, STATES
+from refsnn.oracle.nir.graphs import (DEPTH, MEMBERS, SPIKING, STATES, _attribute,
+                                      _field, _member, _members, _need, _opened)
 
 __all__ = ["image", "read"]
 
@@ -100,18 +100,25 @@ def _npz(path, graph, dt):
 
 def _nirdata(path, graph, dt):
     with _opened(path) as file:
-        groups = dict(_observables(file, "", f"{path}: "))
+        parts = list(itertools.islice(_observables(file, "", f"{path}: "), MEMBERS))
+        _need(len(parts) < MEMBERS, f"{path} has {MEMBERS} parts: must have fewer")
+        groups, found = dict(filter(None, parts)), {}
         steps = {_attribute(one, "dt", where, float) for where, one, kind
                  in groups.values() if kind == GRID} or {dt}
         _need(None not in steps and 0 < max(steps) < min(steps) * (1 + 1e-6), f"{path}"
               f": dt is {steps}: must be positive and equal; for events, --dt gives it")
         own = min(steps)
-        return {key: _field(group, "data", where) if kind == GRID else _rows(
-            group, where, own) for key, (where, group, kind) in groups.items()}, own
+        for key, (where, group, kind) in groups.items():
+            found[key] = _field(group, "data", where) if kind == GRID else _rows(
+                group, where, own)
+            _need(sum(a.size for a in found.values()) <= ENTRIES, f"{where} is one of "
+                  f"many large arrays: must be {ENTRIES} entries in sum")
+    return found, own
 
 
 def _observables(group, prefix, where):
-    """Yield the place of each observable."""
+    """Yield None for each group, and the place of each observable."""
+    yield None
     kind = _attribute(group, "__type__", where)
     graph = kind == "NIRGraphData" and prefix.count("/") < DEPTH
     _need(graph or kind == "NIRNodeData" and prefix, f"{where}__type__ is {kind:.60}, "

@@ -385,7 +385,7 @@ def test_potentials_that_drive_neurons_are_not_solved(tmp_path):
 def test_endless_spikes_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(dynamics, "MOST", 10)
     found = single(tmp_path, "IF", {"r": [1.0], "v_threshold": [1e-3]}, n=1)
-    with pytest.raises(ValueError, match="more than 10 spikes"):
+    with pytest.raises(ValueError, match="has 10 spikes"):
         dynamics._solve(found, {"x": np.ones((1, 1, 1))}, 1.0)
 
 

@@ -2,6 +2,7 @@
 
 import doctest
 import pathlib
+import zlib
 
 import h5py
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from nir_writer import LIF, chain, graph, lif, node, write
 
 from refsnn.oracle.nir import graphs
-from refsnn.oracle.nir.graphs import read
+from refsnn.oracle.nir.graphs import (_attribute, _field, _member, _members, _opened,
+                                      read)
 
 CUBA = {"tau_syn": [1e-3, 2e-3], "tau_mem": [2e-3, 3e-3], "r": [1.0, 2.0],
         "v_leak": [0.0, 0.0], "v_threshold": [1.0, 1.0]}
@@ -165,6 +167,18 @@ def hostile(kind, file):
         place.create_dataset("tau", (1 << 20,), "f8", chunks=(1 << 20,))
     elif kind == "group":
         place.create_group("tau")
+    elif kind == "bomb":        # packed twice, three numbers become 16 MB
+        plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plan.set_chunk((3,))
+        for _ in range(2):
+            plan.set_deflate(9)
+        packed = zlib.compress(zlib.compress(bytes(1 << 24), 9), 9)
+        space = h5py.h5s.create_simple((3,))
+        h5py.h5d.create(place.id, b"tau", h5py.h5t.NATIVE_DOUBLE, space,
+                        plan).write_direct_chunk((0,), packed)
+    elif kind == "wide chunk":
+        place.create_dataset("tau", (3,), "f8", chunks=(3,), compression="gzip")
+        place["tau"].id.write_direct_chunk((0,), zlib.compress(bytes(1 << 20)))
     elif kind == "ring":
         del place["type"]
         place["type"], place["edges"] = "NIRGraph", np.zeros((0, 2))
@@ -175,6 +189,7 @@ def hostile(kind, file):
     ("external link", "soft or external link"), ("soft link", "soft or external link"),
     ("external data", "data in other files"), ("virtual", "data in other files"),
     ("huge", "of shape"), ("huge chunks", "of shape"), ("group", "is no dataset"),
+    ("bomb", r"filters \[1, 1\]"), ("wide chunk", "a chunk of more than 24 bytes"),
     ("ring", "is too deep")])
 def test_a_hostile_file_is_refused(tmp_path, kind, told):
     path = str(tmp_path / "a.nir")
@@ -186,10 +201,49 @@ def test_a_hostile_file_is_refused(tmp_path, kind, told):
     assert "lif" in str(error.value)
 
 
+def test_a_name_that_is_a_path_leads_to_no_other_file(tmp_path):
+    path, root = str(tmp_path / "a.nir"), lif()
+    root["nodes"] |= {"oXo": node("Scale", scale=[1.0])}
+    write(path, root)
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["o/type"], other["o/scale"] = "Scale", [2.0]
+    with h5py.File(path, "r+") as file:
+        file["node/nodes/o"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/")
+    raw = pathlib.Path(path).read_bytes()
+    pathlib.Path(path).write_bytes(raw.replace(b"oXo", b"o/o"))
+    with pytest.raises(ValueError, match="link|named as a path"):
+        read(path)
+    with h5py.File(path) as file, pytest.raises(ValueError, match="named as a path"):
+        _member(file["node/nodes"], "o/o", f"{path}: ")
+
+
+def test_many_nodes_or_arrays_are_refused_together(tmp_path, monkeypatch):
+    path = str(tmp_path / "a.nir")
+    write(path, lif())
+    size = sum(a.nbytes for one in read(path).nodes.values()
+               for a in one.fields.values())
+    monkeypatch.setattr(graphs, "MOST", size)
+    assert len(read(path).nodes) == 4
+    monkeypatch.setattr(graphs, "MOST", size - 1)
+    with pytest.raises(ValueError, match="one of many large nodes"):
+        read(path)
+    with h5py.File(path, "w") as file:          # 15^3 empty graphs by hard links
+        for k in range(4):
+            file[f"g{k}/type"] = "NIRGraph"
+            file[f"g{k}/edges"] = np.zeros((0, 2))
+            file.create_group(f"g{k}/nodes")
+        for k in range(3):
+            for i in range(15):
+                file[f"g{k}/nodes/{i}"] = file[f"g{k + 1}"]
+        file["node"] = file["g0"]
+    with pytest.raises(ValueError, match="or one of many"):
+        read(path)
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path):
     path = str(tmp_path / "a.nir")
     pathlib.Path(path).write_bytes(b"no HDF5")
-    with pytest.raises(ValueError, match="is not an HDF5 file"):
+    with pytest.raises(ValueError, match="must be an intact HDF5 file"):
         read(path)
     write(path, lif())
     whole = pathlib.Path(path).read_bytes()
@@ -200,6 +254,40 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
         file["other"] = 1
     with pytest.raises(ValueError, match="node is missing"):
         read(path)
+
+
+def test_fields_and_attributes_are_read(tmp_path):
+    path = str(tmp_path / "a.h5")
+    with h5py.File(path, "w") as file:
+        file["fixed"], file["text"] = np.bytes_("ab"), "cd"
+        file.create_dataset("packed", data=np.arange(5.0), compression="gzip")
+        file.create_group("empty")
+        file.attrs["dt"], file.attrs["kind"] = 0.5, "x"
+    with _opened(path) as file:
+        assert _field(file, "fixed", path, "U") + _field(file, "text", path, "U") == [
+            "ab", "cd"]
+        assert _field(file, "packed", path).tolist() == [0, 1, 2, 3, 4]
+        assert _members(file, "empty", path)[1] == []
+        assert _attribute(file, "dt", path, float) == 0.5
+        assert _attribute(file, "kind", path) == "x"
+        assert _member(file, "none", path, needed=False) is None
+
+
+def test_long_texts_and_broken_files_are_refused(tmp_path):
+    path = str(tmp_path / "a.h5")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("a", data="x" * (graphs.TEXT + 1),
+                            dtype=h5py.string_dtype())
+        file.create_dataset("b", data=["x"] * 9, dtype=h5py.string_dtype(), chunks=(3,))
+        file.attrs["dt"] = [1.0, 2.0]
+    for name in "ab":
+        with pytest.raises(ValueError, match="texts in pieces, or long ones"), \
+                _opened(path) as file:
+            _field(file, name, f"{path}: ", "U")
+    with pytest.raises(ValueError, match="dt is"), _opened(path) as file:
+        _attribute(file, "dt", f"{path}: ", float)
+    with pytest.raises(ValueError, match="must be an intact HDF5 file"), _opened(path):
+        raise MemoryError
 
 
 def test_its_examples():

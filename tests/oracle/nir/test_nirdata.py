@@ -145,6 +145,26 @@ def test_a_bad_recording_is_refused(tmp_path, graph, kind, told):
     assert "\n" not in str(error.value)
 
 
+def test_many_parts_or_arrays_are_refused_together(tmp_path, graph, monkeypatch):
+    path = tmp_path / "a.h5"
+    path.write_bytes(image(graph, drive()))
+    monkeypatch.setattr(nirdata, "ENTRIES", 3 * 400)        # of two samples
+    assert read(str(path), graph).nodes
+    monkeypatch.setattr(nirdata, "ENTRIES", 3 * 400 - 1)
+    with pytest.raises(ValueError, match="one of many large arrays"):
+        read(str(path), graph)
+    with h5py.File(path, "w") as file:          # 15^3 empty graphs by hard links
+        for k in range(4):
+            file.create_group(f"g{k}/nodes")
+            file[f"g{k}"].attrs["__type__"] = "NIRGraphData"
+        for k in range(3):
+            for i in range(15):
+                file[f"g{k}/nodes/{i}"] = file[f"g{k + 1}"]
+        file.attrs["__type__"], file["nodes/a"] = "NIRGraphData", file["g0"]
+    with pytest.raises(ValueError, match="has 2000 parts"):
+        read(str(path), graph, DT)
+
+
 def test_two_durations_that_differ_are_refused(tmp_path, graph):
     path = tmp_path / "a.h5"
     path.write_bytes(image(graph, drive()))
