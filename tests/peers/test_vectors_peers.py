@@ -226,9 +226,16 @@ def surrogates_threshold(b, p):
     return found
 
 
+def binning(b, p):
+    edges = b.array(np.arange(p["T"] + 1) * p["dt"])
+    late = b.array(p["times"])[:, None] >= edges
+    units = b.array(p["units"])[:, None] == b.np.arange(int(p["m"]))
+    return {"counts": ((late[:, :-1] & ~late[:, 1:]) * 1.0).T @ (units * 1.0)}
+
+
 ANSWERS = {function.__name__: function for function in (
     online_steps, bptt_adaptive, lif_chunks, lif_wide_decays, fisher, ewc_online,
-    surrogates_threshold)}
+    surrogates_threshold, binning)}
 
 
 @pytest.mark.parametrize("name", ANSWERS)
