@@ -69,7 +69,9 @@ def _delays(seed, T, B, m, n, kernel):
                 "(5), (7)-(10)" if wide else "(3), (6), (10)"))
     if wide:
         return text, p, right, wrong
-    late = np.arange(T)[:, None, None] + np.floor(p["delays"].min(axis=0)) >= T
+    step, least = np.arange(T)[:, None, None], np.floor(p["delays"])
+    late, early = step + least.min(axis=0) >= T, step < least.min(axis=1)
     return text, p, right, wrong, {
         "x": (np.broadcast_to(late, p["x"].shape), "these inputs arrive after the end"),
+        "dy": (np.broadcast_to(early, p["dy"].shape), "no input arrives by then"),
         "most": (marked(K), "a longer buffer has more taps that are 0")}
