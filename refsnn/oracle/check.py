@@ -8,8 +8,8 @@ a backward pass, `check` also reports whether the forward pass, the loss or
 the backward pass is wrong.  The report says "layout" if an array has the
 right values, but a wrong shape or a wrong order of axes.  `check` names a
 known programming mistake only if this mistake explains all given results
-of the test problem.  The report also names results that would be right if
-the decay factors were rounded to float32.
+of the test problem.  The report also says whether constants that are
+rounded to float32 can explain the results.
 
 Relative to the largest entry of the correct output, errors of float64
 results may reach 1e-9, and errors of float32 results 1e-4.  Spikes and
@@ -186,8 +186,8 @@ def _summary(vector, results, findings):
     names = matching.mistakes(vector, results)
     if names:
         told += "; equals known mistake: " + ", or: ".join(names)
-    elif _single(vector, results):
-        told += "; equals the right output with constants rounded to float32"
+    elif note := _single(vector, results):
+        told += note
     elif set(QUANTITIES) & set(wrong) and {"tau_syn", "V"} <= vector.inputs.keys():
         named = _convention(vector, results, wrong)
         unexplained = [f.output for f in findings if f.output in set(QUANTITIES) & set(
@@ -199,14 +199,21 @@ def _summary(vector, results, findings):
 
 
 def _single(vector, results):
-    """Return whether rounded constants explain the results."""
+    """Return a note if constants rounded to float32 can explain the results."""
+    found = [(name, matching.judge(vector, name, value).found)
+             for name, value in results.items()]
+    with np.errstate(over="ignore"):
+        if not all(a is not None and matching.judge(vector, name, np.float32(a)).right
+                   for name, a in found):
+            return ""
+    note = "; within the tolerance of float32, perhaps constants are rounded to float32"
     try:
         from refsnn.oracle.build.registry import REGISTRY, build
     except ImportError:                 # without SciPy
-        return False
+        return note
     rounded = build(vector.name, single=True) if vector.name in REGISTRY else vector
-    return all(matching.judge(rounded, name, value).right
-               for name, value in results.items())
+    return "; equals the right output with constants rounded to float32" if all(
+        matching.judge(rounded, *one).right for one in found) else note
 
 
 def where(vector, wrong, right):

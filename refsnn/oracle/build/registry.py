@@ -33,11 +33,6 @@ class Entry(NamedTuple):
     options: dict = {}
 
 
-def _fixed(*functions):
-    """Return the entries of functions that take no arguments, by name."""
-    return {function.__name__[1:]: Entry(function) for function in functions}
-
-
 LEAKY = {"decays": DECAYS}      # an option of functions that use these constants
 REGISTRY = {
     "lif_forward": Entry(lif_layers._forward, (8, 40, 3, 4, 3), LEAKY),
@@ -90,14 +85,14 @@ REGISTRY = {
 REGISTRY |= {f"si_{preset}": Entry(consolidation._si, (), {"preset": preset})
              for preset in ("pathint", "paper", "vandeven", "mammoth", "mammoth_old",
                             "avalanche", "nupic")}
-REGISTRY |= _fixed(
+REGISTRY |= {function.__name__[1:]: Entry(function) for function in (
     losses_and_optimisers._van_rossum, losses_and_optimisers._regularisers,
     losses_and_optimisers._surrogates, losses_and_optimisers._surrogates_threshold,
     losses_and_optimisers._max_over_time, losses_and_optimisers._optimisers,
     losses_and_optimisers._first_spike, input_spikes._binning, input_spikes._velocity,
     input_spikes._hair_cell, input_spikes._bushy, input_spikes._latency,
     analog_chip._in_the_loop, analog_chip._chip, kernels._pruning, kernels._linearised,
-    networks._spike_time, networks._convnet, lif_networks._lif_wide, consolidation._ewc)
+    networks._spike_time, networks._convnet, lif_networks._lif_wide, consolidation._ewc)}
 
 
 def build(name, size=(), single=False):
