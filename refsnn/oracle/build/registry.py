@@ -91,8 +91,9 @@ REGISTRY |= {function.__name__[1:]: Entry(function) for function in (
     losses_and_optimisers._max_over_time, losses_and_optimisers._optimisers,
     losses_and_optimisers._first_spike, input_spikes._binning, input_spikes._velocity,
     input_spikes._hair_cell, input_spikes._bushy, input_spikes._latency,
-    analog_chip._in_the_loop, analog_chip._chip, kernels._pruning, kernels._linearised,
-    networks._spike_time, networks._convnet, lif_networks._lif_wide, consolidation._ewc)}
+    analog_chip._in_the_loop, analog_chip._chip, kernels._pruning,
+    kernels._linearised, networks._spike_time, networks._convnet,
+    lif_networks._lif_wide, consolidation._ewc)}
 
 
 def build(name, size=(), single=False):
