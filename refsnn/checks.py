@@ -160,7 +160,8 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
 
 
 def anchored(surrogate, mem, threshold=1.0):
-    """Return the spike function of eq. (3), for finite-difference checks.
+    """Return the spike function of eq. (3) for finite-difference checks, a
+    callable (t, u) -> (B, n) float, where u has the shape of mem[t].
 
     >>> spike = anchored(lambda v: (v / 2, 0.5), np.full((1, 1, 1), 1.5))
     >>> [spike(0, np.array([[u]])).tolist() for u in (1.5, 1.75)]
@@ -172,10 +173,6 @@ def anchored(surrogate, mem, threshold=1.0):
         Function that returns f(v) and f'(v) of eq. (3) for v = u - threshold.
     mem, threshold : (T, B, n) float64, float or (n,) float
         Recorded potentials u0 and threshold of a layer simulated with H.
-
-    Returns
-    -------
-    callable (t, u) -> (B, n) float, where u has the shape of mem[t]
     """
     one_of("surrogate", surrogate, Callable)
     fixed, limit = (a.copy() for a in arrays(
@@ -199,7 +196,8 @@ def anchored(surrogate, mem, threshold=1.0):
 
 
 def frozen(run, *recording):
-    """Return a loss function that treats recorded values as constants.
+    """Return a loss function that treats recorded values as constants, a callable
+    (theta) -> float, with write-protected copies of the recording.
 
     >>> loss = frozen(lambda w, s: float(w * s[0]), np.array([2.0]))
     >>> loss(3.0)
@@ -210,10 +208,6 @@ def frozen(run, *recording):
     run : callable (theta, *recording) -> float
         Loss with recorded values of what a learning rule treats as constant.
     recording : at least one array
-
-    Returns
-    -------
-    callable (theta) -> float, with write-protected copies of the recording
     """
     one_of("run", run, Callable)
     if not recording:
@@ -249,7 +243,11 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Estimate the exponent of h in eq. (4), about 2 for a correct gradient.
+    """Estimate the exponent of h in eq. (4), a float, about 2 for a correct
+    gradient.  It is the slope of the logarithm of the left side of (4) against
+    log h.  Step sizes at which the left side is only a rounding error are not
+    used.  If fewer than 3 are left, for example because f is linear, the
+    result is infinity.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))
@@ -262,13 +260,6 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     direction : array or list of arrays, float64
     start, halvings : float, int
         Largest h, and number of values h, h/2, h/4, ... (at least 3).
-
-    Returns
-    -------
-    float
-        Slope of the logarithm of the left side of (4) against log h.  Step
-        sizes at which it is only a rounding error are not used.  If fewer than
-        3 are left, for example because f is linear, the result is infinity.
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     _, directions = _pairs(theta, direction, "direction")

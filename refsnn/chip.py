@@ -333,8 +333,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
         ADC codes, hidden neurons first; floats if `adc_limit` is off.
     membranes : (T, B, n + k) float
         Sampled potentials v + leak, in units of threshold - leak.
-    events : (E, 3) int
-        Integration step, image and neuron of every spike.
+    events : (E, 3) int, integration step, image and neuron of every spike
     """
     chip, step, dt, scale, code, reset_after = _options(
         chip, rng, step, dt, scale, code, reset_after, details)

@@ -356,8 +356,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
         If True, silence is appended to the sound, so that the Fourier
         transform is fast.  The frequencies (1) then differ slightly from those
         of [CSSZ20].
-    longest : float
-        Longest accepted duration, in seconds.
+    longest : float, longest accepted duration, in seconds
     """
     longest, rate, channels, block = arrays(
         f"longest {POSITIVE}, rate {POSITIVE}, channels {COUNT}, block? {COUNT}",

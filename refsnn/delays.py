@@ -57,7 +57,7 @@ SMALLEST = 1e-30        # in place of 0 in a denominator
 
 
 def taps(delays, *, most, kernel="linear", width=None):
-    """Return the taps of delay kernels, eqs. (2)-(5).
+    """Return the taps (K+1, ...) of delay kernels, eqs. (2)-(5).
 
     >>> taps([1.25], most=3).tolist()
     [[0.0], [0.75], [0.25], [0.0]]
@@ -67,18 +67,11 @@ def taps(delays, *, most, kernel="linear", width=None):
     delays : (...) float
         Delays in steps, between 0 and `most`; (m,) for neurons and (n, m)
         for synapses.
-    most : int
-        Largest delay K in steps.
+    most : int, largest delay K in steps
     kernel : {"nearest", "linear", "gaussian", "normalised"}
-        Kernel.
     width : float or (...) float, optional
         Width in steps, as a number or in the shape of `delays`.  Gaussian
         kernels need it.
-
-    Returns
-    -------
-    (K+1, ...) float
-        Taps.
     """
     return _kernel(delays, most, kernel, width)[0]
 
@@ -115,7 +108,9 @@ def _kernel(delays, most, kernel, width):
 
 
 def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
-    """Backpropagate from delay taps to delays and widths, eqs. (6)-(9).
+    """Backpropagate from delay taps to delays and widths, eqs. (6)-(9).  Return
+    (ddelays, dwidth), both in the shape of `delays`.  If one width holds for
+    all delays, its derivative is the sum of dwidth.
 
     >>> ddelays, _ = taps_backward([[0.0], [1.0], [3.0]], [1.0], most=2)
     >>> ddelays.tolist()
@@ -126,14 +121,7 @@ def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
     dtaps : (K+1, ...) float
         Derivative of the loss with respect to the taps.  For synapses, this
         is W times the dtaps of `delayed_backward`.
-    delays, most, kernel, width
-        Arguments of `taps`.
-
-    Returns
-    -------
-    ddelays, dwidth
-        Both in the shape of `delays`.  If one width holds for all delays, its
-        derivative is the sum of dwidth.
+    delays, most, kernel, width : as for `taps`
     """
     a, by_delay, by_width = _kernel(delays, most, kernel, width)
     dtaps, = arrays("dtaps (...)", dtaps, dtype=a.dtype)
@@ -143,7 +131,8 @@ def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
 
 
 def delayed(x, taps, state=None):
-    """Return the delayed input and the state for the next call, eq. (1).
+    """Return the output y, (T, B, m) or (T, B, n), of delayed inputs, and the
+    state for the next call, the inputs (K, B, m) of the last K steps, eq. (1).
 
     >>> y, state = delayed([[[1.0]], [[0.0]]], [[0.25], [0.75]])
     >>> y.ravel().tolist(), state.ravel().tolist()
@@ -151,17 +140,11 @@ def delayed(x, taps, state=None):
 
     Parameters
     ----------
-    x : (T, B, m) array
-        Spikes or currents; T = 1 for a single step.
+    x : (T, B, m) array, spikes or currents; T = 1 for a single step
     taps : (K+1, m) or (K+1, n, m) float
         Taps of neurons, or the product of weights W and taps of synapses.
     state : (K, B, m) array, optional
         Inputs of the last K steps, the latest last; 0 by default.
-
-    Returns
-    -------
-    y, state : (T, B, m) or (T, B, n) float, and (K, B, m) float
-        Output, and inputs of the last K steps.
     """
     taps, full, T = _buffered(x, taps, state)
     K, y = len(taps) - 1, 0
@@ -173,6 +156,7 @@ def delayed(x, taps, state=None):
 
 def delayed_backward(dy, x, taps, state=None):
     """Backpropagate from the output of `delayed` to its arguments, eq. (10).
+    Return (dx, dtaps, dstate), in the shapes of x, of taps and of the state.
 
     >>> x, a = np.array([[[1.0]], [[0.0]]]), np.array([[0.0], [0.5]])
     >>> dx, dtaps, dstate = delayed_backward([[[2.0]], [[3.0]]], x, a)
@@ -183,13 +167,7 @@ def delayed_backward(dy, x, taps, state=None):
     ----------
     dy : (T, B, m) or (T, B, n) array
         Derivative of the loss with respect to the output.
-    x, taps, state
-        Arguments of `delayed`.
-
-    Returns
-    -------
-    dx, dtaps, dstate
-        In the shapes of x, of taps and of the state.
+    x, taps, state : as for `delayed`
     """
     taps, full, T, dy = _buffered(x, taps, state, dy)
     K, (dfull, dtaps) = len(taps) - 1, map(np.zeros_like, (full, taps))
@@ -216,7 +194,9 @@ def _buffered(x, taps, state, *dy):
 
 
 def settle(delays, x, W=None, *, most, kernel="linear", width=None):
-    """Round delays, for devices with delays of whole time steps.
+    """Round delays, for devices with delays of whole time steps.  Return whole
+    delays (...) for the kernel "nearest" or "linear", and a float, the norm of
+    the change of the output, relative to the norm of the output before.
 
     >>> x = np.array([[[1.0]], [[0.0]], [[0.0]], [[0.0]]])
     >>> rounded, change = settle([1.25], x, most=3)
@@ -227,16 +207,8 @@ def settle(delays, x, W=None, *, most, kernel="linear", width=None):
     ----------
     delays, most, kernel, width
         Arguments of `taps`, as in the training.
-    x : (T, B, m) array
-        Input on which the outputs are compared.
-    W : (n, m) float, optional
-        Weights, if the delays are those of synapses.
-
-    Returns
-    -------
-    rounded, change : (...) float, and float
-        Whole delays for the kernel "nearest" or "linear", and the norm of the
-        change of the output, relative to the norm of the output before.
+    x : (T, B, m) array, input on which the outputs are compared
+    W : (n, m) float, optional, weights, if the delays are those of synapses
     """
     before = taps(delays, most=most, kernel=kernel, width=width)
     rounded = np.rint(delays)                                              # (2)

@@ -105,8 +105,7 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     Parameters
     ----------
     rates_hz : (B, m) or (T, B, m) float, at most 1/dt
-    T, dt : int and float
-        Number of time steps, and time step in seconds.
+    T, dt : int and float, number of time steps, and time step in seconds
     rng : numpy.random.Generator
         Random generator.  The sampled spikes do not depend on `dtype`.
     dtype : float32 or float64, optional; by default that of `rates_hz`

@@ -360,10 +360,8 @@ def backward(dtimes, units, W, V, recording, *, tau_mem, tau_syn, threshold=1.0)
     dtimes : list of (S,) float
         For each sample, derivative of the loss with respect to the times of
         all spikes in `recording`.
-    units, W, V, tau_mem, tau_syn, threshold
-        Arguments of `simulate`.
-    recording : Recording
-        Result of `simulate`.
+    units, W, V, tau_mem, tau_syn, threshold : as for `simulate`
+    recording : Recording, result of `simulate`
 
     Returns
     -------
@@ -434,7 +432,8 @@ def backward(dtimes, units, W, V, recording, *, tau_mem, tau_syn, threshold=1.0)
 
 
 def first(times, units, n):
-    """Return the time of the first spike of each neuron.
+    """Return the times (B, n) of the first spike of each neuron, in s; infinity
+    for silent neurons.
 
     >>> first([[0.1, 0.2, 0.3]], [np.array([1, 1, 0])], 3).tolist()
     [[0.3, 0.1, inf]]
@@ -443,13 +442,7 @@ def first(times, units, n):
     ----------
     times, units : lists of (S,) float and of (S,) int
         Spike times and neurons of each sample, as in `simulate`.
-    n : int
-        Number of neurons.
-
-    Returns
-    -------
-    (B, n) float
-        Spike times in s; infinity for silent neurons.
+    n : int, number of neurons
     """
     n, = arrays("n () int in [1, inf)", n)
     times, units = _events(times, units, n)
@@ -460,22 +453,16 @@ def first(times, units, n):
 
 
 def first_backward(dfirst, times, units):
-    """Return the derivative of the loss with respect to each spike time.
+    """Return the derivative of the loss with respect to each spike time, a list
+    of (S,) for the samples, 0 for all spikes but the first ones.
 
     >>> first_backward([[1.0, 2.0]], [[0.1, 0.2, 0.3]], [np.array([1, 1, 0])])
     [array([2., 0., 1.])]
 
     Parameters
     ----------
-    dfirst : (B, n) float
-        Derivatives of the loss, not used for silent neurons.
-    times, units
-        Arguments of `first`.
-
-    Returns
-    -------
-    list of (S,) float
-        Derivatives for each sample, 0 for all spikes but the first ones.
+    dfirst : (B, n) float, derivatives of the loss, not used for silent neurons
+    times, units : as for `first`
     """
     dfirst, = arrays("dfirst (B, n) float", dfirst)
     times, units = _events(times, units, dfirst.shape[1])
@@ -490,7 +477,8 @@ def first_backward(dfirst, times, units):
 
 
 def readout(at, times, units, W, *, tau_mem, tau_syn, delays=None, integral=False):
-    """Return the potentials of readout neurons, eqs. (21), (22).
+    """Return the potentials of readout neurons, or their integrals, (T, B, n),
+    eqs. (21), (22).
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> readout([1.0], *spikes, tau_mem=1.0, tau_syn=1.0).round(4).tolist()
@@ -500,15 +488,9 @@ def readout(at, times, units, W, *, tau_mem, tau_syn, delays=None, integral=Fals
     ----------
     at : (T,) or (T, B, n) float
         Times in s, for all neurons or for each neuron.
-    times, units, W, tau_mem, tau_syn, delays
-        Arguments of `simulate`.
+    times, units, W, tau_mem, tau_syn, delays : as for `simulate`
     integral : bool
         If True, return the integrals of the potentials from 0 to `at`.
-
-    Returns
-    -------
-    (T, B, n) float
-        Potentials, or integrals.
     """
     _, W, samples = _readout(at, times, units, W, delays, tau_mem, tau_syn, integral)
     found = [(w * value).sum(axis=2) for _, w, value, *_ in samples]       # (21, 22)
@@ -517,7 +499,9 @@ def readout(at, times, units, W, *, tau_mem, tau_syn, delays=None, integral=Fals
 
 def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None,
                      integral=False):
-    """Compute the gradient of a loss that depends on readout potentials.
+    """Compute the `Gradient` of a loss that depends on readout potentials.  The
+    fields dW, dtimes, ddelays, dtau_mem and dtau_syn are as in `backward`; all
+    other fields are None.
 
     >>> spikes = [1.0], [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> grad = readout_backward([[[1.0]]], *spikes, tau_mem=1.0, tau_syn=1.0)
@@ -528,14 +512,7 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
     ----------
     dmem : (T, B, n) float
         Derivative of the loss with respect to the result of `readout`.
-    at, times, units, W, tau_mem, tau_syn, delays, integral
-        Arguments of `readout`.
-
-    Returns
-    -------
-    Gradient
-        Fields dW, dtimes, ddelays, dtau_mem and dtau_syn, as in `backward`;
-        all other fields are None.
+    at, times, units, W, tau_mem, tau_syn, delays, integral : as for `readout`
     """
     at, W, samples = _readout(at, times, units, W, delays, tau_mem, tau_syn, integral)
     _, dmem = arrays("at (T, B, n), dmem (T, B, n)", at, dmem, dtype=W.dtype)
@@ -553,7 +530,8 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
 
 
 def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
-    """Return the time at which the potential of a readout neuron is highest.
+    """Return the times (B, n), in s, at which the potentials of readout neurons
+    are highest; 0 if a potential is never above its initial value 0.
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> peaks(*spikes, tau_mem=1.0, tau_syn=1.0, until=9.0).tolist()
@@ -561,13 +539,7 @@ def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
 
     Parameters
     ----------
-    times, units, W, tau_mem, tau_syn, until, delays
-        Arguments of `simulate`.
-
-    Returns
-    -------
-    (B, n) float
-        Times in s; 0 if the potential is never above its initial value 0.
+    times, units, W, tau_mem, tau_syn, until, delays : as for `simulate`
     """
     W, delays, tau_mem, tau_syn, until = arrays(
         f"{LAYER}, until () in (0, inf)", W, delays, tau_mem, tau_syn, until)

@@ -276,14 +276,12 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
     labels, keys : (N,) int and sequence of str
         Index into `keys` for each recording, and the words.
     speaker : (N,) int, optional
-    meta : Speakers, optional
-        Properties of the speakers 0, 1, ...
+    meta : Speakers, optional, properties of the speakers 0, 1, ...
 
         gender       (speakers,) array
         age          (speakers,) array
         body_height  (speakers,) array
-    channels : int
-        Number of channels, larger than every channel in `spikes`.
+    channels : int, number of channels, larger than every channel in `spikes`
     """
     path = os.fsdecode(one_of("path", path, str, os.PathLike))
     channels, labels, speaker = arrays(

@@ -237,8 +237,7 @@ def square(record, target):
 
     Parameters
     ----------
-    record, target : (T, B, k) float
-        Array `record` and its target.
+    record, target : (T, B, k) float, array `record` and its target
     """
     record, target = arrays("record (T, B, k) float, target (T, B, k)", record, target)
     error, B = record - target, record.shape[1]
@@ -259,8 +258,7 @@ def lower_bound(spikes, bound, per="neuron", power=2):
         Spike trains of a layer, and bound on the spike count, at least 0.
     per : {"neuron", "population"}
         Whether the bound applies to each count (13) or to the mean (14).
-    power : {2, 1}
-        Exponent of the distance between count and bound.
+    power : {2, 1}, exponent of the distance between count and bound
     """
     return _bounded(spikes, bound, per, power, -1)
 

@@ -255,8 +255,7 @@ def init(m, n, rng, dtype=np.float64):
 
     Parameters
     ----------
-    m, n : int
-        Numbers of inputs and cells.
+    m, n : int, numbers of inputs and cells
     rng, dtype : as for `dropout`
     """
     m, n = arrays("m () int in [1, inf), n () int in [1, inf)", m, n)

@@ -208,7 +208,9 @@ def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
 
 
 def signals(weights, recording, activation="relu"):
-    """Return the signals df/dpre of all layers, eq. (7).
+    """Return the signals g = df/dpre of all layers, a list of (N, K, n_out), eqs.
+    (6) and (7).  Entry [n, k] of g[l] holds the derivatives of output k for
+    sample n with respect to the pre-activations of layer l.
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[5.0, 7.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
@@ -216,13 +218,6 @@ def signals(weights, recording, activation="relu"):
     [[[[5.0, 0.0]]], [[[1.0]]]]
 
     Arguments as for `backward`.
-
-    Returns
-    -------
-    list of (N, K, n_out) float
-        Signals g[l] of each layer, by eqs. (6) and (7).  Entry [n, k] of g[l]
-        holds the derivatives of output k for sample n with respect to the
-        pre-activations of layer l.
     """
     weights, inputs, pre, slopes = _network(weights, recording, activation)
     N, K = pre[-1].shape

@@ -82,7 +82,8 @@ RULES = ("left.inputs[{0}] (N, {1}i{0}) float", "left.signals[{0}] (N, K, {1}j{0
 
 
 def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
-    """Compute the tangent kernel of two batches or of one batch, eqs. (1)-(4).
+    """Compute the tangent kernel of two batches or of one batch, eqs. (1)-(4):
+    (N, M, K, K) for "full", (N, M, K) for "per_class", else (N, M).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> kernel(batch)[:, :, 0, 0].tolist()
@@ -106,10 +107,6 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
         "full" is eq. (1).  "per_class" keeps only the entries with k = q.
         "trace_sum" and "trace_mean" are the sum and the mean of the entries
         with k = q over k.  "sum_logits" is for the sum of all outputs.
-
-    Returns
-    -------
-    (N, M, K, K) for "full", (N, M, K) for "per_class", else (N, M) float
     """
     one_of("reduction", reduction, *REDUCTIONS)
     layers, = _layers(left, left if right is None else right, masks, kind)
@@ -147,6 +144,7 @@ def _sum(axes, *factors):
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
     """Backpropagate a loss from the kernel to inputs and signals, eqs. (5)-(10).
+    Return (dinputs, dsignals) for the left batch, and for the right batch.
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))
@@ -161,10 +159,6 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
         True if inputs[0] and signals[-1] do not depend on the parameters, as
         in a network with a linear last layer.  Then inputs[0] and signals[-1]
         get None.
-
-    Returns
-    -------
-    (dinputs, dsignals), (dinputs, dsignals) : for the left and right batch
     """
     flags("constant", constant)
     layers, D = _layers(left, right, masks, kind, ", dkernel (N, M, K, K)", dkernel)

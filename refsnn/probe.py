@@ -196,15 +196,13 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         Function that runs the chip, as for `in_the_loop.record`.  `weights`
         is a NamedTuple of integer arrays, in which the recurrent weights
         are None.  The samples have the shape (T, B, n + k), or are None.
-    m, n, k : int
-        Numbers of inputs, hidden neurons and readouts.
+    m, n, k : int, numbers of inputs, hidden neurons and readouts
     scale, limit : float and int
         Weight on the chip for a weight of 1 in the network model, and
         largest weight on the chip.
     unit : float
         Nominal codes, of the samples, from leak potential to threshold.
-    tau_syn, tau_mem, dt : float
-        Nominal time constants and time step, s.
+    tau_syn, tau_mem, dt : float, nominal time constants and time step, s
     steps, seed : int
         Number of time bins, at least 24, and seed of weights and input.
 

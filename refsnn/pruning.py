@@ -166,8 +166,7 @@ def logit_doutputs(outputs):
 
     Parameters
     ----------
-    outputs : (N, K) float
-        Network outputs (logits) for N samples.
+    outputs : (N, K) float, network outputs (logits) for N samples
     """
     outputs, = arrays("outputs (N, K) float", outputs)
     return 2 * outputs                                                     # (6)

@@ -259,8 +259,7 @@ def latency(times, targets, *, late):
     Parameters
     ----------
     times, late : as for `cross_entropy`
-    targets : (B, k) float
-        Wanted spike times in s.
+    targets : (B, k) float, wanted spike times in s
     """
     times, targets, late = arrays("times (B, k) float in [0, inf], targets (B, k), "
                                   "late () in (0, inf)", times, targets, late)

@@ -308,8 +308,7 @@ def accumulate(k, state, W, step, signal):
     State
     change : (B, n, m) float
         Weight change of eq. (11).  The caller sums them between two updates.
-    error : (B, n) float
-        Filtered error e, in 1/s.
+    error : (B, n) float, filtered error e, in 1/s
     """
     k, state, W, spikes, _, psi, x, signal = _given(
         k, state, W, "step.spikes (B, n), step.mem (B, n), step.psi (B, n), "

@@ -54,7 +54,9 @@ __all__ = ["delayed", "feedback", "hidden_signal", "poisson_moment"]
 
 
 def delayed(past, train):
-    """Delay a spike train by D steps, eq. (1).
+    """Delay a spike train by D steps, eq. (1).  Return the most recent D steps
+    (D, B, n), to be passed with the next block, and the delayed spike train
+    (T, B, n), in the dtype of `train`.
 
     >>> past, late = delayed(np.zeros((2, 1, 1)), np.ones((3, 1, 1)))
     >>> past.ravel().tolist(), late.ravel().tolist()
@@ -65,13 +67,6 @@ def delayed(past, train):
     past, train : (D, B, n) and (T, B, n) float, int or bool
         Spikes of the D steps before this block, zeros for the first block, and
         of the T steps of this block.
-
-    Returns
-    -------
-    past : (D, B, n) array
-        Most recent D steps, to be passed with the next block.
-    late : (T, B, n) array
-        Delayed spike train, in the dtype of `train`.
     """
     train, past = arrays("train (T, B, n), past (D*, B, n)", train, past)
     cast, = arrays("past (...)", past, dtype=train.dtype)

@@ -49,6 +49,8 @@ __all__ = ["SURROGATES", "arctan", "boxcar", "fast_sigmoid", "gaussian",
 
 def fast_sigmoid(v, steepness):
     """Compute the fast-sigmoid surrogate derivative and its integral f, eq. (1).
+    Return (value, derivative): f(v) in threshold units, and f'(v), both with
+    the shape and dtype of v.
 
     >>> value, derivative = fast_sigmoid(np.array([-1.0, 0.0, 1.0]), 1)
     >>> value.tolist(), derivative.tolist()
@@ -59,11 +61,6 @@ def fast_sigmoid(v, steepness):
     v, steepness : (...) float, float
         Membrane potential minus threshold, in threshold units, and steepness
         k, above 0, in inverse threshold units.
-
-    Returns
-    -------
-    value, derivative : (...) float
-        f(v) in threshold units, and f'(v), both with the shape and dtype of v.
     """
     v, k, a = _scaled(v, steepness)
     g = 1 / (1 + a)

@@ -139,8 +139,7 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
 
     Returns
     -------
-    out : (T, B, k) float
-        Membrane potentials of the readout.
+    out : (T, B, k) float, membrane potentials of the readout
     Tape, argument of `gradients`
         mem  (T, B, n) membrane potentials u; S = 1 where u > 1
         blocks, weights, constants, reset, buffers

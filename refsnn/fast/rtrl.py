@@ -81,7 +81,10 @@ RUN = ("psi (T, B, n) float, x (T, B, m*), dspikes? (T, B, n), dmem? (T, B, n), 
 
 
 def step(M, x, before, h, V, out=None):
-    """Compute the influence matrix of a tanh network for one time step, eq. (1).
+    """Compute the influence matrices M[t], (B, n, n (m + n)) float, of a tanh
+    network for one time step, eq. (1).  The sum of q[b] M[b] over the batch is
+    the contribution of this step to the gradient (2), with the entries of
+    [W | V] row by row.
 
     >>> x, h, V = np.ones((1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
     >>> M = step(None, x, h, h, V)
@@ -96,13 +99,6 @@ def step(M, x, before, h, V, out=None):
     before, h : (B, n) float, states before and after this step
     V : (n, n) float, of the dtype of the result
     out : (B, n, n (m + n)) float, separate buffer for the result, optional
-
-    Returns
-    -------
-    (B, n, n (m + n)) float
-        Influence matrix M[t] of each sequence b.  The sum of q[b] M[b] over
-        the batch is the contribution of this step to the gradient (2), with
-        the entries of [W | V] row by row.
     """
     V, before, h, x = arrays("V (n, n) float, before (B, n), h (B, n), x (B, m*)", V,
                              before, h, x)

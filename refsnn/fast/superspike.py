@@ -266,10 +266,8 @@ def accumulate(k, state, W, block, signal):
     Returns
     -------
     State
-    change : (B, n, m) float
-        Weight change of the block, eq. (5).
-    error : (T, B, n) float
-        Filtered error e, 1/s.
+    change : (B, n, m) float, weight change of the block, eq. (5)
+    error : (T, B, n) float, filtered error e, 1/s
     """
     *activity, x = bundle("block", block, Block)
     k, state, W, signal, spikes, _, psi = _given(

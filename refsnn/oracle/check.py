@@ -68,7 +68,7 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Load golden vectors, and check that each can reveal mistakes.
+    """Load a dict of golden vectors, and check that each can reveal mistakes.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5
@@ -77,16 +77,14 @@ def vectors(names=None):
     Parameters
     ----------
     names : as for `stored.load`
-
-    Returns
-    -------
-    dict : as for `stored.load`
     """
     return {name: _alive(vector) for name, vector in stored.load(names).items()}
 
 
 def check(results, known=None):
-    """Compare results with the golden vectors.
+    """Compare results with the golden vectors.  Return a list of `Finding`: one
+    for each output of the tested golden vectors, one summary for each wrong
+    golden vector, and one for each ignored option.
 
     >>> vector = vectors(["bptt"])["bptt"]
     >>> check({"bptt.dV": vector.outputs["dV"]})[-1].status
@@ -99,12 +97,6 @@ def check(results, known=None):
     ----------
     results : dict of arrays, with keys VECTOR.OUTPUT
     known : dict of `Vector`, optional; by default the result of `vectors`
-
-    Returns
-    -------
-    list of Finding
-        One finding for each output of the tested golden vectors.  One summary
-        for each wrong golden vector.  One finding for each ignored option.
     """
     if known is None:
         wanted = {str(key).rpartition(".")[0] for key in results} if isinstance(
@@ -217,7 +209,8 @@ def _single(vector, results):
 
 
 def where(vector, wrong, right):
-    """Name the wrong pass, and the first wrong layer of this pass.
+    """Return two str, the wrong pass and the first wrong layer of this pass, of
+    which one or both may be "".
 
     >>> vector = vectors(["lif_stack"])["lif_stack"]
     >>> where(vector, ["dW"], vector.outputs.keys() - {"dW"})
@@ -226,10 +219,6 @@ def where(vector, wrong, right):
     Parameters
     ----------
     vector, wrong, right : Vector, and names of wrong and of right outputs
-
-    Returns
-    -------
-    pair of str, of which one or both may be ""
     """
     forward = [name for name in vector.outputs if name in FORWARD]
     if not forward or not any(map(_backward, vector.outputs)):

@@ -298,7 +298,8 @@ def _entry(archive, info, text):
 
 
 def read_recording(path):
-    """Read a recording of a LIF layer from an untrusted file.
+    """Read a recording of a LIF layer from an untrusted file.  Return the first
+    four arguments of `identify.identify`, and a dict of its other arguments.
 
     >>> read_recording("nowhere.npz")
     Traceback (most recent call last):
@@ -309,13 +310,6 @@ def read_recording(path):
     path : str
         Path of a file as for `read`.  `help("refsnn.__main__")` lists the
         required and the optional arrays.
-
-    Returns
-    -------
-    arguments : tuple
-        First four arguments of `identify.identify`.
-    options : dict
-        Other arguments of `identify.identify`.
     """
     found = read(path, texts=("surrogate",))
     rows = {name: found.pop(name) for name in identify.QUANTITIES if name in found}

@@ -65,7 +65,8 @@ class _Peer(NamedTuple):
 
 
 def cases(only=None, seed=0):
-    """Return the stored test problems, and random variants of some problems.
+    """Return the stored test problems, and random variants of most problems of
+    variable size, as a list of `Case`.
 
     >>> [case.draw is None for case in cases(["bptt", "ewc"])]
     [True, False, True]
@@ -74,10 +75,6 @@ def cases(only=None, seed=0):
     ----------
     only : list of str, optional; by default all golden vectors
     seed : int, from which the seeds of the fresh inputs are drawn
-
-    Returns
-    -------
-    list of Case; a fresh draw follows most problems of variable size
     """
     from refsnn.oracle.build.registry import REGISTRY       # imports SciPy
     if type(seed) is not int or seed < 0:
@@ -115,7 +112,8 @@ def _close(vector):
 
 
 def failures(case, outputs):
-    """Return a `Finding` for each wrong result of a test problem.
+    """Return a list of `Finding` for the wrong results of a test problem, and for
+    their summary.
 
     >>> case, _ = cases(["bptt"])
     >>> failures(case, {"dV": case.vector.outputs["dV"]})
@@ -125,10 +123,6 @@ def failures(case, outputs):
     ----------
     case, outputs : Case, dict
         Test problem, and some or all outputs of the tested program.
-
-    Returns
-    -------
-    list of Finding, for wrong outputs and a summary
     """
     return [f for f in _findings(case, outputs) if f.status not in ("right", "missing")]
 
@@ -140,7 +134,8 @@ def _findings(case, outputs):
 
 
 def run(command, only=None, listed=None, seed=0, timeout=60.0, dtype="float64"):
-    """Test a program that follows the protocol.
+    """Test a program that follows the protocol.  Return a report, a dict that
+    follows `vectors/report_schema.json`.
 
     >>> run(["true"], ["bptt"], timeout=-1)
     Traceback (most recent call last):
@@ -157,10 +152,6 @@ def run(command, only=None, listed=None, seed=0, timeout=60.0, dtype="float64"):
     dtype : {"float64", "float32"}
         Precision of the inputs.  With "float32", the inputs are rounded, and
         the tolerance of float32 applies to all results.
-
-    Returns
-    -------
-    dict, a report that follows `vectors/report_schema.json`
     """
     if not 0 < timeout < np.inf:
         raise ValueError(f"timeout is {timeout!r}: must be a positive time in s")
@@ -334,7 +325,7 @@ def _stop(peer, pause):
 
 
 def expected(path):
-    """Read a project's list of expected failures.
+    """Read a project's list of expected failures, a dict.
 
     >>> expected("nowhere.json")
     Traceback (most recent call last):
@@ -346,10 +337,6 @@ def expected(path):
         Path of a JSON file.  Each name is VECTOR.OUTPUT, or VECTOR if no
         useful reply is expected.  Each value has the fields `reason` and
         `link`, two texts.
-
-    Returns
-    -------
-    dict
     """
     try:
         found = exchange.parse(pathlib.Path(path).read_bytes())
@@ -438,7 +425,8 @@ def free(path="report.json"):
 
 
 def table(report):
-    """Return a report as a table in Markdown.
+    """Return a report as a table in Markdown, a str with a headline and one row
+    for each golden vector.
 
     >>> report = {"tool": "a", "version": "1", "vectors": "2026.11", "seed": 0}
     >>> print(table(report | {"findings": [], "unexpected": []})[:48])
@@ -447,10 +435,6 @@ def table(report):
     Parameters
     ----------
     report : dict, result of `run`
-
-    Returns
-    -------
-    str, a headline and one row for each golden vector
     """
     states = _states(report["findings"], report["unexpected"])
     count = sum(state.startswith("passes") for _, state in states.values())
@@ -477,7 +461,8 @@ def _cell(text):
 
 @contextlib.contextmanager
 def answering(command, vector, timeout=60.0):
-    """Start a program, and yield a function from inputs to its outputs.
+    """Start a program, and yield a function from a dict of inputs to a dict of
+    outputs.
 
     >>> with answering(["true"], "bptt") as function:
     ...     pass
@@ -488,10 +473,6 @@ def answering(command, vector, timeout=60.0):
     ----------
     command, vector, timeout : list of str, str, float
         As for `run`, and the name of a golden vector with such inputs.
-
-    Returns
-    -------
-    context manager
     """
     wanted = list(stored.load([vector])[vector].outputs)
     peer, number = _start(command), itertools.count(1)

@@ -52,19 +52,15 @@ def names(folder=FOLDER):
 
 
 def catalogue():
-    """Return the version and the names of the stored golden vectors.
+    """Return a dict of the version and the names of the stored golden vectors.
+    The field `version` holds the year and the month of the last change.
+    Golden vectors (test problems) in `required` follow from published
+    equations.  Golden vectors in `optional` follow the choices of one program,
+    from which other programs may differ.
 
     >>> found = catalogue()
     >>> "bptt" in found["required"], "si_nupic" in found["optional"]
     (True, True)
-
-    Returns
-    -------
-    dict
-        The field `version` holds the year and the month of the last change.
-        Golden vectors (test problems) in `required` follow from published
-        equations.  Golden vectors in `optional` follow the choices of one
-        program, from which other programs may differ.
     """
     return _read(FOLDER, "set")
 

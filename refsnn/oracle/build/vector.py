@@ -45,16 +45,13 @@ class Vector(NamedTuple):
 
 def numbers(seed, *shape):
     """Return random multiples of 1/64 in [0, 1), equal in all NumPy versions.
-    The seed is an int or a list of int.  A function in the first entry of the
-    list replaces the random generator.
+    The seed is an int or a list of int.
 
     >>> numbers(1, 3).shape, float(numbers(1, 99).max()) < 1
     ((3,), True)
     """
     if not shape or min(shape) < 1:
         raise ValueError(f"shape is {shape}: must be axes of at least 1")
-    if isinstance(seed, list) and callable(seed[0]):
-        return seed[0](seed[1:], shape)
     raw = np.random.PCG64(seed).random_raw(int(np.prod(shape)))
     return ((raw >> np.uint64(32)) % np.uint64(64)).astype(float).reshape(shape) / 64
 

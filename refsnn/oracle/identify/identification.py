@@ -47,7 +47,9 @@ IDLE = "test", "compare", "record"      # the gradient does not depend on these 
 def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
              threshold=1.0, leak=0.0, reset_to=0.0, floor=0.0, gradients=None,
              dspikes=None, surrogate=None, alpha=None, beta=None, refractory=None):
-    """Identify the update conventions that agree with a recording.
+    """Identify the update conventions that agree with a recording.  Return a
+    `Report` with the conventions that agree, or the nearest, and with the
+    settled and the open properties.
 
     >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
     >>> step = conventions.PRESETS["spytorch"]
@@ -89,11 +91,6 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     refractory : int, optional
         Refractory period in steps; if longer than 2, refractory - 1 to
         refractory + 1 are tried in place of 0 to 2.
-
-    Returns
-    -------
-    Report
-        Conventions that agree, or the nearest; settled and open properties.
     """
     arguments._turned(x, W, recording)
     x, W = _checks.arrays("x (T, B, m), W (n, m)", x, W, dtype=float)
@@ -126,7 +123,9 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def relative(report, right, alone=False):
-    """Compare the convention that `identify` found with the correct one.
+    """Compare the convention that `identify` found with the correct one.  Return
+    lines of text, a list of str, with up to three changes of `right`, or with
+    the first difference between the recording and the nearest convention.
 
     >>> lava = Candidate("lava", None, None)
     >>> report = Report([lava], {}, None, None, ("as lava",))
@@ -140,12 +139,6 @@ def relative(report, right, alone=False):
     alone : bool
         Whether only spikes were recorded.  Then no difference is described if
         no convention agrees.
-
-    Returns
-    -------
-    list of str
-        Lines of text.  Up to three changes of `right`, or the first difference
-        between the recording and the nearest convention.
     """
     near = _near(report, right)
     if report.members:
@@ -159,7 +152,8 @@ def relative(report, right, alone=False):
 
 
 def terms(report, right):
-    """Return the names of the wrong terms that `relative` describes.
+    """Return the names of the wrong terms that `relative` describes, a tuple of
+    str.
 
     >>> report = Report([Candidate("lava", None, None)], {}, None, None, ())
     >>> terms(report, conventions.PRESETS["lava"]._replace(floor=True))
@@ -168,10 +162,6 @@ def terms(report, right):
     Parameters
     ----------
     report, right : as for `relative`
-
-    Returns
-    -------
-    tuple of str
     """
     changes = _changes(_near(report, right)) if report.members else {}
     return tuple(dict.fromkeys(TERMS[axis] for axis in changes)) * (

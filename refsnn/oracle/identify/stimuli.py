@@ -60,7 +60,9 @@ class Stimulus(NamedTuple):
 
 
 def make_stimuli(alphas, betas, threshold=1.0, gains=()):
-    """Return inputs that distinguish update conventions.
+    """Return a dict of inputs that distinguish update conventions: a `Stimulus`
+    for each of "overdrive", "inhibition" and "ties".  The stimulus "all"
+    combines the three other stimuli in one batch.
 
     >>> found = make_stimuli([0.25], [0.5], 2.0)
     >>> found["ties"].x[1, :3, 0].tolist()
@@ -76,12 +78,6 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
     alphas, betas : list of float, possible decay factors, in [0, 1)
     threshold, gains : float, list of float
         Threshold, above 0, and possible gains other than 1 and 1 - beta.
-
-    Returns
-    -------
-    dict
-        A `Stimulus` for each of "overdrive", "inhibition" and "ties".  The
-        stimulus "all" combines the three other stimuli in one batch.
     """
     alphas, betas, threshold, gains = _checks.arrays(
         "alphas (a) in [0, 1), betas (b) in [0, 1), threshold () in [1e-300, 1e300), "
