@@ -5,14 +5,14 @@ module `eventprop`.  Against the length of the time step, the panels show errors
 spike times (a), the loss (b), and the gradients with respect to the weights (c) and the
 input spike times (d).  The loss is a sum of all spike times with random positive
 factors.  In panels c and d, the relative error of a gradient is the median over
-neurons.  Lines in panels a to d show medians over networks.  Three integration schemes
-are compared: the explicit Euler method, the scheme of `lif` (constant current during a
-step), and the exact solution between spikes.  If each spike is placed at the end of its
-time step (solid lines), the errors of all schemes are proportional to the time step.
-If spike times are interpolated linearly within the step (dashed lines), the error of
-the exact solution is proportional to the squared time step.  Neurons are left out if
-their number of spikes differs from the exact simulation; panel e shows the share of
-these neurons.
+neurons.  Lines in panels a to e show medians over networks, and bands show quartiles.
+Three integration schemes are compared: the explicit Euler method ("euler"), the scheme
+of `lif` with a constant current during each step ("held"), and the exact solution
+between spikes ("exact").  If each spike is placed at the end of its time step (solid
+lines), the errors of all schemes are proportional to the time step.  If spike times are
+interpolated linearly within the step (dashed lines), the error of the exact solution is
+proportional to the squared time step.  Neurons are left out if their number of spikes
+differs from the exact simulation; panel e shows the share of these neurons.
 
 Panel f shows why the gradients of some neurons have much larger errors than the median.
 In panel f, a neuron receives one input spike, and its potential U crosses the threshold
@@ -246,16 +246,18 @@ def plot(data, fig):
                      strict=True))
     titles = ("spike times", "loss", "gradient by W", "gradient by inputs",
               "neurons left out")
-    labels = ("mean error / s", *["relative error"] * 3, "share")
+    labels = ("mean error (s)", *["relative error"] * 3, "share")
     for q, ax in enumerate(axes[:5]):
         for c, f in np.ndindex(len(SCHEMES), 2):
-            values = data["changed"][:, c, f].mean(axis=-1) if q == 4 else np.nanmedian(
-                data["error"][:, c, f, q], axis=-1)
-            ax.plot(data["dt"], values, ("-o", "--s")[f], color=looks[SCHEMES[c]],
+            values = data["changed"][:, c, f] if q == 4 else data["error"][:, c, f, q]
+            low, middle, high = np.nanquantile(values, (0.25, 0.5, 0.75), axis=-1)
+            ax.plot(data["dt"], middle, ("-o", "--s")[f], color=looks[SCHEMES[c]],
                     ms=4, label=f"{SCHEMES[c]}, {FORMS[f]}")
+            ax.fill_between(data["dt"], low, high, color=looks[SCHEMES[c]], alpha=0.15,
+                            lw=0)
         if q < 4:
             ax.set_yscale("log")
-        ax.set(xscale="log", title=f"{'abcde'[q]}  {titles[q]}", xlabel="step / s",
+        ax.set(xscale="log", title=f"{'abcde'[q]}  {titles[q]}", xlabel="time step (s)",
                ylabel=labels[q])
     ax, edges = axes[5], np.geomspace(0.2, 30, 16)
     for f, row in enumerate(data["touch"]):
@@ -284,4 +286,4 @@ def plot(data, fig):
     ax.axhline(0, color=colours.GREY, lw=0.8)
     ax.set(xticks=range(3), xlim=(-0.5, 2.5), ylim=(-1.05, 1.05),
            ylabel="cosine", title="g  surrogate gradient")
-    ax.set_xticklabels(LOSSES, fontsize=7)
+    ax.set_xticklabels(LOSSES, fontsize=8, rotation=15)

@@ -166,6 +166,7 @@ def plot(data, fig):
                  label="[WP21], 300 epochs")
     left.set(yscale="log", xlabel="epoch", ylabel="share of wrong test points",
              title="a  test error")
+    left.xaxis.get_major_locator().set_params(integer=True)
     left.legend()
     for c, (name, colour) in enumerate(zip(("yin", "yang", "dot"), (
             colours.BLUE, colours.ORANGE, colours.GREEN), strict=True)):
@@ -174,6 +175,6 @@ def plot(data, fig):
                    label=f"predicted {name}")
     wrong = data["predicted"] != data["labels"]
     right.plot(*data["points"][wrong].T, "x", color=colours.BLACK, ms=5, label="wrong")
-    right.set(aspect="equal", xlim=(-0.5, 1.05), xlabel="x", ylabel="y",
+    right.set(aspect="equal", xlim=(0, 1), ylim=(0, 1), xlabel="x", ylabel="y",
               title="b  test points")
-    right.legend(fontsize=7, loc="upper left")
+    right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
