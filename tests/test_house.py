@@ -28,7 +28,7 @@ STANDARD = {"__future__", "gzip", "hashlib", "itertools", "json", "math", "os",
             "io", "collections", "contextlib", "functools", "warnings", "argparse",
             "textwrap", "importlib", "ast", "operator", "fractions", "numbers",
             "shutil", "concurrent", "csv", "multiprocessing", "signal", "threading",
-            "time", "difflib", "queue", "subprocess", "bisect"}
+            "time", "difflib", "queue", "subprocess", "heapq", "bisect"}
 RANDOM = {"BitGenerator", "Generator", "PCG64", "Philox", "RandomState",
           "SeedSequence", "default_rng"}     # no state of their own in NumPy
 SHOWN = r"__repr__ = (_checks\.)?shown"      # the method of classes that hold arrays
