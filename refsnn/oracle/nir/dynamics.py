@@ -337,7 +337,7 @@ def _advance(rule, state, x):
 
 
 def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
-    """Simulate one node in several conventions; recorded spikes replace simulated."""
+    """Simulate one node in several conventions, from recorded spikes if known."""
     (S, T), nodes = next(iter(inputs.values())).shape[:2], graph.nodes
     given, rest = inputs | recorded, _spread(nodes, graph.sources, _silent(nodes))[0]
     wanted = {name, *_upstream(name, graph.sources, given)}
