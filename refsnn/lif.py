@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | lif.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module implements layers of leaky integrate-and-fire (LIF) neurons.
+r"""Simulate layers of leaky integrate-and-fire (LIF) neurons, with gradients.
 
 A neuron has a synaptic current I, a membrane potential U and spikes S.
 The input x enters through the weights W, and recurrent spikes enter
@@ -27,13 +27,13 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     arrays dspikes and dmem hold the direct derivatives of the loss L with
     respect to the spikes S and the potentials U.  A direct derivative is
     taken at fixed values of all other states.  For any other array A, dA
-    is the total derivative dL/dA.  The derivative of U[t+1] with respect
-    to beta U[t] + gain I[t] is keep[t] = (1 - clamp[t+1]) r[t], where r[t]
-    is 1 - S[t] for reset="zero" and 1 for reset="subtract".  The
-    derivative of U[t+1] with respect to S[t] is -jump[t].  The jump is (1
-    - clamp[t+1]) threshold for reset="subtract" and (1 - clamp[t+1]) (beta
-    U[t] + gain I[t]) for reset="zero".  The chain rule applied to (2)-(4)
-    gives
+    is the total derivative dL/dA, also called adjoint.  The derivative of
+    U[t+1] with respect to beta U[t] + gain I[t] is keep[t] = (1 -
+    clamp[t+1]) r[t], where r[t] is 1 - S[t] for reset="zero" and 1 for
+    reset="subtract".  The derivative of U[t+1] with respect to S[t] is
+    -jump[t].  The jump is (1 - clamp[t+1]) threshold for reset="subtract"
+    and (1 - clamp[t+1]) (beta U[t] + gain I[t]) for reset="zero".
+    Backpropagation through time (BPTT) applies the chain rule to (2)-(4):
 
     dI[t] = alpha dI[t+1] + gain keep[t] dU[t+1]                      (7)
     dS[t] = dspikes[t] + V^T dI[t+1] - jump[t] dU[t+1]                (8)
