@@ -154,7 +154,8 @@ def _check(options):
     failed = any(f.status in ("wrong", "vacuous") for f in findings)
     if options.json:
         from refsnn.oracle import exchange
-        print(exchange.line(exchange.check_report(findings, not failed)))
+        print(exchange.line(exchange.report("check", not failed, {
+            "findings": [f._asdict() for f in findings]})))
         return int(failed)
     for f in findings:
         print(f"{f.vector}{f'.{f.output}' if f.output else ''}: {f.status}: {f.text}")

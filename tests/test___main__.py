@@ -279,7 +279,7 @@ def test_json_in_another_form_is_refused_in_one_line(tmp_path, capsys, name):
 def as_json(path):
     """Write the arrays of an npz file to a JSON file; return its path."""
     with np.load(path) as arrays:
-        found = {key: str(a) if a.dtype.kind == "U" else exchange.rows({key: a})[key]
+        found = {key: str(a) if a.dtype.kind == "U" else stored._rows({key: a})[key]
                  for key, a in arrays.items()}
     other = path.with_suffix(".json")
     other.write_text(exchange.line(found))

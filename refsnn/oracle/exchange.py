@@ -18,8 +18,7 @@ import numpy as np
 import refsnn
 from refsnn.oracle import stored
 
-__all__ = ["arrays", "check_report", "identify_report", "line", "parse", "report",
-           "rows"]
+__all__ = ["arrays", "identify_report", "line", "parse", "report"]
 
 DTYPES = "float64", "float32", "int64"
 FIELDS = {"dtype", "shape", "data"}
@@ -89,15 +88,6 @@ def _array(row, name):
                          f"{dtype}") from None
 
 
-def rows(values):
-    """Convert a dict of NumPy arrays to objects for JSON files.
-
-    >>> rows({"W": np.array([1.0, 0.5])})
-    {'W': {'dtype': 'float64', 'shape': [2], 'data': [1, 0.5]}}
-    """
-    return stored._rows(values)
-
-
 def line(contents):
     """Return JSON text in one line.
 
@@ -117,16 +107,6 @@ def report(command, passed, contents):
             "vectors": stored.catalogue()["version"], "passed": passed} | contents
 
 
-def check_report(findings, passed):
-    """Return the report of `check`.
-
-    >>> check_report([], True)["findings"]
-    []
-    """
-    return report("check", passed, {"findings": [
-        f._asdict() | {"mistakes": list(f.mistakes)} for f in findings]})
-
-
 def identify_report(found):
     """Return the report of `identify`.
 
@@ -134,13 +114,9 @@ def identify_report(found):
     >>> identify_report(Report([], {}, None, None, ("no spike",)))["passed"]
     False
     """
-    members = []
-    for preset, axis, value in found.members:
-        changes = zip(axis, value, strict=True) if isinstance(axis, tuple) else [
-            (axis, value)]
-        members.append({"preset": preset, "changes": {
-            name: choice for name, choice in changes if name is not None}})
     return report("identify", bool(found.members), {
-        "lines": list(found.lines), "presets": members, "settled": found.settled,
+        "lines": list(found.lines),
+        "presets": [{"preset": c.preset, "changes": dict(c.changes)}
+                    for c in found.members], "settled": found.settled,
         "open": {axis: {"choices": list(choices), "probe": probe or ""}
                  for axis, (choices, probe) in found.open.items()}})

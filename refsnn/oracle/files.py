@@ -31,11 +31,6 @@ from refsnn.oracle import exchange, identify, stored
 
 __all__ = ["read", "read_recording", "write", "write_stimuli"]
 
-FILES = ("NAME.npz, uncompressed: arrays in.INPUT, out.OUTPUT and, of the k-th known "
-         "mistake, mutantK.OUTPUT; time first, (T, B, n); weights post x pre.  "
-         "NAME.json: the same as text, see README.md")
-RESULTS = ("one npz of arrays named VECTOR.OUTPUT, such as bptt.dW; then "
-           "python -m refsnn check RESULTS.npz")
 STIMULI = (
     "NAME.npz: x (T, B, 1) is run through one neuron of weight W with these decay "
     "factors and this threshold, from rest.  Add what the tool shows, in its own "
@@ -155,8 +150,7 @@ def _describe(path, contents):
 
 def _description(found):
     return {
-        "refsnn": refsnn.__version__, "numpy": np.__version__, "files": FILES,
-        "results": RESULTS,
+        "refsnn": refsnn.__version__, "numpy": np.__version__, "files": "see README.md",
         "vectors": {name: {
             "file": f"{name}.npz", "text": v.text, "exact": v.exact,
             "inputs": _described(v.inputs),

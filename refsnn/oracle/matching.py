@@ -190,14 +190,11 @@ def counts(values, array):
     return np.where(near, whole, array)
 
 
-def _differs(found, right, exact, rtol=FINE):
-    return found != right if exact else ~(
-        np.abs(found - right) <= rtol * np.abs(right).max(initial=0))
-
-
 def _same(found, right, exact, rtol=FINE):
-    return np.shape(found) == np.shape(right) and not np.any(
-        _differs(np.asarray(found, float), np.asarray(right, float), exact, rtol))
+    found, right = np.asarray(found, float), np.asarray(right, float)
+    return found.shape == right.shape and bool(np.all(
+        found == right if exact else
+        np.abs(found - right) <= rtol * np.abs(right).max(initial=0)))
 
 
 def _comparable(value):

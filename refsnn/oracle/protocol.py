@@ -191,7 +191,7 @@ def run(command, only=None, listed=None, seed=0, timeout=60.0, dtype="float64"):
 
 
 def _request(number, vector, dtype):
-    inputs = exchange.rows(_rounded(vector.inputs, dtype))
+    inputs = stored._rows(_rounded(vector.inputs, dtype))
     return {"id": number, "vector": vector.name, "dtype": dtype, "inputs": inputs,
             "wanted": list(vector.outputs)}
 
@@ -474,12 +474,12 @@ def answering(command, vector, timeout=60.0):
     command, vector, timeout : list of str, str, float
         As for `run`, and the name of a golden vector with such inputs.
     """
-    wanted = list(stored.load([vector])[vector].outputs)
+    example = stored.load([vector])[vector]
     peer, number = _start(command), itertools.count(1)
 
     def function(inputs):
-        reply = _ask(peer, {"id": next(number), "vector": vector, "dtype": "float64",
-                            "inputs": exchange.rows(inputs), "wanted": wanted}, timeout)
+        reply = _ask(peer, _request(
+            next(number), example._replace(inputs=inputs), "float64"), timeout)
         if "outputs" not in reply:
             raise ValueError(f"replies {reply.get('errored', reply.get('skipped'))!r}")
         return exchange.arrays(reply["outputs"])

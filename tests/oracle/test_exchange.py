@@ -8,8 +8,7 @@ import pytest
 from schemas import complaints
 
 from refsnn.oracle import exchange, stored
-from refsnn.oracle.exchange import (arrays, check_report, identify_report, line, parse,
-                                    report, rows)
+from refsnn.oracle.exchange import arrays, identify_report, line, parse, report
 
 
 def row(**changes):
@@ -20,7 +19,7 @@ def row(**changes):
     np.array([[0.1, -0.0], [1e300, 5e-324]]), np.float32([0.1, 3.4e38]), np.arange(3),
     np.zeros((2, 0, 3)), np.float64(1) / 3, np.int64(-7)])
 def test_arrays_survive_to_the_last_bit(value):
-    found = arrays(parse(line(rows({"a": value}))))["a"]
+    found = arrays(parse(line(stored._rows({"a": value}))))["a"]
     assert np.array_equal(found, value)
     assert (found.dtype, found.shape) == (value.dtype, value.shape)
 
@@ -87,7 +86,7 @@ def test_a_line_has_the_spacing_of_the_files():
 def test_reports_follow_the_schema():
     schema = json.loads((stored.FOLDER / "report_schema.json").read_text("utf-8"))
     good = report("check", True, {"findings": []})
-    assert complaints(good, schema) == [] == complaints(check_report([], True), schema)
+    assert complaints(good, schema) == []
     for key, value in (("format", 2), ("command", "vendor"), ("passed", 1),
                        ("vectors", "1.0"), ("findings", [{}]), ("other", 1)):
         assert complaints(good | {key: value}, schema)

@@ -525,7 +525,7 @@ def test_an_archive_holds_the_set_and_its_licence(tmp_path):
 def test_json_files_hold_the_same_arrays_as_npz_files(tmp_path):
     arrays = {"a.b": np.float32([[0.1, 2]]), "c": np.arange(3), "d": np.float64(0.1)}
     path = tmp_path / "a.json"
-    path.write_text(exchange.line(exchange.rows(arrays)))
+    path.write_text(exchange.line(stored._rows(arrays)))
     found = read(path)
     assert list(found) == list(arrays)
     for key, value in arrays.items():
@@ -553,9 +553,9 @@ def test_the_surrogate_of_a_recording_may_be_a_text(tmp_path):
     arrays = {"x": x, "W": x[0], "spikes": x, "threshold": np.float64(1), "alpha":
               np.float64(0), "beta": np.float64(0.5), "dW": x[0], "dspikes": x}
     path = tmp_path / "a.json"
-    path.write_text(exchange.line(exchange.rows(arrays) | {"surrogate": "arctan"}))
+    path.write_text(exchange.line(stored._rows(arrays) | {"surrogate": "arctan"}))
     _, options = read_recording(path)
     assert options["surrogate"] == "arctan" and options["threshold"] == 1.0
-    path.write_text(exchange.line(exchange.rows(arrays) | {"x": "arctan"}))
+    path.write_text(exchange.line(stored._rows(arrays) | {"x": "arctan"}))
     with pytest.raises(ValueError, match="'x' is a str: must be an object"):
         read_recording(path)

@@ -22,7 +22,7 @@ PAGE = (stored.FOLDER / "PROTOCOL.md").read_text("utf-8")
 # the reply before it is printed as a line.
 HARNESS = """
 import json, os, subprocess, sys, time
-from refsnn.oracle import exchange, stored
+from refsnn.oracle import stored
 def reply(request, found):
     return found
 def show(text):
@@ -33,7 +33,7 @@ for line in sys.stdin:
     found = {{"id": request["id"], "tool": "toy", "version": "3|1"}}
     if "vector" in request:
         vector = stored.load([request["vector"]])[request["vector"]]
-        found = {{"id": request["id"], "outputs": exchange.rows(vector.outputs)}}
+        found = {{"id": request["id"], "outputs": stored._rows(vector.outputs)}}
     show(json.dumps(reply(request, found)))
 """
 ENV = {"PYTHONPATH": str(Path(command.__file__).resolve().parents[1])}
@@ -201,7 +201,7 @@ def test_stored_answers_pass_and_fresh_inputs_reveal_them(tmp_path):
 
 def test_a_mistake_is_recognised(tmp_path):
     change = "def reply(request, found):\n    if 'vector' in request:\n" \
-        "        found['outputs'] |= exchange.rows(vector.mutants[0].outputs)\n" \
+        "        found['outputs'] |= stored._rows(vector.mutants[0].outputs)\n" \
         "    return found\n"
     name = check.vectors(["ewc"])["ewc"].mutants[0].id
     report = judged(tmp_path, change)

@@ -160,7 +160,7 @@ def replies(module, requests):
     """Yield the replies of an adapter to requests, see PROTOCOL.md."""
     import numpy as np
 
-    from refsnn.oracle import check, exchange
+    from refsnn.oracle import check, exchange, stored
     vectors = check.vectors(module.VECTORS)
     for request in requests:
         reply = {"tool": project(module), "version": version(module)}
@@ -170,7 +170,7 @@ def replies(module, requests):
                 request["inputs"]).items()}
             found = module.results(vectors | {
                 asked: vectors[asked]._replace(inputs=inputs)})
-            reply = {"outputs": exchange.rows({
+            reply = {"outputs": stored._rows({
                 key.partition(".")[2]: np.asarray(a) for key, a in found.items()
                 if key.partition(".")[0] == asked})}
         yield {"id": request["id"]} | reply

@@ -15,17 +15,6 @@ QUANTITIES = ("syn", "mem", "spikes")       # in causal order
 SINGLE = float(np.finfo(np.float32).eps)
 
 
-def _turned(x, W, recording):
-    try:
-        n, m = np.shape(next(iter(recording.values())))[-1], np.shape(x)[-1]
-        turned = n != m and np.shape(W) == (m, n)
-    except (AttributeError, IndexError, StopIteration, TypeError, ValueError):
-        return              # the invalid argument is named later
-    if turned:
-        raise ValueError(f"W is {(m, n)} and seems to be transposed: must be (n, m), "
-                         f"{(n, m)}")
-
-
 def _axes(refractory):
     if refractory is None:
         return elimination.AXES

@@ -26,9 +26,9 @@ import numpy as np
 from refsnn import _checks, conventions
 from refsnn.oracle.identify import arguments, elimination, fitting, nearest, ties
 from refsnn.oracle.identify.report import (SILENCE, TERMS, Candidate, Parting, Report,
-                                           _changes, _cost, _described, _difference,
-                                           _lines, _step, _surrogates, _variants,
-                                           _whole, _words)
+                                           _cost, _described, _difference, _lines,
+                                           _step, _surrogates, _variants, _whole,
+                                           _words)
 from refsnn.oracle.identify.stimuli import _simulator, _telling
 
 __all__ = ["identify", "relative", "terms"]
@@ -92,7 +92,6 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         Refractory period in steps; if longer than 2, refractory - 1 to
         refractory + 1 are tried in place of 0 to 2.
     """
-    arguments._turned(x, W, recording)
     x, W = _checks.arrays("x (T, B, m), W (n, m)", x, W, dtype=float)
     shape = (*x.shape[:2], len(W))
     rows, eps = arguments._recorded(recording, shape)
@@ -127,8 +126,7 @@ def relative(report, right, alone=False):
     lines of text, a list of str, with up to three changes of `right`, or with
     the first difference between the recording and the nearest convention.
 
-    >>> lava = Candidate("lava", None, None)
-    >>> report = Report([lava], {}, None, None, ("as lava",))
+    >>> report = Report([Candidate("lava")], {}, None, None, ("as lava",))
     >>> relative(report, conventions.PRESETS["lava"]._replace(input="next"))
     ['as lava', 'as the right layer, but input one step early']
 
@@ -142,8 +140,8 @@ def relative(report, right, alone=False):
     """
     near = _near(report, right)
     if report.members:
-        words = [f"as {_words(near)}"] * (len(_changes(near)) <= FEW_CHANGES)
-        preset = report.members[0].axis is None
+        words = [f"as {_words(near)}"] * (len(near.changes) <= FEW_CHANGES)
+        preset = not report.members[0].changes
         return [report.lines[0]] * (preset or not words) + words
     if alone:
         return [report.lines[0]]
@@ -155,7 +153,7 @@ def terms(report, right):
     """Return the names of the wrong terms that `relative` describes, a tuple of
     str.
 
-    >>> report = Report([Candidate("lava", None, None)], {}, None, None, ())
+    >>> report = Report([Candidate("lava")], {}, None, None, ())
     >>> terms(report, conventions.PRESETS["lava"]._replace(floor=True))
     ('clamp',)
 
@@ -163,8 +161,8 @@ def terms(report, right):
     ----------
     report, right : as for `relative`
     """
-    changes = _changes(_near(report, right)) if report.members else {}
-    return tuple(dict.fromkeys(TERMS[axis] for axis in changes)) * (
+    changes = _near(report, right).changes if report.members else ()
+    return tuple(dict.fromkeys(TERMS[axis] for axis, _ in changes)) * (
         len(changes) <= FEW_CHANGES)
 
 
@@ -173,7 +171,7 @@ def _near(report, right):
     return min((_described(_step(c, conventions.PRESETS), {"the right layer": right},
                            elimination.AXES)
                 for c in (report.members or [report.nearest]) if c is not None),
-               key=lambda c: _cost(_changes(c)), default=None)
+               key=_cost, default=None)
 
 
 def _identified(problem, exact, gradient, given):
@@ -224,12 +222,12 @@ def _recognised(problem, presets, fits, gradient, given):
     if problem.axes != elimination.AXES:
         lines.append("refractory periods tried: "
                      + ", ".join(map(str, problem.axes["refractory"])))
-    if members[0].axis is not None and False in own and (
+    if members[0].changes and False in own and (
             first.reset, first.reset_at, first.refractory) == ("zero", "after", 0):
         lines.append(HELD)
     fired = nearest._fired(problem)
     if problem.rows.keys() == {"spikes"} and (
-            members[0].axis is not None or fired < nearest.MATCHED):
+            members[0].changes or fired < nearest.MATCHED):
         lines.append(FEW.format(fired))
     if "spikes" not in problem.rows and not elimination._trace(
             problem, first)["spikes"].any():
@@ -294,12 +292,11 @@ def _members(problem, presets, fits, choices):
         allowed = choices.get(_code(step, known), ())
         return step.through_reset in allowed or bool(allowed) and step.reset == "none"
 
-    members = [Candidate(name, None, None) for name, step in presets.items()
-               if fit(step)]
+    members = [Candidate(name) for name, step in presets.items() if fit(step)]
     if members:
-        members += [c for c in _variants(
-            [members[0].preset], presets, conventions.AXES | known)
-            if fit(_step(c, presets))]
+        members += [c for c in _variants(members[0].preset, presets,
+                                         conventions.AXES | known)
+                    if fit(_step(c, presets))]
         return [_whole(c, presets) for c in members]
     order = np.argsort(elimination._distance(fits, presets.values(), known),
                        kind="stable")
@@ -308,8 +305,8 @@ def _members(problem, presets, fits, choices):
         axes = (*known, *["through_reset"][:len(allowed) == 1])
         members.append(_described(step._replace(through_reset=allowed[0]), presets,
                                   axes))
-    least = min(_cost(_changes(c)) for c in members)
-    return [c for c in members if _cost(_changes(c)) == least]
+    least = min(map(_cost, members))
+    return [c for c in members if _cost(c) == least]
 
 
 def _axes(problem, fits, first, choices, tell):

@@ -209,7 +209,7 @@ def _changed(problem, presets, fit):
         codes, parted = elimination._search(other, fits_only=True)
         fits = codes[parted == len(other.x)]
         if len(fits):
-            names = [_words(_whole(Candidate(preset, None, None), presets),
+            names = [_words(_whole(Candidate(preset), presets),
                             _title(preset)) for preset, step in presets.items()
                      if (fits == elimination._codes_of(step, other.axes)).all(
                          axis=1).any()]

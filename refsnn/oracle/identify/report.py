@@ -67,8 +67,7 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 class Candidate(NamedTuple):
     """Hold a published simulator and changes of its convention."""
     preset: str
-    axis: object        # name of the axis, or a tuple; None for the preset itself
-    value: object       # new choice, or a tuple
+    changes: tuple = ()     # pairs (axis, new choice)
 
 
 class Parting(NamedTuple):
@@ -95,41 +94,26 @@ class Report(NamedTuple):
     gradients: list = []        # fitting.Match of each surrogate that fits
 
 
-def _changes(candidate):
-    _, axis, value = candidate
-    if isinstance(axis, tuple):
-        return dict(zip(axis, value, strict=True))
-    return {} if axis is None else {axis: value}
-
-
-def _cost(changes):
+def _cost(candidate):
     """Count the changes; rare changes count thrice."""
-    return len(changes) + 2 * len(RARE & set(changes))
+    return len(candidate.changes) + 2 * len(RARE & set(dict(candidate.changes)))
 
 
 def _step(candidate, presets):
-    return presets[candidate.preset]._replace(**_changes(candidate))
+    return presets[candidate.preset]._replace(**dict(candidate.changes))
 
 
-def _variants(names, presets, axes):
-    return [Candidate(name, axis, value) for name in names
+def _variants(name, presets, axes):
+    return [Candidate(name, ((axis, value),))
             for axis, values in axes.items() for value in values
             if value != getattr(presets[name], axis)]
 
 
 def _described(step, presets, axes):
-    changes = {name: {axis: getattr(step, axis) for axis in axes
-                      if getattr(step, axis) != getattr(preset, axis)}
-               for name, preset in presets.items()}
-    name = min(changes, key=lambda name: _cost(changes[name]))
-    return _whole(_candidate(name, changes[name]), presets)
-
-
-def _candidate(name, changes):
-    axes, values = tuple(changes), tuple(changes.values())
-    if len(axes) > 1:
-        return Candidate(name, axes, values)
-    return Candidate(name, *(axes + values or (None, None)))
+    return _whole(min((
+        Candidate(name, tuple((axis, getattr(step, axis)) for axis in axes
+                              if getattr(step, axis) != getattr(preset, axis)))
+        for name, preset in presets.items()), key=_cost), presets)
 
 
 def _whole(candidate, presets):
@@ -137,7 +121,8 @@ def _whole(candidate, presets):
     name, period = candidate.preset, presets[candidate.preset].refractory
     if period == conventions.PRESETS.get(name, presets[name]).refractory:
         return candidate
-    return _candidate(name, {"refractory": period} | _changes(candidate))
+    changes = {"refractory": period} | dict(candidate.changes)
+    return Candidate(name, tuple(changes.items()))
 
 
 def _parting(wrong, rows, run):
@@ -157,7 +142,7 @@ def _title(preset):
 
 def _words(candidate, name=None):
     changes = [WORDS.get(axis, {}).get(value, f"{axis} {value!r}")
-               for axis, value in _changes(candidate).items()]
+               for axis, value in candidate.changes]
     return (name or candidate.preset) + ", but " * bool(changes) + " and ".join(changes)
 
 
@@ -171,10 +156,10 @@ def _difference(nearest, parting):
 
 def _lines(members, settled, undecided, given):
     choices = ", ".join(f"{axis} {value}" for axis, value in settled.items())
-    changes = _changes(members[0])
-    equal = members if changes.keys() <= {"refractory"} else members[:1]
+    changes = members[0].changes
+    equal = members if dict(changes).keys() <= {"refractory"} else members[:1]
     name = _words(members[0], " or ".join(
-        _title(c.preset) for c in equal if _changes(c) == changes))
+        _title(c.preset) for c in equal if c.changes == changes))
     if len(changes) > 2:
         name = f"no preset, but: {choices}"
     shown = {axis: " or ".join(map(str, values))

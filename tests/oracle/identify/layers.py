@@ -36,7 +36,7 @@ def recorded(step, x, W, V=None, **constants):
 
 def named(report):
     """Return the presets that a report names."""
-    return [c.preset for c in report.members if c.axis is None]
+    return [c.preset for c in report.members if not c.changes]
 
 
 def some(rows, *names, dtype=None):

@@ -27,8 +27,7 @@ def taken(x=X, W=W, seen=SEEN, V=None, tau_syn=1.0, tau_mem=1.0, dt=1.0, **optio
     ({"x": X * np.nan}, "^x is .*nan.*must be finite"),
     ({"W": W[0]}, r"^W has shape \(2,\): must have 2 axes, \(n, m\)"),
     ({"W": np.ones((1, 3))}, r"^W has 3 inputs \(axis 1\), x has 2 \(axis 2\)"),
-    ({"W": W.T}, r"^W is \(2, 1\) and seems to be transposed: must be \(n, m\), "
-     r"\(1, 2\)"),
+    ({"W": W.T}, r"^W has 1 input \(axis 1\), x has 2 \(axis 2\)"),
     ({"W": W * np.nan}, "^W is .*must be finite"),
     ({"seen": {}}, r"^recording is \{\}: must be a dict with some of"),
     ({"seen": [1]}, r"^recording is \[1\]"),
