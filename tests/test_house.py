@@ -140,7 +140,7 @@ def bad_names(source, name, taken):
 def exported(tree):
     """The names in __all__."""
     for node in tree.body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__":
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             return ast.literal_eval(node.value)
     return []
 

@@ -16,6 +16,7 @@ import sys
 from typing import NamedTuple
 
 from refsnn import events
+from refsnn._checks import arrays
 from refsnn.convert.labels import _labels, _speakers, _tested
 from refsnn.convert.sounds import RATE, _digest, _load, _samples
 from refsnn.convert.workers import _convert_all
@@ -118,15 +119,9 @@ def _join(folder, splits, outputs, keys, channels):
 
 def _settings(options):
     o, (ramp, aligned, padded) = options, STYLES[options.like]
-    for name, value, ok, must in (
-            ("channels", o.channels, 1 <= o.channels <= 10000, "from 1 to 10000"),
-            ("seed", o.seed, o.seed >= 0, "0 or more"),
-            ("jobs", o.jobs, o.jobs >= 1, "1 or more"),
-            ("longest", o.longest, 0 < o.longest <= 3600, "above 0 and at most 3600 s"),
-            ("ramp", o.ramp, o.ramp is None or 0 < o.ramp <= 3600,
-             "above 0 and at most 3600 s")):
-        if not ok:
-            raise ValueError(f"--{name} is {value}: must be {must}")
+    arrays("channels () int in [1, 10000], seed () int in [0, inf), jobs () int in "
+           "[1, inf), longest () in (0, 3600], ramp? () in (0, 3600]", o.channels,
+           o.seed, o.jobs, o.longest, o.ramp)
     return Settings(o.channels, o.seed, o.membrane, aligned,
                     ramp if o.ramp is None else o.ramp, padded, o.longest, o.clipped,
                     o.mix)

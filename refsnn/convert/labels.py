@@ -10,8 +10,6 @@ import io
 import os
 import re
 
-__all__ = []
-
 LABEL = "must have --label folder, --label PATTERN or --label FILE.csv"
 
 

@@ -15,8 +15,6 @@ import numpy as np
 import refsnn
 from refsnn import audio, basilar, cochlea
 
-__all__ = []
-
 RATE = 48000            # sampling rate of all sounds after resampling, Hz
 OPTIONS = {" is clipped after ": "--clipped keep accepts clipped sounds",
            " channels: must be mono": "--mix averages these channels"}

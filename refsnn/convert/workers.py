@@ -18,8 +18,6 @@ import time
 from refsnn import basilar
 from refsnn.convert.sounds import RATE, _convert
 
-__all__ = []
-
 TOGETHER = 1 << 26      # limits (steps times channels) that are converted together
 
 

@@ -6,8 +6,6 @@ import numpy as np
 from refsnn import chip, in_the_loop, lif, surrogates
 from refsnn.oracle.build.vector import delayed, marked, numbers
 
-__all__ = []
-
 WEIGHTS = ("hidden", "recurrent", "readout")
 
 

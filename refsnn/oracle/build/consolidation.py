@@ -12,8 +12,6 @@ import numpy as np
 from refsnn import ewc, losses, mlp, si
 from refsnn.oracle.build.vector import marked, numbers
 
-__all__ = ["SI"]
-
 ALL = ("shivamsaboo17/Overcoming-Catastrophic-forgetting-in-Neural-Networks "
        "elastic_weight_consolidation.py:30")
 GIVEN = "kuc2477/pytorch-ewc model.py:69"

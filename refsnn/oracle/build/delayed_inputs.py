@@ -6,8 +6,6 @@ import numpy as np
 from refsnn import delays
 from refsnn.oracle.build.vector import delayed, marked, numbers
 
-__all__ = []
-
 
 def _delays(seed, T, B, m, n, kernel):
     K = 5

@@ -11,8 +11,6 @@ import numpy as np
 from refsnn import eventprop
 from refsnn.oracle.build.vector import delayed, numbers
 
-__all__ = []
-
 TAU_MEM, TAU_SYN, THRESHOLD = 20e-3, 8e-3, 0.75
 CONSTANTS = {"tau_mem": TAU_MEM, "tau_syn": TAU_SYN, "threshold": THRESHOLD}
 SPACING, STEP = 1.5e-3, 1e-3    # s, mean time between input spikes, and time step

@@ -6,8 +6,6 @@ import numpy as np
 from refsnn import binning, cochlea, encoding
 from refsnn.oracle.build.vector import delayed, marked, numbers
 
-__all__ = []
-
 STEP = 1 / 24000                # s, time step of the cochlea
 
 

@@ -6,8 +6,6 @@ import numpy as np
 from refsnn import mlp, ntk, ntk_dynamics, ntt, pruning
 from refsnn.oracle.build.vector import marked, numbers
 
-__all__ = ["REDUCED"]
-
 WIDTHS = (5, 6, 4, 3)
 REDUCED = {     # reduction of ntk.kernel: (mistake, public source)
     "full": ("all outputs' own block", ""),

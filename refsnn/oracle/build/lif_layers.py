@@ -11,8 +11,6 @@ import numpy as np
 from refsnn import bptt, conventions, lif, losses, rtrl, snap, sparse_rtrl, surrogates
 from refsnn.oracle.build.vector import DECAYS, LEVELS, TIMES, delayed, marked, numbers
 
-__all__ = ["FORWARD"]
-
 FORWARD = {     # (mistake, public source): changed axes of conventions.Step
     ("input one step early", "norse/norse#325"): {"input": "same"},
     ("spikes shown one step early", "fzenke/spytorch#10"): {"test": "after"},

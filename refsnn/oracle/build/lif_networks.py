@@ -11,8 +11,6 @@ from refsnn import lif, losses, surrogates
 from refsnn.oracle.build.lif_layers import _constants, _drawn
 from refsnn.oracle.build.vector import DECAYS, LEVELS, TIMES, delayed, marked, numbers
 
-__all__ = ["MISTAKES"]
-
 MISTAKES = {        # (mistake, public source): options that cause the mistake
     ("reset detached", "norse lif_step, fzenke/spytorch#3"): {"through_reset": False},
     ("surrogate times its steepness", "fzenke/spytorch#2"):

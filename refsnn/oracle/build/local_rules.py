@@ -7,8 +7,6 @@ from refsnn import alif, bptt, feedback, lif, losses, superspike, surrogates
 from refsnn.oracle.build.lif_layers import _drawn, _idle, _recorded_outputs, _split
 from refsnn.oracle.build.vector import DECAYS, LEVELS, delayed, marked, numbers
 
-__all__ = ["ADAPTATION"]
-
 ADAPTATION = {"rho": 0.875, "adaptation": 0.25}
 SUPERSPIKE = {      # (mistake, public source): changed superspike.Settings
     ("filters of the published code", "pub2018superspike"): {"trace": "published"},

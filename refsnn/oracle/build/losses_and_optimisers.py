@@ -6,8 +6,6 @@ import numpy as np
 from refsnn import losses, optimisers, surrogates
 from refsnn.oracle.build.vector import marked, numbers
 
-__all__ = []
-
 
 def _surrogates():
     v, k = np.linspace(-1.7, 1.9, 36), 2.5

@@ -6,8 +6,6 @@ import numpy as np
 from refsnn import convnet, losses, lstm, rnn, spike_time
 from refsnn.oracle.build.vector import delayed, marked, numbers
 
-__all__ = []
-
 
 def _rnn(seed, T, B, m, n):
     p = {"x": 2 * numbers([seed, 0], T, B, m) - 1, "W": numbers([seed, 1], n, m) - 0.5,

@@ -9,8 +9,6 @@ from refsnn import _checks
 from refsnn.oracle.identify import elimination, fitting
 from refsnn.oracle.matching import counts
 
-__all__ = []
-
 QUANTITIES = ("syn", "mem", "spikes")       # in causal order
 SINGLE = float(np.finfo(np.float32).eps)
 

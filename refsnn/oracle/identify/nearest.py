@@ -37,8 +37,6 @@ from refsnn.oracle.identify import elimination, fitting
 from refsnn.oracle.identify.report import (Candidate, Report, _described, _difference,
                                            _parting, _title, _whole, _words)
 
-__all__ = []
-
 COMPARED = 24           # number of conventions compared, besides the presets
 MATCHED = 12            # least number of nonzero entries before the first difference
 CLOSE = 0.5             # or largest error, in standard deviations

@@ -11,8 +11,6 @@ import numpy as np
 
 from refsnn.oracle.identify import elimination
 
-__all__ = []
-
 SIMULATED = 20_000_000  # largest number of entries in all simulations
 
 
