@@ -17,6 +17,9 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile(
     "dev", hypothesis.settings.get_profile("refsnn"), max_examples=4,
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate])
+hypothesis.settings.register_profile(       # a failure is enough: it is not shrunk
+    "faults", hypothesis.settings.get_profile("refsnn"),
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate])
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "refsnn"))
 
 

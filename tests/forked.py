@@ -52,5 +52,6 @@ def install(module, text, names):
 
 def tests_fail(arguments):
     """Return whether a test fails that the arguments of pytest select."""
-    return pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W",
-                        "ignore::pytest.PytestAssertRewriteWarning", *arguments]) != 0
+    return pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile",
+                        "faults", "-W", "ignore::pytest.PytestAssertRewriteWarning",
+                        *arguments]) != 0
