@@ -5,10 +5,10 @@
   python -m refsnn vectors FOLDER
   python -m refsnn check RESULTS [--json]
   python -m refsnn run [--only ID...] [--xfail FILE] [...] -- COMMAND
-  python -m refsnn diagnose [--rule RULE] [--timeout S] -- COMMAND
+  python -m refsnn diagnose [--rule RULE] [--timeout S] [--json] -- COMMAND
   python -m refsnn probes FOLDER
   python -m refsnn identify RECORDING [--json]
-  python -m refsnn nir GRAPH [RECORDING] [--run INPUT --out FILE] [...]
+  python -m refsnn nir GRAPH [RECORDING] [--json] [--run INPUT ...]
   python -m refsnn vendor MODULE DESTINATION
 
 If the input is invalid, a command prints one line to standard error and
@@ -149,19 +149,22 @@ def _vectors(options):
 
 
 def _check(options):
-    from refsnn.oracle import check, files
+    from refsnn.oracle import check, exchange, files
     findings = check.check(files.read(options.results))
-    failed = any(f.status in ("wrong", "vacuous") for f in findings)
-    if options.json:
-        from refsnn.oracle import exchange
-        print(exchange.line(exchange.report("check", not failed, {
-            "findings": [f._asdict() for f in findings]})))
-        return int(failed)
-    for f in findings:
-        print(f"{f.vector}{f'.{f.output}' if f.output else ''}: {f.status}: {f.text}")
+    passed = not any(f.status in ("wrong", "vacuous") for f in findings)
     count = [[f.status for f in findings].count(status) for status in STATUSES]
-    print(", ".join(f"{n} {status}" for n, status in zip(count, STATUSES, strict=True)))
-    return int(failed)
+    return _told(options, exchange.report("check", passed, {
+        "findings": [f._asdict() for f in findings]}), [
+        *(f"{f.vector}{f'.{f.output}' if f.output else ''}: {f.status}: {f.text}"
+          for f in findings),
+        ", ".join(f"{n} {status}" for n, status in zip(count, STATUSES, strict=True))])
+
+
+def _told(options, report, lines):
+    """Print a report, and return the exit status."""
+    from refsnn.oracle import exchange
+    print(exchange.line(report) if options.json else "\n".join(lines))
+    return int(not report["passed"])
 
 
 def _run(options):
@@ -177,12 +180,13 @@ def _run(options):
 
 
 def _diagnose(options):
-    from refsnn.oracle import diagnose, protocol
+    from refsnn.oracle import diagnose, exchange, protocol
     with protocol.answering(options.command_line, options.rule,
                             options.timeout) as function:
         told = diagnose.diagnose(function, options.rule)
-    print(f"{told.side}: {', '.join(told.terms) or 'no term'}", told.text, sep="\n")
-    return int(told.side != "right")
+    return _told(options, exchange.report("diagnose", told.side == "right", {
+        "side": told.side, "terms": list(told.terms), "lines": [told.text]}),
+        [f"{told.side}: {', '.join(told.terms) or 'no term'}", told.text])
 
 
 def _probes(options):
@@ -192,44 +196,38 @@ def _probes(options):
 
 
 def _identify(options):
-    from refsnn.oracle import files, identify
+    from refsnn.oracle import exchange, files, identify
     arguments, given = files.read_recording(options.recording)
     report = identify.identify(*arguments, **given)
-    if options.json:
-        from refsnn.oracle import exchange
-        print(exchange.line(exchange.identify_report(report)))
-    else:
-        print(*report.lines, sep="\n")
-    return int(not report.members)
+    return _told(options, exchange.identify_report(report), report.lines)
 
 
 def _nir(options):
+    from refsnn.oracle import exchange
     from refsnn.oracle.nir import graphs, judgement, nirdata
     if bool(options.run_input) != bool(options.out):
         raise ValueError("--run or --out is given alone: must be given together")
     if options.out:
         _new(options.out)
     graph, pulse = graphs.read(options.graph, options.repair), options.spike == "pulse"
-    print(f"{options.graph}: NIR {graph.version or 'without version'}: "
-          + " ".join(f"{name} ({node.type}, n = {node.size})"
-                     for name, node in graph.nodes.items()))
-    for note in (*(f"{name} is skipped: {reason}" for name, reason in
-                   graph.skipped.items()), *graph.notes):
-        print(f"  {note}")
+    lines = [f"{options.graph}: NIR {graph.version or 'without version'}: " + " ".join(
+        f"{name} ({node.type}, n = {node.size})" for name, node in graph.nodes.items())]
+    lines += [f"  {name} is skipped: {reason}" for name, reason in
+              graph.skipped.items()] + [f"  {note}" for note in graph.notes]
     if options.out:
         driven = nirdata.read(options.run_input, graph, options.dt)
         _write({options.out: nirdata.image(graph, driven, options.convention, pulse)})
-        print(options.out)
-    if not options.recording:
-        return 0
-    recording = nirdata.read(options.recording, graph, options.dt)
-    verdicts = judgement.judge(graph, recording, pulse)
-    for line in (*(line for verdict in verdicts for line in verdict.lines),
-                 *(f"{name}: not judged: the graph has no such node"
-                   for name in recording.unknown)):
-        print(line)
-    return int(bool(recording.unknown) or any(
-        verdict.status != "named" for verdict in verdicts) or not verdicts)
+        lines.append(options.out)
+    passed = True
+    if options.recording:
+        recording = nirdata.read(options.recording, graph, options.dt)
+        verdicts = judgement.judge(graph, recording, pulse)
+        lines += [line for verdict in verdicts for line in verdict.lines]
+        lines += [f"{name}: not judged: the graph has no such node"
+                  for name in recording.unknown]
+        passed = not recording.unknown and bool(verdicts) and all(
+            verdict.status == "named" for verdict in verdicts)
+    return _told(options, exchange.report("nir", passed, {"lines": lines}), lines)
 
 
 def _vendor(options):
@@ -369,7 +367,7 @@ def _parser():
         command.set_defaults(run=run)
         for argument, told in arguments.items():
             command.add_argument(argument, metavar=argument.upper(), help=told)
-    for name in ("check", "identify"):
+    for name in ("check", "diagnose", "identify", "nir"):
         commands.choices[name].add_argument("--json", action="store_true",
                                             help="print a report in JSON")
     nir = commands.choices["nir"]

@@ -60,7 +60,13 @@ def test_a_program_is_diagnosed(old, new, told, tmp_path, capsys):
     path = tmp_path / "harness.py"
     path.write_text(harness.read_text("utf-8").replace(old, new), "utf-8")
     status = command.main(["diagnose", "--", sys.executable, str(path)])
-    assert capsys.readouterr().out.startswith(told) and status == bool(old)
+    shown = capsys.readouterr().out
+    assert shown.startswith(told) and status == bool(old)
+    report = reported(["diagnose", "--json", "--", sys.executable, str(path)], status,
+                      capsys)
+    assert [report["side"], *report["terms"]] == told.partition("\n")[0].replace(
+        "right: no term", "right").split(": ")
+    assert report["lines"] == [shown.partition("\n")[2].strip()]
     assert command.main(["diagnose", "--rule", "rtrl", "--", sys.executable, str(path)])
     assert "'this harness knows only recurrent LIF layers'" in capsys.readouterr().out
 
@@ -288,7 +294,7 @@ def as_json(path):
 
 def reported(arguments, status, capsys):
     """Run a command with --json; return its report, which follows the schema."""
-    assert command.main([*arguments, "--json"]) == status
+    assert command.main(arguments) == status
     told = capsys.readouterr()
     report = json.loads(told.out)
     schema = json.loads((stored.FOLDER / "report_schema.json").read_text("utf-8"))
@@ -307,7 +313,7 @@ def test_check_reads_and_prints_json(tmp_path, capsys):
         path = as_json(tmp_path / "mine.npz")
         assert command.main(["check", path]) == status
         assert capsys.readouterr().out.splitlines() == lines
-        findings = reported(["check", path], status, capsys)["findings"]
+        findings = reported(["check", "--json", path], status, capsys)["findings"]
         assert [f"{f['vector']}{'.' * bool(f['output'])}{f['output']}: {f['status']}: "
                 f"{f['text']}" for f in findings] == lines[:-1]
         assert [f["mistakes"] for f in findings if f["output"]] == [[]] * 6
@@ -320,7 +326,7 @@ def test_identify_reads_and_prints_json(tmp_path, capsys):
     path = recording(tmp_path / "a.npz", step)
     assert command.main(["identify", path]) == 0
     lines = capsys.readouterr().out.splitlines()
-    report = reported(["identify", as_json(tmp_path / "a.npz")], 0, capsys)
+    report = reported(["identify", "--json", as_json(tmp_path / "a.npz")], 0, capsys)
     assert report["lines"] == lines
     assert report["presets"][0]["preset"] == "snntorch_leaky"
     assert report["presets"][0]["changes"] == {"refractory": 2, "mute": True}
@@ -328,7 +334,7 @@ def test_identify_reads_and_prints_json(tmp_path, capsys):
     assert report["open"]["compare"] == {
         "choices": [">", ">=", "half"], "probe": "ties"}
     path = recording(tmp_path / "b.npz", step, spikes=np.zeros((30, 2, 5)))
-    assert reported(["identify", path], 1, capsys)["presets"] == []
+    assert reported(["identify", "--json", path], 1, capsys)["presets"] == []
 
 
 def test_huge_results_are_one_line(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Conventions are named from recordings, and distances to the exact solution told."""
 
 import doctest
+import json
 import os
 import pathlib
 import re
@@ -9,8 +10,10 @@ import nine_graphs
 import numpy as np
 import pytest
 from nir_writer import lif, write
+from schemas import complaints
 
 from refsnn import __main__ as command
+from refsnn.oracle import stored
 from refsnn.oracle.nir import dynamics, graphs, judgement, nirdata
 from refsnn.oracle.nir.judgement import judge
 
@@ -207,7 +210,13 @@ def test_the_command_runs_and_judges(tmp_path, capsys):
     assert command.main(["nir", *given, "--convention", "reset=subtract"]) == 0
     assert command.main(["nir", *given]) == 2 and "exists" in capsys.readouterr().err
     assert command.main(["nir", path, out]) == 0
-    assert "reset subtract" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "reset subtract" in shown
+    assert command.main(["nir", path, out, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    schema = json.loads((stored.FOLDER / "report_schema.json").read_text("utf-8"))
+    assert complaints(report, schema) == [] and report["passed"]
+    assert report["lines"] == shown.splitlines()
     assert command.main(["nir", path, "--run", out]) == 2
     assert "must be given together" in capsys.readouterr().err
     os.remove(out)
