@@ -4,7 +4,7 @@
 The tested function simulates a layer of leaky integrate-and-fire (LIF)
 neurons, and computes gradients of a loss.  The function `diagnose` calls
 the tested function for several variants of a network, in which different
-terms of the LIF equations are 0.  Eight statements are used:
+terms of the LIF equations are 0.  Nine statements are used:
 
 (A) If one term of the LIF equations is wrong, the results are wrong for
     exactly those variants in which this term has an effect.  A term has no
@@ -22,28 +22,30 @@ terms of the LIF equations are 0.  Eight statements are used:
     term of equations (7) and (9) of `lif`.  Adjoints, the derivatives of
     the loss with respect to the states of the neurons, follow from the
     returned gradient dW or dx.  The residual of an equation is its
-    left-hand side minus its right-hand side.  If a program multiplies one
-    term by a wrong factor, the residual of the equation is a multiple of
-    this term.
+    left-hand side minus its right-hand side.  If one term has a wrong
+    factor, the residual is a linear map of this term.
 (D) If the returned spikes are wrong, but the potentials follow from these
     spikes by the LIF equations, the threshold is wrong.  The threshold is
     also wrong if the spikes and the resets fit another threshold.
 (E) After the first steps, a wrong initial state leaves no residual.  A
-    constant in an equation leaves a constant residual.  With a wrong gain,
-    the currents are a linear map of the right currents.  A current that is
-    read at a wrong step is shifted in time.  The residual of a wrong input
-    term does not depend on the recurrent weights V.  If only the surrogate
-    derivative is wrong, the surrogate derivative that follows from the
-    adjoints does not depend on the target.  If only the derivative of the
-    loss with respect to the spikes ("error") is wrong, the error that
-    follows from the adjoints does not depend on the surrogate derivative.
+    constant in an equation leaves a constant residual.  The residual of a
+    wrong input does not depend on the recurrent weights V.  If only the
+    surrogate derivative is wrong, the surrogate derivative that follows
+    from the adjoints does not depend on the target.  If only the
+    derivative of the loss with respect to the spikes ("error") is wrong,
+    the error that follows from the adjoints does not depend on the
+    surrogate derivative.
 (F) A correct function gives the same results in a second call as in the
     first call, changes no inputs, and reads all inputs in each call.
 (G) If a loop with one fault, see the module `loops`, gives the results of
-    the function for all networks, the function has this fault.
+    the function for all networks, the function has this fault.  If several
+    loops do so, a longer and a louder network may separate these loops.
 (H) If the target is 1/2 at step t and equals the spikes at later steps,
     the adjoints of B samples are `dI[t-2] = gain psi[t] (S[t] - 1/2) / B`.
     Spikes and potentials that are not returned follow from these adjoints.
+(I) With a flat surrogate, gradients depend on the spikes but not on the
+    potentials.  If such gradients are wrong although the loss is right,
+    the backward pass is wrong.
 
 If all results are right, `diagnose` calls the tested function again, with
 longer input sequences and several active inputs in each time step.  No
@@ -60,9 +62,9 @@ from refsnn.oracle import check, identify, protocol
 from refsnn.oracle.build.registry import REGISTRY
 from refsnn.oracle.diagnose.loops import _reproduced
 from refsnn.oracle.diagnose.variants import (
-    ALL, FORWARD, RTOL, RULES, TINY, N, T, _adjoints, _ask, _back_residuals, _copied,
-    _fits, _follow, _label, _long, _mapped, _network, _recorded, _recovered, _residuals,
-    _same, _scale, _variants, _zero)
+    ALL, CONSTANTS, FORWARD, LEARNED, RTOL, RULES, TINY, N, T, _adjoints, _ask,
+    _back_residuals, _copied, _fits, _follow, _label, _long, _loud, _network, _recorded,
+    _recovered, _residuals, _same, _scale, _variants, _zero)
 from refsnn.oracle.locate import locate
 
 __all__ = ["Diagnosis", "diagnose"]
@@ -73,11 +75,10 @@ SMALL = 0.01                # largest relative error that rounding can cause
 EXTRAS = {"one sample": ALL._replace(B=1), "a diagonal V": ALL._replace(diagonal=True),
           "gain = 1": ALL._replace(gain=1.0),
           "a flat surrogate": ALL._replace(steepness=TINY)}
-AXES = {"loss": (), "spikes": ("step", "sample", "neuron"), "dV": ("row", "column"),
-        "mem": ("step", "sample", "neuron"), "dW": ("row", "column"),
-        "dx": ("step", "sample", "input")}
+AXES = dict.fromkeys(("loss", *LEARNED), ()) | {
+    "spikes": ("step", "sample", "neuron"), "mem": ("step", "sample", "neuron"),
+    "dW": ("row", "column"), "dV": ("row", "column"), "dx": ("step", "sample", "input")}
 OTHERS = [name for name, entry in REGISTRY.items() if entry.size and name not in RULES]
-CONSTANTS = ("alpha", "beta", "gain", "threshold", "steepness")
 SWITCHED = ("current decay", "membrane decay", "recurrence", "reset")
 SHOWN = {       # terms in the equations of lif, forward and backward
     "input": ("W x[t] in (2)", ""), "threshold": ("U[t] > threshold in (1)", ""),
@@ -92,7 +93,7 @@ ADDED = {       # what a program does, in contrast to the equations of lif
     "refractory period": "has a refractory period, in contrast to (1)",
     "several spikes": "emits several spikes per step, in contrast to (1)",
     "clamp": "bounds the membrane potential, in contrast to (3)",
-    "bias": "adds a constant, in contrast to (2) and (3)",
+    "bias": "adds a constant, in contrast to the equations",
     "initial state": "does not start from rest, in contrast to the simulation",
     "truncation": "truncates the gradient, in contrast to (7)-(9)",
     "clipping": "limits the gradient, in contrast to (10)",
@@ -101,25 +102,23 @@ ADDED = {       # what a program does, in contrast to the equations of lif
 GRADED = ("a longer sequence of four samples, with several inputs per step and "
           "input values other than 0 and 1")
 IFF = "Only one term acts in exactly those variants whose results are wrong."
-MULTIPLE = "In an equation of lif, the residual is a multiple of one term."
+MULTIPLE = "In an equation of lif, the residual is a linear map of one term."
 MOVED = "The spikes follow from the membranes, but at another threshold."
 FIRST = " The first results are wrong, too."
 LOOP = "A loop in which"
 WHY = {"surrogate": "The surrogate that the adjoints imply does not depend on targets.",
        "error": "The error that the adjoints imply does not depend on the surrogate.",
-       "gain": "One linear map explains the errors of all currents.",
-       "current": "The current has the right effect at a wrong step.",
        "recurrence": "One linear map of the spikes explains the residual of (2).",
        "input": "The input that (2) implies does not depend on V."}
 
 
 class Diagnosis(NamedTuple):
-    """Hold the result of `diagnose`."""
-    side: str           # "right", "forward", "backward", "between calls", "unknown"
-    terms: tuple        # at most two wrong terms, outputs or dtypes
-    arrays: tuple       # wrong outputs
-    variants: dict      # wrong outputs of each variant
-    text: str           # reason in words
+    """Hold the result of `diagnose`.  The function describes the fields."""
+    side: str
+    terms: tuple
+    arrays: tuple
+    variants: dict
+    text: str
 
 
 def diagnose(function, rule="bptt"):
@@ -137,16 +136,33 @@ def diagnose(function, rule="bptt"):
     ----------
     function : callable (p) -> dict
         The dict `p` holds the inputs of a small test problem (golden vector):
-        x (T, B, m), W, V, target, alpha, beta, gain, threshold, steepness,
-        spikes, mem and syn.  The function returns some or all outputs of this
-        test problem.  It is called 100 to 500 times.
+        x (T, B, m), W (n, m), V (n, n), the numbers alpha, beta, gain,
+        threshold and steepness, and the right recording: spikes, mem and syn
+        (T, B, n).  The loss is the sum of (spikes - target)^2 / (2 B), with
+        target (T, B, n).  The function is called 100 to 500 times, and returns
+        some of these outputs, as float32 or float64:
+
+        loss, spikes, mem   number, and (T, B, n) from step 0 on
+        dW, dV, dx          gradient of the loss, as W, V and x
+        dalpha, dbeta, dgain, dthreshold    derivatives with respect to
+                            constants that all neurons share: numbers
+        dtau_syn, dtau_mem, dlog_tau_syn, dlog_tau_mem
+                            the same for alpha = exp(-1/tau_syn) and beta =
+                            exp(-1/tau_mem); not compared if alpha or beta is 0
     rule : {"bptt", "bptt_detached", "rtrl"} or another golden vector
         For other golden vectors of variable size, such as "lif_stack", the
         pass and the layer are found, and no terms.
 
     Returns
     -------
-    Diagnosis, in which an ambiguous term is not named
+    Diagnosis
+        side        "right", "forward", "backward", "between calls" or
+                    "unknown": the part of the program that is wrong
+        terms       at most two wrong terms, outputs or dtypes; none if the
+                    outputs allow several explanations
+        arrays      names of wrong outputs
+        variants    names of wrong outputs for each variant of the network
+        text        reason in words, and the explanations that remain
     """
     if not callable(function):
         raise ValueError(f"function is {function!r:.60}: must be callable")
@@ -194,8 +210,14 @@ def _judged(call, note=""):
     given, wrong = every[0].found, frozenset().union(*(run.wrong for run in every))
     if not wrong:
         return _right(call, given, table)
+    tried = {name: [call(_network(v, seed)) for seed in range(SEEDS)]
+             for name, v in EXTRAS.items()}
+    extra = [name for name, row in tried.items() if any(
+        run.wrong for run in runs[ALL]) and not any(
+        run.wrong or run.broken for run in row)]
     forward = bool(wrong & set(FORWARD))
-    place, small, shown = _simplest(runs, forward)
+    sizes = {"T": T, "n": N} | ({"B": ALL.B} if "one sample" in extra else {})
+    place, small, shown = _simplest(runs, forward, sizes)
     if wrong == {"loss"} == set(given) and _rounded(every) and all(
             np.isclose(run.found["loss"], run.right["loss"], 5e-6) for run in every):
         return Diagnosis("forward", ("float32",), ("loss",), table, (
@@ -204,26 +226,25 @@ def _judged(call, note=""):
             _same(run.found[name].astype(np.float32), run.right[name], _scale(
                 run.right, name)) for run in every for name in run.wrong):
         return None
-    side, terms, why = _inferred(call, runs, frozenset(given), wrong, small)
+    side, terms, why = _inferred(call, runs, tried, frozenset(given), wrong, small)
     dtypes = place.dtypes * (len(place.dtypes) == 1 and side != "unknown" and (
         bool(terms) or place.dtypes == ("float32",)) and set(terms) <= set(AXES)
         and _even(every, forward))
     if not terms and not dtypes:
         dtypes = _rounding(every, forward)
     if not dtypes and max(_sizes(every, forward)) >= SMALL:
-        place = _simplest(runs, forward, rounding=False)[0]
-    if terms == ("loss",):
-        found, right = (np.array([float(answer["loss"]) for answer in answers])
-                        for answers in zip(*((run.found, run.right) for run in every)))
-        place = locate(found, right, sizes={"T": T, "B": ALL.B, "n": N}, rtol=RTOL.get(
-            every[0].found["loss"].dtype, 1e-9), rounding=False)
-        shown = "The losses of all networks"
-    tried = {name: [call(_network(v, seed)) for seed in range(SEEDS)]
-             for name, v in EXTRAS.items()}
-    extra = [name for name, row in tried.items() if any(
-        run.wrong for run in runs[ALL]) and not any(
-        run.wrong or run.broken for run in row)]
-    text = (f"Wrong: {_listed(sorted(wrong))}.", why, _conclusion(side, terms, dtypes),
+        place = _simplest(runs, forward, sizes, rounding=False)[0]
+    if len(terms) == 1 and not AXES.get(terms[0], "arrays"):        # one number
+        some = [run for run in every if run.right[terms[0]].any()]
+        place = locate(*(np.array([answer[terms[0]] for answer in answers], float)
+                         for answers in zip(*((run.found, run.right) for run in some),
+                                            strict=True)),
+                       sizes=sizes | _constants(ALL._asdict()), rounding=False,
+                       rtol=RTOL.get(some[0].found[terms[0]].dtype, 1e-9))
+        shown = f"The {'losses' if terms == ('loss',) else terms[0]} of all networks"
+    lacking = {"spikes", "mem"} - set(given) if side == "forward" else ()
+    text = (f"Wrong: {_listed(sorted(wrong))}.", why,
+            _conclusion(side, terms, dtypes, sorted(lacking)),
             extra and f"All results are right with {_listed(extra)}.",
             f"{shown}: {place.text}.{note}")
     return Diagnosis(side, (*terms, *dtypes)[:2], tuple(sorted(wrong)), table,
@@ -286,12 +307,13 @@ def _listed(names):
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _conclusion(side, terms, dtypes):
+def _conclusion(side, terms, dtypes, lacking=()):
     if dtypes and not terms:
         return f"All results are rounded to {dtypes[0]}." if "float32" in dtypes else \
             f"The errors have the size of rounding to {dtypes[0]}."
     if not terms:
-        return "The wrong term is not known."
+        return "The wrong term is not known" + (
+            f" without {_listed(lacking)}." if lacking else ".")
     if terms[0] in ADDED:
         return f"The function {ADDED[terms[0]]} of lif."
     if not set(terms) <= set(SHOWN):
@@ -310,24 +332,32 @@ def _broken(run, where=""):
                      f"{name} {why}{where}.")
 
 
-def _simplest(runs, forward, rounding=True):
+def _constants(p):
+    """Return the numbers that may explain a factor."""
+    taus = {tau: -1 / np.log(p[key]) for tau, key in (
+        ("tau_syn", "alpha"), ("tau_mem", "beta")) if p[key]}
+    return {key: p[key] for key in CONSTANTS} | taus
+
+
+def _simplest(runs, forward, sizes, rounding=True):
     """Locate the smallest error of a pass."""
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
 
     def size(case):
-        return case[2] == "loss", _size(*case[1:])
+        return not AXES[case[2]], _size(*case[1:])
 
     v, run, name = best = min(wrong, key=size)
-    sizes = {key: run.p[key] for key in CONSTANTS}
     place = locate(run.found[name], run.right[name], axes=AXES[name],
                    rtol=RTOL.get(run.found[name].dtype, 1e-9), backward=not forward,
-                   sizes=sizes | {"T": T, "B": v.B, "n": N}, rounding=rounding)
+                   sizes=_constants(run.p) | sizes, rounding=rounding)
     return place, size(best)[1] < SMALL, f"Variant \"{_label(v)}\", {name}"
 
 
-def _inferred(call, runs, given, wrong, small):
+def _inferred(call, runs, tried, given, wrong, small):
     """Infer the wrong pass and terms."""
+    if wrong - set(LEARNED):            # derivatives of constants follow from adjoints
+        given, wrong = given - (wrong & set(LEARNED)), wrong - set(LEARNED)
     seen, grads = given & set(FORWARD), given & {"dW", "dx"}
     if wrong & seen:
         side, (terms, why) = "forward", _forward(call, runs, given, wrong, small)
@@ -335,23 +365,27 @@ def _inferred(call, runs, given, wrong, small):
             return side, terms, why
     else:
         side, (terms, why) = "backward", _backward(call, runs, given, wrong)
-        if "mem" in given if small else seen:
+        flat = any(run.wrong and not run.broken                     # statement (I)
+                   for run in tried["a flat surrogate"])
+        if "mem" in given or seen and (flat or not small):
             return side, terms, why
-        if terms and (set(terms) <= set(AXES) or why.startswith(LOOP)):
+        if terms and set(terms) <= set(AXES):
             return side, terms, why
+    if why.startswith(LOOP):
+        return side, terms, why
     if grads:                                                       # statement (H)
         def recall(p):
-            return _recovered(call, p)
+            return _recovered(call, p) if len(p["x"]) == T else call(p)
 
-        tried = {v: [recall(run.p) for run in row[:SEEDS if v == ALL else 1]]
-                 for v, row in runs.items()}
-        every = [run for row in tried.values() for run in row]
+        told = {v: [recall(run.p) for run in row[:SEEDS if v == ALL else 1]]
+                for v, row in runs.items()}
+        every = [run for row in told.values() for run in row]
         bad = frozenset().union(*(run.wrong for run in every))
         if not any(run.broken for run in every):
             if not bad & {"mem", "spikes"}:
                 return (side, terms, why) if side == "backward" else (
                     side, ("loss",), "The gradients belong to the right membranes.")
-            found = _states(recall, tried, given | {"mem", "spikes"},
+            found = _states(recall, told, given | {"mem", "spikes"},
                             bad & set(FORWARD))
             if found[0]:
                 return "forward", *found
@@ -359,13 +393,15 @@ def _inferred(call, runs, given, wrong, small):
         "unknown", (), "The pass is unknown without spikes and mem.")
 
 
-def _exact(runs, forward):
+def _exact(call, runs, forward):
     """Find a wrong term by statement (G)."""
     found = _reproduced([run for row in runs.values() for run in row], forward)
-    terms = dict.fromkeys(fault.terms for fault in found)
-    words = " or ".join({fault.terms: fault.words for fault in found[::-1]}.values())
-    return found[0].terms if len(terms) == 1 else (), (
-        f"{LOOP} {words} gives the same results." * bool(found))
+    if len({fault.terms for fault in found}) > 1:
+        found = _reproduced([call(_long(0)), call(_loud(runs[ALL][0].p))], forward,
+                            found) or found
+    words = {fault.terms: fault.words for fault in found[::-1]}
+    return found[0].terms if len(words) == 1 else (), (
+        f"{LOOP} {' or '.join(words.values())} gives the same results." * bool(found))
 
 
 def _switched(runs, wrong, forward):
@@ -385,10 +421,23 @@ def _switched(runs, wrong, forward):
     return (tuple(terms), IFF) if len(terms) == 1 else ((), "")
 
 
+def _multiple(parts):
+    """Find a wrong term by statement (C)."""
+    found = _fits(parts)
+    terms, why = _only(sorted(found), MULTIPLE)
+    if terms:
+        place = locate(*found[terms[0]], sizes=_constants(ALL._asdict()),
+                       rtol=RTOL.get(found[terms[0]][0].dtype, 1e-9), rounding=False)
+        if place.factor is not None:
+            names = f" ({', '.join(place.names)})" * bool(place.names)
+            why += f" The term has the factor {place.factor:.6g}{names}."
+    return terms, why
+
+
 def _only(names, why=""):
     """Accept at most one wrong term."""
     if len(names) < 2:
-        return tuple(names), why or "".join(map(WHY.get, names))
+        return tuple(names), (why or WHY[names[0]]) if names else ""
     return (), f"Each of {_listed(names)} alone would explain this."
 
 
@@ -404,12 +453,13 @@ def _forward(call, runs, given, wrong, small):
 
 def _states(call, runs, given, bad):
     every = [run for row in runs.values() for run in row]
+    full = {"mem", "spikes"} <= given
     if "spikes" in given and not all(_same(s, np.clip(np.rint(s), 0, 1), 1.0)
                                      for s in (run.found["spikes"] for run in every)):
         many = "mem" in given and all(_same(run.found["spikes"], np.maximum(np.ceil(
             run.found["mem"] / run.p["threshold"]) - 1, 0), 1.0) for run in every)
         return ("several spikes",) * many, "The spikes are not 0 or 1."
-    terms, why = _exact(runs, True)
+    terms, why = _exact(call, runs, True)
     if why:
         return terms, why
     if bad == given & set(FORWARD) == {"loss"}:
@@ -418,16 +468,14 @@ def _states(call, runs, given, bad):
             0.3, 0.7, 0.5)]
         if not _same(losses[0] + losses[1] - 2 * losses[2], np.float64(0.04 * T * N)):
             return ("loss",), "The losses for three targets have a wrong difference."
-    if not {"mem", "spikes"} <= given:
-        return _dynamics(call, runs, given, bad)
-    if all(_same(run.found["mem"], _follow(run.p, run.found["spikes"]).mem)
-           for run in every):                                    # statement (D)
+    if full and all(_same(run.found["mem"], _follow(run.p, run.found["spikes"]).mem)
+                    for run in every):                           # statement (D)
         return ("threshold",), "The spikes do not follow from the membranes."
     terms, why = _dynamics(call, runs, given, bad)
-    if _moved(every):
-        reset = _fits([_residuals(run) for run in runs[ALL]]) == ("reset",)
+    if full and _moved(every):
+        reset = "reset" in _fits([_residuals(run) for run in runs[ALL]])
         return ("threshold",) * reset, MOVED
-    return _convention(runs[ALL][0]) if not why else (terms, why)
+    return (terms, why) if why or not full else _convention(runs[ALL][0])
 
 
 def _convention(run):
@@ -449,51 +497,53 @@ def _dynamics(call, runs, given, bad):
     else:
         runs = {v: runs[v] for v in runs if v.W == 1}
     terms, why = _switched(runs, bad, True)
-    if terms == ("reset",) and not ({"mem", "spikes"} <= given and any(
-            map(_prompt, every))):
-        terms, why = (), "The decays and the recurrence are right."
+    if terms == ("reset",):             # or another effect of spikes
+        terms, why = (), ("The decays and the recurrence are right, but the input, "
+                          "gain, reset or threshold can be wrong.")
     if "mem" not in given:
         return terms, why
-    first = all(_same(run.found["mem"][:3], run.right["mem"][:3]) for run in every)
-    if first and terms:
+    rows = runs[ALL] + [call(_loud(run.p)) for run in runs[ALL]]
+    parts = list(map(_residuals, rows))
+    found = _multiple(parts)
+    if not found[0] and terms and all(
+            _same(run.found["mem"][:3], run.right["mem"][:3]) for run in every):
         return terms, why
-    rows = runs[ALL] + [call(_recorded(run.p | {"W": 8 * run.p["W"]}))
-                        for run in runs[ALL]]
-    parts = [_residuals(run) for run in rows]
-    terms = _fits(parts)
-    if terms or "spikes" not in given:
-        return _only(terms, MULTIPLE * bool(terms))
-    pairs = [(residual + right, right) for residual, right in (
-        part["gain"] for part in parts)]
+    if found[1] or "spikes" not in given:
+        return found
     alone = [_residuals(call(_recorded(run.p | {"V": 0 * run.p["V"]}))) for run in rows]
-    found = {                                                       # statement (E)
-        "gain": _joint(pairs),
-        "current": all(_same(a[:-1], b[1:]) for a, b in pairs) or all(
-            _same(a[1:], b[:-1]) for a, b in pairs),
-        "recurrence": _joint([(part["recurrence"][0], run.found["spikes"][:-2])
-                              for part, run in zip(parts, rows, strict=True)]),
-        "input": all(_same(part["input"][0], other["input"][0])
-                     for part, other in zip(parts, alone, strict=True))}
-    return _only([name for name in found if found[name]])
+    sent = _fits([{"recurrence": (
+        part["recurrence"][0], 1.0 * run.found["spikes"][:-2])}
+        for part, run in zip(parts, rows, strict=True)])
+    return _only([*sent, *["input"] * all(                          # statement (E)
+        _same(part["input"][0], other["input"][0])
+        for part, other in zip(parts, alone, strict=True))])
 
 
 def _offset(runs):
-    """Find a wrong initial state or constant."""
-    parts = [_residuals(run)["current decay"] for run in runs]
-    if all(_zero(second[2:], syn) for second, syn in parts):
+    """Find a wrong initial state or constant, or bounds of the potential."""
+    parts = list(map(_residuals, runs))
+    pairs = [(part["input"][0], sum(part["gain"]) / run.p["gain"])
+             for run, part in zip(runs, parts, strict=True)]
+    told = all("mem" in run.given for run in runs)      # else the start is not known
+    if all(_zero(second[2:], syn) for second, syn in pairs):
         rest = all(not run.found["mem"][0].any() and _zero(syn[0], syn)
-                   and ("mem" in run.given or _zero(second, syn))
-                   for run, (second, syn) in zip(runs, parts, strict=True))
+                   and (told or _zero(second, syn))
+                   for run, (second, syn) in zip(runs, pairs, strict=True))
         return ("initial state",) * (not rest), (
             "The equations hold after the first steps." * (not rest))
-    gaps = [(run.found["mem"][1:], _residuals(run)["reset"][0]) for run in runs]
-    low, high = (f([f(mem) for mem, _ in gaps]) for f in (np.min, np.max))
-    if low < high and all(_zero(mem - np.clip(mem - gap, low, high), mem)
-                          for mem, gap in gaps):
-        return ("clamp",), f"The membranes are within {low:.6g} and {high:.6g}."
+    mem = np.concatenate([run.found["mem"][1:] for run in runs], axis=1)
+    free = mem - np.concatenate([part["reset"][0] for part in parts], axis=1)
+    low, high = mem.min() + 0.0, mem.max()
+    if low < high and _zero(mem - np.clip(free, low, high), mem):
+        bounds = [f"{word} {bound:.6g}" for word, bound, gap in (
+            ("below", low, low - free.min()), ("above", high, free.max() - high))
+            if gap > SMALL * (high - low)]
+        return ("clamp",), f"The membranes are never {' or '.join(bounds)}."
     if all(_zero(second[2:] - second[2:].mean(axis=(0, 1)), syn)
-           for second, syn in parts):
-        return ("bias",), "The residual of (2) is the same at all steps."
+           for second, syn in pairs):
+        equation = "(2) or (3)" if not told else "(2)" if all(
+            _zero(syn[0], syn) for _, syn in pairs) else "(3)"
+        return ("bias",), f"A constant is added to the right-hand side of {equation}."
     return (), ""
 
 
@@ -509,19 +559,6 @@ def _moved(runs):
     return moved
 
 
-def _joint(pairs):
-    """Test one linear map on all arrays."""
-    return _mapped(*map(np.concatenate, zip(*pairs, strict=True)))
-
-
-def _prompt(run):
-    """Return whether errors follow the first spike."""
-    mem, right = run.found["mem"], run.right["mem"]
-    wrong = np.abs(mem - right) > RTOL.get(mem.dtype, 1e-9) * np.abs(right).max()
-    first, spike = (np.argmax(a.any(axis=(1, 2))) for a in (wrong, run.right["spikes"]))
-    return wrong.any() and first == spike + 1
-
-
 def _backward(call, runs, given, wrong):
     others, sums = given - wrong - set(FORWARD), {"dW", "dx"}
     every = [run for row in runs.values() for run in row]
@@ -532,7 +569,7 @@ def _backward(call, runs, given, wrong):
     factors = _factors(every, sorted(wrong)) if len(wrong) > 1 else []
     if len(wrong) > 1 and _limited(every, wrong, factors):
         return ("clipping",), "A limit of the norm or of the entries explains this."
-    if others and not blind and (len(wrong) == 1 or others & sums):
+    if others and not blind and (len(wrong) == 1 or others & (sums | set(LEARNED))):
         terms = tuple(sorted(wrong))
         return terms, f"Right: {_listed(sorted(others))}."       # statement (B)
     if factors and wrong == {"dW", "dV"}:
@@ -540,22 +577,20 @@ def _backward(call, runs, given, wrong):
     if factors and "dx" in wrong:
         return ("error",), "All gradients of a network have the same factor."
     if any(run.found[name].any() for run in every for name in wrong):
-        terms, why = _exact(runs, False)
+        terms, why = _exact(call, runs, False)
         if why:
             return terms, why
     if not given & sums:
         return (), ""
-    pairs = list(map(_adjoints, every))
-    last = all(_same(found[T - 3:], right[T - 3:]) for found, right in pairs)
-    terms, why = _switched(runs, wrong, False)
-    if last and terms:
-        return terms, why
+    last = all(_same(found[T - 3:], right[T - 3:]) for found, right in map(
+        _adjoints, every))
     if not last and len(given - set(FORWARD)) == 1:     # or a wrong sum over adjoints
         return (), ""
-    terms = _fits([_back_residuals(run) for run in runs[ALL]])
-    if terms:
-        return _only(terms, MULTIPLE)
-    return _implied(call, runs)
+    found = _multiple([_back_residuals(run) for run in runs[ALL]])
+    terms, why = _switched(runs, wrong, False)
+    if last and terms and not found[0]:
+        return terms, why
+    return found if found[1] else _implied(call, runs[ALL])
 
 
 def _factors(runs, names):
@@ -584,7 +619,8 @@ def _limited(runs, names, factors):
 
 def _implied(call, runs):
     """Apply statement (E) to the adjoints."""
-    if not any(run.wrong for run in runs[ALL]):
+    if not any(run.wrong for run in runs) or not all(
+            _adjoints(run)[0].any() for run in runs):
         return (), ""
 
     def same(name, one, two):
@@ -592,21 +628,18 @@ def _implied(call, runs):
         (a, right), (b, other) = (_back_residuals(run)[name] for run in (one, two))
         return _same((a + right) * other, (b + other) * right)
 
-    shifted = []
-    for run in runs[ALL]:
-        dI, right = _adjoints(run)
-        if not dI.any():
-            return (), ""
-        t = int(np.flatnonzero(dI.any(axis=(1, 2)))[-1])
-        shifted.append(t != T - 3 and _same(dI[t], right[T - 3]))
-    maps = [_back_residuals(run)["gain"] for run in runs[ALL]]
-    found = {"current": all(shifted),
-             "surrogate": all(same("surrogate", run, call(run.p | {
-                 "target": 1 - run.p["target"]})) for run in runs[ALL]),
-             "error": all(same("error", run, call(run.p | {
-                 "steepness": run.p["steepness"] / 2})) for run in runs[ALL]),
-             "gain": _joint([(residual + right, right) for residual, right in maps])}
-    return _only([name for name in found if found[name]])
+    terms, why = _only([name for name, change in (
+        ("surrogate", lambda p: {"target": 1 - p["target"]}),
+        ("error", lambda p: {"steepness": p["steepness"] / 2})) if all(
+            same(name, run, call(run.p | change(run.p))) for run in runs)])
+    if terms == ("surrogate",):
+        for word, sign in (("below", 1), ("above", -1)):
+            sides = [sign * (run.p["mem"] - run.p["threshold"])[2:] > 0 for run in runs]
+            if all(_zero(side * residual, right) for side, (residual, right) in zip(
+                    sides, (_back_residuals(run)["surrogate"] for run in runs),
+                    strict=True)):
+                why += f" It is wrong only {word} the threshold."
+    return terms, why
 
 
 def _calls(call):

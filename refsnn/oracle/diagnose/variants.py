@@ -18,7 +18,12 @@ __all__ = ["Run", "Variant"]
 
 RTOL = {np.dtype(np.float32): 1e-4}     # of the largest entry; 1e-9 for other dtypes
 FORWARD = ("loss", "spikes", "mem")
-ORDER = ("spikes", "mem", "loss", "dW", "dV", "dx")     # order of the computation
+CONSTANTS = ("alpha", "beta", "gain", "threshold", "steepness")
+LEARNED = {     # derivatives by constants that all neurons share, and the constants
+    "dalpha": "alpha", "dbeta": "beta", "dgain": "gain", "dthreshold": "threshold",
+    "dtau_syn": "alpha", "dtau_mem": "beta", "dlog_tau_syn": "alpha",
+    "dlog_tau_mem": "beta"}
+ORDER = ("spikes", "mem", "loss", "dW", "dV", "dx", *LEARNED)   # of the computation
 RULES = {"bptt": (*FORWARD, "dW", "dV", "dx"), "rtrl": (*FORWARD, "dW", "dV"),
          "bptt_detached": (*FORWARD, "dW", "dV", "dx")}
 T = 12                      # steps
@@ -93,9 +98,13 @@ def _long(seed):
         for key, a in (("x", x), ("target", p["target"]))})
 
 
+def _loud(p):
+    """Return a network that spikes also with much smaller currents."""
+    return _recorded(p | {"W": 8 * p["W"]})
+
+
 def _recorded(p):
-    p = {key: p[key] for key in ("x", "W", "V", "target", "alpha", "beta", "gain",
-                                 "threshold", "steepness")}
+    p = {key: p[key] for key in ("x", "W", "V", "target", *CONSTANTS)}
     run = _follow(p)
     return p | {"spikes": run.spikes, "mem": run.mem, "syn": run.syn}
 
@@ -107,8 +116,9 @@ def _follow(p, spikes=None):
         threshold=p["threshold"], reset_spikes=spikes, recurrent_spikes=spikes)
 
 
-def _slope(p):
-    return surrogates.fast_sigmoid(p["mem"] - p["threshold"], p["steepness"])[1]
+def _slope(p, mem=None):
+    mem = p["mem"] if mem is None else mem
+    return surrogates.fast_sigmoid(mem - p["threshold"], p["steepness"])[1]
 
 
 def _error(p):
@@ -120,11 +130,18 @@ def _answer(p, rule):
     back = lif.backward(
         p["x"], p["W"], p["V"], run, _slope(p), _error(p), alpha=p["alpha"],
         beta=p["beta"], gain=p["gain"], threshold=p["threshold"],
-        through_reset=rule != "bptt_detached")
+        through_reset=rule != "bptt_detached", constants=True)
     right = {"loss": np.float64(losses.square(run.spikes, p["target"])[0]),
              "spikes": run.spikes, "mem": run.mem, "dW": back.dW, "dV": back.dV,
              "dx": back.dx}
-    return {name: right[name] for name in RULES[rule]}
+    learned = {"dalpha": back.dalpha, "dbeta": back.dbeta, "dgain": back.dgain,
+               "dthreshold": back.dthreshold + back.direct}
+    for tau, name in (("tau_syn", "alpha"), ("tau_mem", "beta")):
+        rate = -np.log(p[name] or 1)                # dt/tau; alpha = exp(-dt/tau)
+        learned[f"dlog_{tau}"] = learned[f"d{name}"] * p[name] * rate
+        learned[f"d{tau}"] = learned[f"dlog_{tau}"] * rate          # for dt = 1
+    return {name: right[name] for name in RULES[rule]} | {
+        name: learned[name].sum() for name in LEARNED}
 
 
 def _ask(function, rule, p, own=None, single=False):
@@ -151,6 +168,8 @@ def _ask(function, rule, p, own=None, single=False):
         if isinstance(value, np.ma.MaskedArray):
             raise ValueError(f"{name} is a masked array: must be a plain array, for "
                              "example after .filled(0)")
+    found |= {name: right[name] for name, key in LEARNED.items()
+              if name in found and not p[key]}          # no time constant exists
     for name in sorted(found, key=ORDER.index):
         value = found[name]
         if value.dtype.kind not in "fiub" or value.dtype == np.float16:
@@ -183,7 +202,7 @@ def _kept(value, before):
 def _scale(right, name):
     """Return the magnitude that scales the tolerance."""
     others = [1.0] if name in FORWARD else [
-        np.abs(right[key]).max() for key in right if key not in FORWARD]
+        np.abs(right[key]).max() for key in ("dW", "dV", "dx") if key in right]
     return max(np.abs(right[name]).max(), 1e-3 * max(others))
 
 
@@ -217,17 +236,18 @@ def _compared(run):
 
 
 def _residuals(run):
+    """Return residuals of eqs. (2) and (3), and the terms of these equations."""
     p, mem = run.p, run.found["mem"]
     spikes = run.found.get("spikes", mem > p["threshold"])
-    right = p["gain"] * _follow(p, spikes).syn[:-1]
-    after = p["beta"] * mem[:-1] - p["threshold"] * spikes[:-1]
-    syn = (mem[1:] - after) / p["gain"]
+    right, kept = p["gain"] * _follow(p, spikes).syn[:-1], p["beta"] * mem[:-1]
+    reset = -p["threshold"] * spikes[:-1]
+    syn = (mem[1:] - kept - reset) / p["gain"]
     inputs, sent = (p["x"] @ p["W"].T)[:-2], (spikes @ p["V"].T)[:-2]
-    first = mem[1:] - after - right
-    second = syn[1:] - p["alpha"] * syn[:-1] - inputs - sent
+    first, decayed = mem[1:] - kept - reset - right, p["alpha"] * syn[:-1]
+    second = syn[1:] - decayed - inputs - sent
     return _cast(mem.dtype, {
-        "membrane decay": (first, mem[:-1]), "reset": (first, spikes[:-1]),
-        "gain": (first, right), "current decay": (second, syn[:-1]),
+        "membrane decay": (first, kept), "reset": (first, reset),
+        "gain": (first, right), "current decay": (second, decayed),
         "input": (second, inputs), "recurrence": (second, sent)})
 
 
@@ -246,58 +266,46 @@ def _adjoints(run):
 
 
 def _back_residuals(run):
-    """Return residuals of eqs. (7)-(9)."""
+    """Return residuals of eqs. (7)-(9), and the terms of these equations."""
     p, (dI, _), psi, q = run.p, _adjoints(run), _slope(run.p), _error(run.p)
-    dU = (dI[:-1] - p["alpha"] * dI[1:]) / p["gain"]            # of steps 2 to T
-    later, sent, reset = dU[1:], dI[2:] @ p["V"], p["threshold"] * run.reset
-    dS = q[2:] + sent - reset * later
-    first = dU[:-1] - p["beta"] * later - psi[2:] * dS
+    decayed = p["alpha"] * dI[1:]
+    dU = (dI[:-1] - decayed) / p["gain"]                        # of steps 2 to T
+    later, sent, jump = p["beta"] * dU[1:], dI[2:] @ p["V"], p["threshold"] * run.reset
+    reset = -jump * dU[1:]
+    dS = q[2:] + sent + reset
+    first = dU[:-1] - later - psi[2:] * dS
     right = np.zeros_like(dI)                                   # dU caused by dI
     for t in range(T - 1, 1, -1):
         right[t - 1] = p["beta"] * right[t] + psi[t] * (
-            q[t] + dI[t] @ p["V"] - reset * right[t])
+            q[t] + dI[t] @ p["V"] - jump * right[t])
     right = p["gain"] * right[1:]
-    second = dI[:-1] - p["alpha"] * dI[1:] - right
     return _cast(dI.dtype, {
         "membrane decay": (first, later), "recurrence": (first, psi[2:] * sent),
-        "reset": (first, psi[2:] * later), "surrogate": (first, psi[2:] * dS),
-        "error": (first, psi[2:] * q[2:]), "gain": (second, right),
-        "current decay": (second, dI[1:])})
+        "reset": (first, psi[2:] * reset), "surrogate": (first, psi[2:] * dS),
+        "error": (first, psi[2:] * q[2:]), "gain": (p["gain"] * dU - right, right),
+        "current decay": (p["gain"] * dU - right, decayed)})
 
 
 def _fits(parts):
-    """Return the terms that explain a residual."""
-    for apart in (False, True):
-        found = [term for term in parts[0] if _multiple(
-            [part[term] for part in parts if part[term][1].any()], apart)]
-        if found:
-            break
-    return tuple(found)
-
-
-def _multiple(pairs, apart):
-    """Return whether residuals are multiples of terms."""
-    low, high, rounding = np.inf, -np.inf, 0
-    for residual, term in pairs:
-        axes = tuple(range(term.ndim - apart))
-        size = np.square(term).sum(axis=axes)
-        k = (residual * term).sum(axis=axes) / np.where(size, size, 1)
-        if not _zero(residual - (k * term).astype(residual.dtype), term):
-            return False
-        low = np.minimum(low, np.where(size, k, np.inf))
-        high = np.maximum(high, np.where(size, k, -np.inf))
-        rounding = RTOL.get(residual.dtype, 1e-9)
-    largest = np.abs([low, high]).max()
-    return bool(rounding < largest < np.inf and np.all(
-        high - low <= 1e-4 * largest + rounding))
+    """Return the terms with a wrong factor: their wrong and their right values."""
+    found = {}
+    for term in parts[0]:
+        residual, right = map(np.concatenate, zip(*(part[term] for part in parts),
+                                                  strict=True))
+        if not _zero(residual, right) and _mapped(
+                residual, right, term in ("gain", "reset")):
+            found[term] = residual + right, right
+    return found
 
 
 def _zero(residual, term):
     return _same(residual, 0 * residual, np.abs(term).max() / 20)
 
 
-def _mapped(found, right):
-    """Return whether one linear map fits."""
-    found, right = (a.reshape(len(a), -1) for a in (found, right))
-    fixed = np.linalg.lstsq(right.astype(float), found.astype(float), rcond=None)[0]
-    return len(right) > right.shape[1] and _same(found, right @ fixed)
+def _mapped(residual, term, mixed=False):
+    """Return whether a linear map of a term, mixed over samples, is a residual."""
+    size = term[0].size if mixed else term.shape[-1]
+    residual, term = residual.reshape(-1, size), term.reshape(-1, size)
+    fixed = np.linalg.lstsq(term.astype(float), residual.astype(float), rcond=None)[0]
+    return len(term) > term.shape[1] and _zero(
+        residual - (term @ fixed).astype(residual.dtype), term)

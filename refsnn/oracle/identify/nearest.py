@@ -55,13 +55,35 @@ def _nothing(problem, codes, parted, presets):
             f"{fit.rest:.3g}, reset {fit.step.reset}; mem: "
             + ("exact to rounding" if fit.exact else f"error {100 * fit.error:.2g} %")
             + _spiking(problem, fit.step))
-    if parting and parting.step == 0 and (fit is None or not fit.exact):
+    started = _started(problem, presets)
+    if not started and parting and parting.step == 0 and (
+            fit is None or not fit.exact):
         lines.append("does the recording start from rest?")
-    lines += _constant(problem) + _changed(problem, presets, fit)
+    lines += started + _constant(problem) + _changed(problem, presets, fit)
     values = np.unique(problem.rows.get("spikes", 0))
     if len(values) == 2 and values[1] != 1:
         lines.append(f"each spike is {values[1]:g}: divide spikes by {values[1]:g}")
     return Report([], {}, nearest, parting, tuple(lines), fit=fit)
+
+
+def _started(problem, presets):
+    """Name published simulators that fit if they do not start from rest."""
+    names, k = [], np.arange(len(problem.x) + 1)[:, None]
+    for name, step in presets.items():
+        if problem.rows.keys() != {"mem", "spikes"} or step.reset == "zero" or (
+                step.floor or step.refractory or step.decay not in problem.decays):
+            continue                # the effect of the first state is not linear
+        alpha, beta = problem.decays[step.decay]
+        modes = np.hstack([beta ** k, k * beta ** k if alpha == beta else alpha ** k])
+        _, at, _ = elimination._recorded_states(step, len(k))
+        run = elimination._trace(problem, step)
+        gap = (problem.rows["mem"] - run["mem"]).reshape(len(problem.x), -1)
+        start = (modes @ np.linalg.lstsq(modes[at], gap, rcond=None)[0]).reshape(
+            run["states"].shape)
+        if _first(problem, step, run | {"mem": run["mem"] + start[at],
+                                        "states": run["states"] + start})[0] is None:
+            names.append(_title(name))
+    return [f"{' or '.join(names)} fits, if not started from rest"] if names else []
 
 
 def _spiking(problem, step):

@@ -10,21 +10,15 @@ from refsnn.oracle.diagnose.variants import ALL
 
 RIGHT = corrupted()
 RUNS = [variants._ask(RIGHT, "bptt", variants._network(v, 1)) for v in (
-    ALL, ALL._replace(V=0.0), ALL._replace(alpha=0.0))]
+    ALL, ALL._replace(V=0.0), ALL._replace(alpha=0.0), ALL._replace(beta=0.0))]
+OTHERS = [variants._ask(RIGHT, "bptt", p) for p in (
+    variants._long(0), variants._loud(RUNS[0].p))]
 
 
-def faulty(fault, forward):
+def faulty(fault, forward, runs=RUNS):
     """Return the runs of a loop with one fault."""
-    rows = []
-    for run in RUNS:
-        c = {key: run.p[key] for key in ("alpha", "beta", "gain")} | {
-            "level": run.p["threshold"], "jump": run.p["threshold"], "V": 1.0}
-        given = {name: value(run.p) if callable(value) else value
-                 for name, value in fault.options.items()}
-        c |= {name: given.pop(name) for name in c if name in given}
-        loop = loops._simulated if forward else loops._gradient
-        rows.append(run._replace(found=run.found | loop(run.p, c, **given)))
-    return list(map(variants._compared, rows))
+    return [variants._compared(run._replace(found=run.found | loops._result(
+        fault, run, forward))) for run in runs]
 
 
 @pytest.mark.parametrize("forward", [True, False])
@@ -40,7 +34,9 @@ def test_each_fault_shows_and_is_recognised(forward):
         found = loops._reproduced(rows, forward)
         assert rows[0].wrong, fault.words
         assert any(other is fault for other in found), fault.words
-        assert {other.terms for other in found} == {fault.terms}, found
+        found = loops._reproduced(faulty(fault, forward, OTHERS), forward, found)
+        if any(run.found["dW" if not forward else "mem"].any() for run in rows):
+            assert {other.terms for other in found} == {fault.terms}, found
     assert loops._reproduced(RUNS, forward) == []
 
 
@@ -104,9 +100,72 @@ def test_faults_are_named(index):
         return {name: function(p)[name] for name in ("loss", "dW", "dV")}
 
     if terms != ("last step",) or side == "backward":       # its membranes are hidden
-        found = diagnose(some)
-        assert found.terms == terms
-        assert found.side == ("unknown" if terms == ("float16",) else side)
+        assert diagnose(some)[:2] == (side, terms)
+
+
+U = "beta * U + gain * I - threshold * spikes[t]"
+WORDS = [       # changes of the loop in NumPy; words for six and for three outputs
+    ((U, U + " - threshold * spikes[t]"), *["the reset acts twice"] * 2),
+    ((U, "beta * (U - threshold * spikes[t]) + gain * I"), *[
+        "the reset acts before the decay, and has the factor beta"] * 2),
+    ((U, "beta * (U + gain * I) - threshold * spikes[t]"), *[
+        "the current enters before the decay, and has the factor beta"] * 2),
+    ((U, U.replace("gain * ", "")), *["the gain has the factor 1/gain"] * 2),
+    ((U, U.replace("- ", "- 1.3 * ")), "The term has the factor 1.3.",
+     "The term has the factor 1.3."),
+    ((U, U + " + 0.05"), "right-hand side of (3)", "right-hand side of (2) or (3)"),
+    (("x[t] @ W.T", "x[t] @ W.T + 0.05"), "right-hand side of (2).",
+     "right-hand side of (2) or (3)"),
+    (("x[t] @ W.T", "(t > 3) * x[t - 4] @ W.T"), *["the input is 4 steps late"] * 2),
+    (("spikes[t] @ V.T", "spikes[t] @ V"), *["V is transposed"] * 2),
+    (("beta * U +", "beta * np.maximum(U, 0) +"), *["no lower than 0"] * 2),
+    ((STEP, "        mem[t] = U = np.maximum(U, 0)\n"), "never below 0. ", ""),
+    ((STEP, "        mem[t] = U = np.minimum(U, 0.9)\n"), "never above 0.9. ", ""),
+    ((STEP, "        mem[t] = U = np.clip(U, -0.2, 0.9)\n"),
+     "never below -0.2 or above 0.9. ", ""),
+    ((PSI, PSI.replace("mem - threshold", "mem")), *[
+        "psi is read at U, not at U - threshold"] * 2),
+    ((PSI, PSI.replace("mem -", "mem - threshold * spikes -")), *[
+        "psi is read after the reset"] * 2),
+    (("psi[t] * dS", "psi[t - 1] * dS"), *["psi is read one step late"] * 2),
+    ((PSI, PSI + "\n    psi = np.where(mem > threshold, psi, 0.7)"), *[
+        "It is wrong only below the threshold."] * 2),
+    ((PSI, PSI + "\n    psi = np.where(mem > threshold, 0.7, psi)"), *[
+        "It is wrong only above the threshold."] * 2),
+    ((BACK, BACK + "\n        if t % 10 == 0: dI, dU = 0 * dI, 0 * dU"), *[
+        "the gradient is cut every 10 steps"] * 2),
+    (("reversed(range(T))", "reversed(range(T - 2))"), *["from step T - 2 on"] * 2),
+    (("/ (2 * B)", "/ B"), *["equals the right output times 2."] * 2)]
+
+
+@pytest.mark.parametrize("index", range(len(WORDS)))
+def test_the_text_says_what_of_a_term_is_wrong(index):
+    change, six, three = WORDS[index]
+    function = build("numpy", change)
+    assert six in diagnose(function).text
+    told = diagnose(lambda p: {key: function(p)[key] for key in ("loss", "dW", "dV")})
+    assert three in told.text and told.side in ("forward", "backward")
+
+
+@pytest.mark.parametrize("change", [
+    ("psi[t] * dS", "(psi[t] * dS).astype(np.float16)"),
+    ("return {", "dW, dV = (a.astype(np.float16) + 0.0 for a in (dW, dV))\n    "
+     "return {")])
+def test_rounding_of_the_gradient_alone_belongs_to_the_backward_pass(change):
+    """Membranes are not returned, but the gradient is wrong with a flat surrogate."""
+    function = build("numpy", change)
+    told = diagnose(lambda p: {key: function(p)[key].astype(float) for key in (
+        "loss", "dW", "dV")})
+    assert told[:2] == ("backward", ("float16",))
+
+
+def test_explanations_that_remain_are_listed():
+    """Without input and with a gain of 0, all results are equal."""
+    for change in ((U, U.replace("gain * I", "0 * I")), ("x[t] @ W.T", "0 * I")):
+        told = diagnose(build("numpy", change))
+        assert told[:2] == ("forward", ()) and (
+            "A loop in which the input has the factor 0 or the gain has the factor 0 "
+            "gives the same results. The wrong term is not known.") in told.text
 
 
 @pytest.mark.parametrize("change", [

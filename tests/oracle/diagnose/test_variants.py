@@ -63,7 +63,8 @@ def test_the_right_answers_are_those_of_bptt(rule):
     found = run(rule=rule)
     p, right = found.p, found.right
     assert found.wrong == frozenset() and found.broken == () and found.changed == ()
-    assert set(right) == set(RULES[rule]) and found.reset == (rule != "bptt_detached")
+    assert set(right) == {*RULES[rule], *variants.LEARNED}
+    assert found.reset == (rule != "bptt_detached")
     c = {key: p[key] for key in ("alpha", "beta", "gain", "threshold")}
     rec = lif.simulate(p["x"], p["W"], p["V"], **c)
     psi, d = variants._slope(p), (rec.spikes - p["target"]) / 2
@@ -72,6 +73,19 @@ def test_the_right_answers_are_those_of_bptt(rule):
     flat = bptt.gradient(J, F, lif.credit(psi, d))
     for name, part in (("dW", flat[:-9]), ("dV", flat[-9:])):
         np.testing.assert_allclose(right[name].ravel(), part, rtol=1e-10, atol=1e-12)
+    _, F, _ = lif.linearise(p["x"], p["W"], p["V"], rec, psi, **c, constants=True,
+                            through_reset=rule != "bptt_detached")
+    learned = bptt.gradient(J, F, lif.credit(psi, d))[-12:].reshape(4, 3).sum(axis=1)
+    learned[3] -= (psi * d).sum()                       # eq. (21) of lif
+    every = variants._answer(p, rule)
+    for name, value in zip(("alpha", "beta", "gain", "threshold"), learned,
+                           strict=True):
+        assert every[f"d{name}"] == pytest.approx(value, rel=1e-10)
+    for tau, name in (("tau_syn", "alpha"), ("tau_mem", "beta")):
+        size, h = -1 / np.log(p[name]), 1e-4
+        slope = (np.exp(-1 / (size + h)) - np.exp(-1 / (size - h))) / (2 * h)
+        assert every[f"d{tau}"] == pytest.approx(slope * every[f"d{name}"], rel=1e-6)
+        assert every[f"dlog_{tau}"] == pytest.approx(size * every[f"d{tau}"])
     assert right["loss"] == pytest.approx((d * d).sum())          # B = 2
 
 
@@ -196,7 +210,9 @@ def test_a_right_simulation_leaves_no_residual():
         for term, (residual, part) in variants._residuals(run(v=v)).items():
             assert np.abs(residual).max() < 1e-13, (v, term)
             assert part.shape == residual.shape
-            assert part.any() or term == "recurrence" and not v.V
+            assert part.any() or (term == "recurrence" and not v.V) or (
+                term == "current decay" and not v.alpha) or (
+                term == "membrane decay" and not v.beta)
 
 
 def test_spikes_found_drive_the_network():
@@ -211,36 +227,45 @@ def test_spikes_found_drive_the_network():
     right = run()
     alone = right._replace(found={"mem": right.found["mem"]})
     spikes = variants._residuals(alone)["reset"][1]
-    assert np.array_equal(spikes, right.found["spikes"][:-1])
+    assert np.array_equal(spikes, -0.703 * right.found["spikes"][:-1])
 
 
 def test_multiples_and_maps():
     rng = np.random.default_rng(1)
     term, other = rng.normal(size=(2, 9, 2, 2))
-    assert variants._fits([{"a": (0.3 * term, term),
-                            "b": (0.3 * term, other)}]) == ("a",)
-    assert variants._fits([{"a": (term, term)}, {"a": (other, term)}]) == ()
-    assert variants._fits([{"a": (-term, term), "b": (term, 2 * term)}]) == ("a", "b")
-    parts = [{"a": (0.3 * term, term)}, {"a": (0 * term, 0 * term)}]
-    assert variants._fits(parts) == ("a",) and variants._fits(parts[1:]) == ()
-    for k in (1 + 5e-5, 1 - 5e-5, -1, 1 + 2e-4, 1 - 2e-4):
-        other_k = [{"a": (term, term)}, {"a": (k * other, other)}]
-        assert variants._fits(other_k) == ("a",) * (abs(k - 1) < 1e-4)
-    k = np.array([0.3, -2.0])          # one factor for each neuron
-    assert variants._fits([{"a": (k * term, term), "b": (term, other)}]) == ("a",)
-    assert variants._fits([{"a": (k * term, term)}, {"a": (0.3 * other, other)}]) == ()
+
+    def fits(*parts):
+        return tuple(variants._fits(parts))
+
+    assert fits({"a": (0.3 * term, term), "b": (0.3 * term, other)}) == ("a",)
+    assert fits({"a": (term, term)}, {"a": (other, term)}) == ()
+    assert fits({"a": (-term, term), "b": (term, 2 * term)}) == ("a", "b")
+    parts = {"a": (0.3 * term, term)}, {"a": (0 * term, 0 * term)}
+    assert fits(*parts) == ("a",) and fits(parts[1]) == ()
+    for k in (1 + 1e-11, 1 - 1e-11, -1, 1 + 1e-8):
+        assert fits({"a": (term, term)}, {"a": (k * other, other)}) == ("a",) * (
+            abs(k - 1) < 1e-10)
+    fixed = np.array([[0.3, 1.0], [0.0, -2.0]])         # one map for all samples
+    assert fits({"a": (term @ fixed, term), "b": (term, other)}) == ("a",)
+    assert fits({"a": (term @ fixed, term)}, {"a": (0.3 * other, other)}) == ()
+    for name in ("a", "gain", "reset"):                 # also maps between samples
+        assert fits({name: (term[:, ::-1], term)}) == (name,) * (name != "a")
+    wrong, right = variants._fits([{"a": (0.3 * term, term)}])["a"]
+    np.testing.assert_allclose(wrong, 1.3 * right)
     single = (np.float32(0.3) * term.astype(np.float32), term.astype(np.float32))
-    assert variants._fits([{"a": single}]) == ("a",)
+    assert fits({"a": single}) == ("a",)
+    assert fits({"a": (1e-11 * term, term)}) == ()      # rounding
     for size in (0.9, 1.1):
         residual = np.array([0.0, size * 1e-9 / 20 * 4])
         assert variants._zero(residual, np.array([-4.0, 1.0])) == (size < 1)
         assert variants._zero(-residual, np.array([-4.0, 1.0])) == (size < 1)
     fixed = rng.normal(size=(4, 4))
     image = (term.reshape(9, 4) @ fixed).reshape(9, 2, 2)
-    assert variants._mapped(image, term) and not variants._mapped(other, term)
-    assert variants._mapped(image[:5], term[:5])
-    assert not variants._mapped(image[:4], term[:4])        # any map would do
-    assert variants._mapped(image.astype(np.float32), term)
+    assert variants._mapped(image, term, True) and not variants._mapped(image, term)
+    assert not variants._mapped(other, term, True)
+    assert variants._mapped(image[:5], term[:5], True)
+    assert not variants._mapped(image[:4], term[:4], True)  # any map would do
+    assert variants._mapped(image.astype(np.float32), term, True)
 
 
 @pytest.mark.parametrize("term", ["input", "recurrence", "reset", "current decay",
@@ -248,9 +273,7 @@ def test_multiples_and_maps():
 def test_a_factor_of_a_term_is_the_factor_of_its_residual(term):
     found = run(("forward", term, "factor"))
     residual, part = variants._residuals(found)[term]
-    scale = -found.p["threshold"] if term == "reset" else {
-        "current decay": 0.7, "membrane decay": 0.8}.get(term, 1)
-    np.testing.assert_allclose(residual, 0.3 * scale * part, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(residual, 0.3 * part, rtol=1e-9, atol=1e-12)
     assert part.any()
 
 
@@ -265,7 +288,8 @@ def test_a_right_gradient_leaves_no_residual(v, rule):
     assert not dI[-2:].any() and dI[-3].all()
     for term, (residual, part) in variants._back_residuals(found).items():
         assert np.abs(residual).max() < 1e-12, term
-        assert part.shape == residual.shape and (part.any() or term == "recurrence")
+        assert part.shape == residual.shape and (part.any() or term in (
+            "recurrence", "reset", "current decay", "membrane decay"))
 
 
 @pytest.mark.parametrize("rule", ["bptt", "rtrl"])
@@ -274,8 +298,7 @@ def test_a_right_gradient_leaves_no_residual(v, rule):
 def test_a_factor_of_an_adjoint_term_is_the_factor_of_its_residual(term, rule):
     found = run(("backward", term, "factor"), rule=rule)
     residual, part = variants._back_residuals(found)[term]
-    scale = {"current decay": 0.7, "membrane decay": 0.8, "reset": -0.703}.get(term, 1)
-    np.testing.assert_allclose(residual, 0.3 * scale * part, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(residual, 0.3 * part, rtol=1e-9, atol=1e-12)
     assert part.any()
 
 

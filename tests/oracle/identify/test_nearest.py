@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from layers import DTYPES, TAUS, layer, named, problem, recorded, some
 
-from refsnn import conventions
+from refsnn import conventions, lif
 from refsnn.conventions import PRESETS
 from refsnn.oracle import identify
 from refsnn.oracle.identify import elimination, fitting, nearest
@@ -415,3 +415,24 @@ def test_a_constant_potential_is_counted_up_to_the_next_spike():
     told, = nearest._constant(p)
     assert told == "mem is 0.25 in 27 steps from each spike on: is reset_to 0.25? is " \
         "refractory 26 or 27?"
+
+
+@pytest.mark.parametrize("alpha", [0.8, 0.9])
+def test_a_recording_may_not_start_from_rest(alpha):
+    """The effect of the first state decays with alpha and with beta."""
+    rng, taus = np.random.default_rng(3), {"alpha": alpha, "beta": 0.9}
+    x, W = 1.0 * (rng.random((40, 2, 5)) < 0.3), rng.normal(0.02, 0.04, (3, 5))
+    start = lif.State(*rng.random((2, 2, 3)))
+
+    def lines(**other):
+        run, _ = lif.run(x, W, None, start, **(taus | other))
+        assert 5 < run.spikes.sum() < run.spikes.size / 2
+        return identify.identify(x, W, {"spikes": run.spikes, "mem": run.mem},
+                                 **taus).lines
+
+    told = [line for line in lines() if "fits, if not started from rest" in line]
+    assert lines()[0] == "no convention fits" and len(told) == 1
+    assert "refsnn lif (refsnn)" in told[0]
+    assert not any("from rest" in line and "fits" in line
+                   for other in ({"beta": 0.85}, {"threshold": 1.2})
+                   for line in lines(**other))
