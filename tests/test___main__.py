@@ -431,7 +431,7 @@ BAD = [({"x": None}, "a.npz has no x"), ({"threshold": None}, "has no threshold"
        ({"mem": np.ones((30, 2, 5), np.float16)}, "is of dtype float16"),
        ({"mem": np.array([{}])}, "is of dtype object"),
        ({"x": np.ones(3)}, "x has shape (3,): must have 3 axes"),
-       ({"W": np.ones((6, 5))}, "seems to be transposed"),
+       ({"W": np.ones((6, 5))}, "W has 5 inputs"),
        ({"V": np.ones((5, 6))}, "V has 6 units (axis 1), W has 5 (axis 0)"),
        ({"tau_mem": -1.0}, "tau_mem is -1.0"),
        ({"tau_mem": np.ones(5)}, "tau_mem has shape (5,): must be a number"),
