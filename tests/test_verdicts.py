@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from refsnn import eventprop
+from refsnn import conventions, eventprop
 from refsnn.oracle import exchange, protocol
 
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
@@ -109,6 +109,24 @@ def test_rows_of_stored_and_fresh_inputs(verdicts):
         "vectors": rows, "fresh": [["bptt", "dV", "wrong", "differs"]]})
     assert "| bptt | dV | - |\n| bptt, fresh inputs | - | dV: differs |\n" in told
     assert told.count("fresh") == 1
+
+
+def test_conventions_are_told_in_words(verdicts):
+    told = {"layer": ["as x", "settled: decay exact, input next, compare >, drive one"],
+            "probe": ["as x", "settled: compare half, refractory 2, floor False, "
+                      "mute False (decays are given)", "open: gain"]}
+    assert verdicts.in_words(told) == (
+        "decay: exp(-dt/tau); input acts: one step later; a tie: half a spike; "
+        "refractory steps: 2")
+    told["layer"].pop()
+    assert verdicts.in_words(told).startswith("decay: given as a factor; a tie: half")
+    for axis in conventions.AXES.keys() - {"mute", "refractory"}:
+        assert set(verdicts.PLAIN[axis][1]) == set(map(str, conventions.AXES[axis]))
+    rows = [row.split(" | ") for row in verdicts.presets().splitlines()[6:]]
+    assert rows[1][:2] == ["| refsnn", "exp(-dt/tau)"] and rows[2][0] == "| spytorch"
+    assert len(rows) == 1 + len(conventions.PRESETS)
+    assert {(step.floor, step.refractory) for step in conventions.PRESETS.values()} == {
+        (False, 0)}
 
 
 def times_of(run):

@@ -161,15 +161,12 @@ def proved(module, k):
              for file, name in tests])
 
 
-def module_page(module):
-    return rendered("module", module.replace("/", ".") + " (module)", module=module)
-
-
 def read_pages():
-    found = {f"read/{module}": module_page(module) for module in modules()}
-    under = ["read/equations", "read/words", *named("read", modules())]
-    return found | {
-        "read/index": rendered("read", "Read", under=under),
+    return {f"read/{module}": rendered(
+        "module", module.replace("/", ".") + " (module)", module=module)
+            for module in modules()} | {
+        "read/index": rendered("read", "Read", under=[
+            "read/equations", "read/words", *named("read", modules())]),
         "read/words": rendered("document", "Words and letters", of=read("WORDS.md")),
         "read/equations": rendered("equations", "All equations", fields="hide-toc")}
 
@@ -270,10 +267,10 @@ def array(values):
 
 def effect(vector, mistake):
     """Return the largest relative errors of outputs that a known mistake changes."""
-    pairs = [(name, a, vector.outputs[name]) for name, a in mistake.outputs.items()]
-    return {name: error for name, a, b in pairs if (
+    return {name: error for name, a in mistake.outputs.items() if (
         error := np.abs(a - b).max() / np.abs(b).max()
-        if np.shape(a) == np.shape(b) else np.inf) > matching.FINE}
+        if np.shape(a) == np.shape(b := vector.outputs[name]) else np.inf)
+        > matching.FINE}
 
 
 def slug(text):
@@ -283,9 +280,12 @@ def slug(text):
 @functools.cache
 def judged():
     """Return {tool: (verdict, its section of VERDICTS.md)}."""
-    known = json.loads(verdicts.STORED.read_text())
-    return {tool: (verdict, verdicts.section(tool, verdicts.adapter(tool), verdict))
-            for tool, verdict in known.items()}
+    found = {tool: (verdict, verdicts.section(tool, verdicts.adapter(tool), verdict))
+             for tool, verdict in json.loads(verdicts.STORED.read_text()).items()}
+    for verdict, _ in found.values():
+        verdict["vectors"] += [["eventprop", f"{one}, {by}:", text, text] for one, rows
+                               in verdict["gradients"].items() for by, _, text in rows]
+    return found
 
 
 @functools.cache
@@ -295,7 +295,7 @@ def mistakes():
     for one in vectors().values():
         for mistake in one.mutants:
             found.setdefault(mistake.name, []).append((one, mistake))
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items(), key=lambda item: item[0].casefold()))
 
 
 def seen(mistake):
@@ -331,9 +331,8 @@ def check_pages():
         found[f"check/mistakes/{slug(mistake)}"] = rendered(
             "mistake", mistake, rows=rows, fields="orphan")
     for tool, (verdict, text) in judged().items():
-        title, _, text = text.partition("\n")
         found[f"check/tools/{tool}"] = rendered(
-            "tool", title.strip("# "), tool=tool, verdict=verdict, text=text)
+            "tool", text.partition("\n")[0][3:], tool=tool, verdict=verdict, text=text)
     under = {"check/vectors": rendered("vectors", "Golden vectors", under=named(
                  "check/vectors", vectors())),
              "check/mistakes": rendered("mistakes", "Known mistakes"),

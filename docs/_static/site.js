@@ -1,20 +1,33 @@
-// A list shows the entries that contain all words of the filter.  Entries whose module
-// is one of the words come first.
+// Lists show the entries in which each word of the filter begins a word, or else those
+// that contain all words.  Entries whose module is one of the words come first, then
+// those with whole words.  The potential is also called membrane.
 addEventListener("DOMContentLoaded", () => {
   const box = document.getElementById("filter");
   if (!box) return;
-  const list = document.querySelector(".filtered"), entries = [...list.children];
+  const lists = [...document.querySelectorAll(".filtered")];
   const told = document.querySelector("output");
-  const module = entry => entry.querySelector("a").textContent.toLowerCase().split(" (")[0];
+  const plain = text => text.toLowerCase().replace(/\bpotential(s?)\b/g, "membrane$1");
+  const entries = lists.flatMap(list => [...list.children]).map((entry, place) => ({
+    entry, place, text: plain(entry.textContent), list: entry.parentElement,
+    module: entry.querySelector("a").textContent.toLowerCase().split(" (")[0]}));
   const show = () => {
-    const words = box.value.toLowerCase().split(/\s+/);
-    const named = entries.filter(entry => words.includes(module(entry)));
-    list.append(...named, ...entries.filter(entry => !named.includes(entry)));
-    for (const entry of entries) {
-      const text = entry.textContent.toLowerCase();
-      entry.hidden = !words.every(word => text.includes(word));
+    const words = plain(box.value).split(/\s+/).filter(word => word);
+    const matches = words.map(word => word.replace(/[^\w\s]/g, "\\$&")).map(word =>
+      [`(?<!\\w)${word}(?!\\w)`, `(?<!\\w)${word}`, word].map(part => new RegExp(part)));
+    for (const one of entries)
+      one.rank = words.includes(one.module) ? 0 : 1 + [0, 1, 2, 3].find(kind =>
+        kind == 3 || matches.every(match => match[kind].test(one.text)));
+    for (const one of entries)
+      if (!one.rank && !matches.every(match => match[2].test(one.text))) one.rank = 4;
+    const most = entries.some(one => one.rank < 3) ? 3 : 4;
+    const sorted = [...entries].sort((a, b) => a.rank - b.rank || a.place - b.place);
+    for (const {entry, list, rank} of sorted) {
+      entry.hidden = rank >= most;
+      list.append(entry);
     }
-    told.textContent = `${entries.filter(entry => !entry.hidden).length} of ` +
+    for (const list of lists.length > 1 ? lists : [])
+      list.closest("section").hidden = !list.querySelector(":scope > :not([hidden])");
+    told.textContent = `${entries.filter(one => !one.entry.hidden).length} of ` +
       `${entries.length} ${told.dataset.of}`;
   };
   box.addEventListener("input", show);

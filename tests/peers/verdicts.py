@@ -45,6 +45,31 @@ ROOT = HERE.parent.parent
 STORED, PAGE = HERE / "verdicts.json", HERE / "VERDICTS.md"
 DECAYS = {"alpha": 0.875, "beta": 0.75}         # exact in float32
 THRESHOLD = 1.75                                # of the probes
+PLAIN = {       # the axes of a convention in words, see refsnn.conventions.Step
+    "decay": ("decay", {"exact": "exp(-dt/tau)", "euler": "1 - dt/tau"}),
+    "synapse": ("synaptic current", {
+        "none": "none", "first": "decays first in a step",
+        "between": "decays between input and reading",
+        "last": "decays last in a step"}),
+    "drive": ("input enters the current times", {"one": "1", "leak": "1 - alpha"}),
+    "input": ("input acts", {"same": "in its own step", "next": "one step later"}),
+    "gain": ("gain", {"one": "1", "leak": "1 - beta", "rate": "dt/tau",
+                      "integral": "tau (1 - beta)"}),
+    "compare": ("a tie", {">": "no spike", ">=": "a spike", "half": "half a spike"}),
+    "spikes": ("spikes in a step", {"one": "at most one", "many": "several"}),
+    "reset": ("reset", {"subtract": "by the threshold", "zero": "to a value",
+                        "none": "none"}),
+    "reset_at": ("reset acts", {
+        "once": "in the step of the spike", "before": "before the next decay",
+        "after": "after the next decay"}),
+    "floor": ("lower bound", {"False": "none", "True": "yes"}),
+    "refractory": ("refractory steps", {}),
+    "test": ("spikes recorded", {
+        "before": "before the step", "after": "after the step"}),
+    "record": ("potential recorded", {
+        "before": "before the step", "after": "after the step"}),
+    "through_reset": ("gradient through the reset", {"True": "yes", "False": "no"})}
+USUAL = {"drive": "one", "floor": "False", "refractory": "0"}   # need no words
 HEAD = """\
 # What tools do, as judged by refsnn
 
@@ -52,8 +77,12 @@ This page is written by `python tests/peers/verdicts.py` from `verdicts.json`.  
 tool was run in an environment of its own (`environments.py`) by its adapter in
 `adapters/`, in float32 unless a vector asks for float64.
 
-- Convention: the first line that `python -m refsnn identify` answers for a recording
-  of the tool's neuron, on the input that `python -m refsnn probes` writes.
+- Convention: what `python -m refsnn identify` answers for a recording of the tool's
+  neuron, on the input that `python -m refsnn probes` writes.  First in words: the
+  properties that the recording settles.  Alpha and beta are the decay factors of
+  current and membrane; the gain is the factor with which the current, or the input
+  without a synaptic current, enters the membrane.  Then by name: the nearest of the
+  [presets](#presets).
 - Gradient: what `identify` answers for the gradient of a layer of five neurons with
   threshold 1.  Where the tool allows it, the adapter chooses a surrogate of peak 1.
 - Vectors: outputs of golden vectors (`python -m refsnn vectors`) that the tool can
@@ -211,10 +240,38 @@ def judged(tool):
 
 def page(stored):
     """Return the text of VERDICTS.md."""
-    parts = [HEAD]
+    parts = [HEAD, presets()]
     for tool, verdict in sorted(stored.items()):
         parts.append(section(tool, adapter(tool), verdict))
     return "\n".join(parts)
+
+
+def presets():
+    """Return the part of the page on the conventions of `refsnn.conventions`."""
+    from refsnn import conventions
+    steps = {name: {axis: str(value) for axis, value in step._asdict().items()}
+             for name, step in conventions.PRESETS.items()}
+    axes = [axis for axis in PLAIN if len({step[axis] for step in steps.values()}) > 1]
+    lines = ["## Presets", "",
+             "The named conventions of `refsnn.conventions`.  No preset has refractory "
+             "steps or a", "lower bound.", "",
+             "| preset | " + " | ".join(PLAIN[axis][0] for axis in axes) + " |",
+             "|---" * len(axes) + "|---|"]
+    lines += [f"| {name} | " + " | ".join(PLAIN[axis][1][step[axis]] for axis in axes)
+              + " |" for name, step in steps.items()]
+    return "\n".join(lines) + "\n"
+
+
+def in_words(told):
+    """Return in words what recordings of a neuron settle."""
+    settled = {}
+    for name in ("layer", "probe"):
+        line = next((one for one in told[name] if one.startswith("settled: ")), "")
+        settled |= re.findall(r"(\w+) ([^,(]+?)(?=,| \(|$)", line[9:])
+    words = [f"{PLAIN[axis][0]}: {PLAIN[axis][1].get(settled[axis], settled[axis])}"
+             for axis in PLAIN if settled.get(axis, USUAL.get(axis)) != USUAL.get(axis)
+             and axis != "through_reset"]           # which the gradient tells
+    return "; ".join(["decay: given as a factor"] * ("decay" not in settled) + words)
 
 
 def section(tool, module, verdict):
@@ -224,13 +281,14 @@ def section(tool, module, verdict):
              f"{verdict['python']}, "
              + ", ".join(f"`{pin}`" for pin in module.PINS) + "."]
     if verdict["neurons"]:
-        lines += ["", "| neuron | convention | gradient |", "|---|---|---|"]
+        lines += ["", "| neuron | time step | named | gradient |", "|---|---|---|---|"]
     for neuron, told in verdict["neurons"].items():
         gradient = next((line.removeprefix("gradients: ") for line in told["layer"]
                          if line.startswith("gradients: ")), "none computed")
         layer, probe = (told[key][0].removeprefix("as ") for key in ("layer", "probe"))
-        lines.append(f"| {neuron} | as {layer if layer in probe else probe} | "
-                     f"{gradient} |")
+        name = (layer if layer in probe else probe).partition(": decay")[0]
+        name = re.sub(r"\((\w+)\)", r"([\1](#presets))", name).removesuffix(", but")
+        lines.append(f"| {neuron} | {in_words(told)} | {name} | {gradient} |")
     if verdict["vectors"]:
         lines += ["", "| vector | passes | differs |", "|---|---|---|"]
     for vector, key in itertools.product(module.VECTORS, ("vectors", "fresh")):
@@ -287,4 +345,5 @@ def main(arguments):
 
 
 if __name__ == "__main__":
+    sys.path.append(str(ROOT))
     main(sys.argv[1:])

@@ -1,5 +1,6 @@
 """The pages of the site are complete; if something is missing, the build fails."""
 
+import html
 import importlib
 import os
 import re
@@ -31,7 +32,7 @@ def test_an_equation_without_line_or_proof_fails(site, monkeypatch, marks, missi
     monkeypatch.setattr(site.equations, "marks", lambda module: marks)
     with pytest.raises(site.ExtensionError,
                        match=rf"rtrl.py: equation \(1\) has no {missing}"):
-        site.module_page("rtrl")
+        site.rendered("module", "rtrl", module="rtrl")
 
 
 def test_a_published_claim_without_a_line_is_refused(site, monkeypatch):
@@ -160,8 +161,53 @@ def test_only_changed_pictures_are_drawn(site, monkeypatch, tmp_path):
 
 # ---- all pages
 
-def test_every_page_is_made(site):
-    pages = site.pages()
+@pytest.fixture(scope="module")
+def pages(site):
+    return site.pages()
+
+
+def test_tools_and_questions_are_linked_to_known_mistakes(pages):
+    """A tool has a mistake, has it not, or is not compared."""
+    def tools(mistake):
+        text = pages[f"check/mistakes/{mistake}"].partition("Judged tools\n")[2]
+        return re.findall(r"<li>(.*)</li>", text)
+
+    have, free, other = tools("missing-factor-tau-syn-of-dw")
+    assert have.endswith(": none.") and "jaxsnn" in free and "norse" in other
+    have, _, other = tools("steepness-ignored")
+    assert "tools/norse.html" in have and "tools/norse.html" not in other
+    mistake = "check/mistakes/surrogate-read-after-the-reset"
+    assert "questions.html#q13" in pages[mistake]
+    assert f"{mistake}.html" in pages["questions"]
+    mistake = "check/mistakes/slope-at-a-spike-read-after-the-reset"
+    assert "questions.html#q" in pages[mistake]
+    assert f"{mistake}.html" in pages["questions"]
+
+
+def test_mistakes_are_grouped_and_sorted(site, pages):
+    groups = re.split(r"\n([\w\\]+): .*\n---+\n", pages["check/mistakes"])[1:]
+    assert groups[0] == "lif\\" and "bptt\\" not in groups and len(groups) > 40
+    for text in groups[1::2]:
+        names = re.findall(r'"entry"><a .*?>(.*)</a>', html.unescape(text))
+        assert names == sorted(names, key=str.casefold) != []
+    assert sum(text.count("entry") for text in groups) == len(site.mistakes())
+
+
+def test_pages_of_tools_say_in_words_what_a_version_does(site, pages):
+    for tool, (verdict, _) in site.judged().items():
+        text = pages[f"check/tools/{tool}"]
+        assert text.count(verdict["date"]) == 1 and "No public source" not in text
+        assert "(#presets" not in text and len(re.findall('="#presets', text)) == 0
+        assert not verdict["neurons"] or "a tie: " in text or "gain: " in text
+    assert re.search(r"Not right: <a [^>]*>EventProp</a> \(lif_adjoint_step, ",
+                     pages["check/tools/norse"])
+    row = re.search(r">eventprop</a></th>(.*?)</tr>", pages["check/tools"], re.S)[1]
+    assert row.count("✓") == 3 and row.count("≠") == 1
+    assert "tools.html#presets" in pages["check/tools/snntorch"]
+    assert "\nPresets\n---" in pages["check/tools"]
+
+
+def test_every_page_is_made(site, pages):
     for name in ("index", "questions", "use", "read/rtrl", "read/words", "papers/cb22",
                  "figures/xor", "check/index", "check/protocol", "check/tools/norse",
                  "check/mistakes/reset-detached", "source/tests/test_rtrl.py"):
