@@ -74,7 +74,8 @@ SETTINGS = (
         ("augmentation", "unknown, with noise", "channels: sd 20 for each spike and "
          "for each word; times: sd 10 ms"),
         ("runs", "unknown", "3; 1,024 neurons: 2; 2 or 3 layers: 1"))),
-    Experiment(NH, "Spiking networks, settings of NH (`neural_heterogeneity`)", (
+    Experiment(NH, "Spiking networks, settings of NH (the program "
+               "`neural_heterogeneity` of other authors)", (
         ("time step", "0.5 ms", "2 ms"),
         ("duration, loss, initial weights, membrane input, time constants", "as above",
          "same"),

@@ -20,7 +20,7 @@ from figures.run import storage
 BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
 # How a line of a paper is counted, from the worst to the best of its verdicts.
 WORST_FIRST = ("not reproduced", "differs", "not decided", "agrees", "reproduced")
-ABSENT, UNSTORED = "not attempted", "no full run is stored"
+ABSENT, DRAWN, UNSTORED = "not attempted", "drawn", "no full run is stored"
 SAME = "as published"
 BAD = ("not reproduced", "differs", "fails")
 
@@ -113,7 +113,7 @@ def _line(root, stored, where, row):
         answers.append((name, claim, result))
     found = {result.verdict for _, _, result in answers if result}
     if not row.claims:
-        return Line(row, (), ABSENT)
+        return Line(row, (), DRAWN if row.reason.startswith(DRAWN + " by ") else ABSENT)
     word = next((word for word in WORST_FIRST if word in found), "not decided")
     if word in ("agrees", "reproduced") and None in [one[2] for one in answers]:
         word = "not decided"
@@ -136,9 +136,10 @@ def count(lines):
     return (f"Of {words.total()} published numbers and figures, {words['reproduced']} "
             f"are reproduced, {words['agrees']} agree with our results although our "
             f"data or networks differ, "
-            f"{words['not reproduced'] + words['differs']} are not reproduced, "
-            f"{words['not decided']} are not decided, and {words[ABSENT]} were not "
-            f"attempted.")
+            f"{words['not reproduced']} are not reproduced, {words['differs']} differ "
+            f"on other data or networks, {words['not decided']} are not decided, "
+            f"{words[DRAWN]} are drawn without a published number, and {words[ABSENT]} "
+            f"were not attempted.")
 
 
 def count_undecided(lines):
@@ -236,9 +237,8 @@ and from the code of the figures.  Do not edit it by hand.
 
 The first sentence counts the lines of the tables of papers below.  Drawings have lines,
 too.  A line with several numbers counts as the worst of them, in the order not
-reproduced or differs, not decided, agrees, reproduced.  In the first sentence, "not
-reproduced" includes numbers that differ on other data.  After the tables of papers
-follow [Settings](#settings), [Failures and causes](#failures-and-causes) and
+reproduced, differs, not decided, agrees, reproduced.  After the tables of papers follow
+[Settings](#settings), [Failures and causes](#failures-and-causes) and
 [Figures](#figures).
 
 How to read the tables:
@@ -298,7 +298,7 @@ def paper(key, lines, module):
     """Return the lines about one paper."""
     authors, number = gallery.PAPERS[key]
     found = [f"### [{key}] {authors}, [arXiv {number}]({gallery.ARXIV}{number})", "",
-             _about(module), "", count({key: lines}), "",
+             about(module), "", count({key: lines}), "",
              *title_row("place", "what the paper states", "refsnn", "published",
                         "verdict", "data and size", "figure")]
     for line in lines:
@@ -306,7 +306,7 @@ def paper(key, lines, module):
     return [*found, ""]
 
 
-def _about(module):
+def about(module):
     """Return the description of a paper from its docstring."""
     title, _, text = module.__doc__.partition("\n\n")
     subject = title.partition(": ")[2]
@@ -325,7 +325,7 @@ def _cells(line):
     """Return five cells of a table row."""
     if not line.answers:
         nothing = gallery.shown(None)
-        return nothing, nothing, ABSENT, line.row.reason, nothing
+        return nothing, nothing, line.word, line.row.reason, nothing
     several = len(line.answers) > 1
     ours = [f"{claim.text}: {value(claim, result)}" if several or _named(claim) else
             value(claim, result) for _, claim, result in line.answers]

@@ -156,7 +156,8 @@ ROWS = (
     papers.Row("fig. 6", "once", ("toy.near", "toy.once")),
     papers.Row("fig. 7", "shown", ("toy.shown", "toy.holds")),
     papers.Row("fig. 7", "own", ("toy.holds",)),
-    papers.Row("fig. 8", "another figure", ("other.good", "toy.good")))
+    papers.Row("fig. 8", "another figure", ("other.good", "toy.good")),
+    papers.Row("fig. 9", "a curve", reason="drawn by `toy`; no number is published"))
 DOC = "List what [ZG18] publishes: toys.\n\nZenke, arXiv 1.1.  It was\nread.\n"
 TODAY = {"commit": None, "digest": None, "data": None, "versions": dict.fromkeys(
     gallery.PROGRAMS, "1"), "machine": None, "date": None}
@@ -183,11 +184,12 @@ def test_lines_are_counted_by_the_worst_of_their_numbers(project):
     lines = results.lines_of(project, results.read(project))["ZG18"]
     assert [line.word for line in lines] == [
         "not attempted", "reproduced", "not reproduced", "agrees", "differs",
-        "not decided", "not decided", "not decided", "not decided"]
+        "not decided", "not decided", "not decided", "not decided", "drawn"]
     page = results.text(project)
-    assert ("**Of 9 published numbers and figures, 1 are reproduced, 1 agree with our "
-            "results although our data or networks differ, 2 are not reproduced, 4 are "
-            "not decided, and 1 were not attempted.**") in page
+    assert ("**Of 10 published numbers and figures, 1 are reproduced, 1 agree with our "
+            "results although our data or networks differ, 1 are not reproduced, 1 "
+            "differ on other data or networks, 4 are not decided, 1 are drawn without "
+            "a published number, and 1 were not attempted.**") in page
     assert ("Of 3 own properties, which no paper states, 1 hold, 2 fail, and 0 are not "
             "decided.") in page
     assert ("Reasons of the 4 lines that are not decided: no published number that can "
@@ -265,9 +267,10 @@ def test_only_the_marked_part_of_the_readme_is_written(project):
             "|---|---|---|---|\n"
             "| Good | 0.8 ± 0.002 (3) | 0.8 ± 0.001 (3) | reproduced |\n"
             "| Bad | 0.8 ± 0.002 (3) | 0.9 ± 0.001 (3) | **not reproduced** |\n\n"
-            "Of 9 published numbers and figures, 1 are reproduced, 1 agree with our "
-            "results although our data or networks differ, 2 are not reproduced, 4 are "
-            "not decided, and 1 were not attempted.\n"
+            "Of 10 published numbers and figures, 1 are reproduced, 1 agree with our "
+            "results although our data or networks differ, 1 are not reproduced, 1 "
+            "differ on other data or networks, 4 are not decided, 1 are drawn without "
+            "a published number, and 1 were not attempted.\n"
             "Of 3 own properties, which no paper states, 1 hold, 2 fail, and 0 are not "
             f"decided.\n{results.END}after")
 
