@@ -21,8 +21,9 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
-html_sidebars = {name: ["sidebar/brand.html", "sidebar/search.html"]
-                 for name in ("source/**", "check/mistakes/**")}
+templates_path = ["_pages"]
+html_sidebars = {name: ["sidebar/brand.html", "sidebar/search.html", "sections.html"]
+                 for name in ("source/**", "check/mistakes/**")}     # a short sidebar
 html_copy_source = html_show_copyright = False
 sphinx_gallery_conf = {
     "examples_dirs": "examples", "gallery_dirs": "tutorials",

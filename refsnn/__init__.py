@@ -73,8 +73,8 @@ test problems with their correct results.
 
 Departures and errata.  The docstring of each module lists differences
 between the module and the papers that it implements, and errors in these
-papers.  The most important differences from papers and errors in papers,
-with the tests that show them, are:
+papers.  The lists below name the tests that show them.  The most important
+departures are:
 
 - In `lif`, the membrane potential is reset one step after the spike.  The
   argument `reset` selects a reset to 0 or a subtraction of the threshold,
@@ -112,15 +112,20 @@ with the tests that show them, are:
   pruned weights contribute to the kernel
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 
+The most important errata, which are errors in papers and in their code,
+are:
+
 - In the membrane equation printed in [NMZ19], the input current has a
   minus sign.  The correct sign is plus
-  (test_lif.py::test_one_input_spike_below_threshold).  In Box 2 of
-  [NMZ19], the recurrent gradient contains the presynaptic state h[t]
-  instead of h[t-1] (test_rnn.py::test_gradient_by_differences).
+  (test_lif.py::test_one_input_spike_below_threshold).
 
-- In the tutorial on the data of [CSSZ20], time bins are numbered from 1,
-  so that time bin 0 is always empty.  The tutorial uses time bins of 14
-  ms, but decay factors for time steps of 1 ms
+- In Box 2 of [NMZ19], the recurrent gradient contains the presynaptic
+  state h[t].  The correct state is h[t-1]
+  (test_rnn.py::test_gradient_by_differences).
+
+- In the fourth tutorial of [NMZ19], on the data of [CSSZ20], time bins are
+  numbered from 1, so that time bin 0 is always empty.  The tutorial uses
+  time bins of 14 ms, but decay factors for time steps of 1 ms
   (test_binning.py::test_bins_by_hand,
   test_check.py::test_the_well_known_mistakes_are_caught_by_name).
 

@@ -39,10 +39,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FULL, OUT = ROOT / "figures" / "full", ROOT / "figures" / "out"
 DRAWN = OUT / "drawn"                               # pictures of stored results
 FOLDERS = ("read", "papers", "figures", "check", "source")      # of written pages
-PLACES = {                                          # pages of Markdown files
-    "WORDS.md": "read/words", "RESULTS.md": "papers/index", "PROOFS.md":
-    "read/equations", "VERDICTS.md": "check/tools", "NIR.md": "check/nir",
-    "PROTOCOL.md": "check/protocol"}
+PLACES = {"WORDS.md": "read/words", "RESULTS.md": "papers/index",
+          "PROOFS.md": "read/equations", "VERDICTS.md": "check/tools",
+          "NIR.md": "check/nir", "PROTOCOL.md": "check/protocol"}   # of Markdown files
 LARGEST = 16            # entries of an array that is shown as numbers
 ROWS = 48               # rows of the picture of an array, at most
 figure, vectors = functools.partial(make.imported, ROOT), functools.cache(stored.load)
@@ -111,11 +110,14 @@ def section(path, title):
                      re.M | re.S)[1]
 
 
-def keys(text):
-    """Link the keys of papers, such as [ZG18]."""
-    return Markup(re.sub(r"\[([A-Z]+\d\d)\]", lambda m: (
+def keys(text, code=False):
+    """Link papers, such as [ZG18], and, with `code`, figures in backquotes."""
+    found = re.sub(r"\[([A-Z]+\d\d)\]", lambda m: (
         f'<a href="/papers/{m[1].lower()}.html">{m[0]}</a>'
-        if m[1] in papers() else m[0]), str(escape(text))))
+        if m[1] in papers() else m[0]), str(escape(text)))
+    return Markup(re.sub("`([^`]+)`", lambda m: (
+        f'<a href="/figures/{m[1]}.html">{m[1]}</a>' if m[1] in make.names(ROOT) else
+        f"<code>{m[1]}</code>"), found) if code else found)
 
 
 @functools.cache
@@ -185,31 +187,27 @@ def draw():
         raise ExtensionError("; ".join(told))
 
 
-def folder_of(name):
-    """Return the folder with the result of a figure that is shown, or None."""
-    return next((folder for folder in (DRAWN, FULL, OUT)
-                 if (folder / f"{name}.json").is_file() and (
-                     folder == OUT or (FULL / f"{name}.json").is_file())), None)
+def result(name):
+    """Return the full run of a figure, else the last run, and its claims, or None."""
+    try:
+        document = json.loads(read((FULL if name in full() else OUT) / f"{name}.json"))
+        return document, claims.read(figure(name), document)
+    except (OSError, LookupError, ValueError):      # no run, or one that failed
+        return None
 
 
 def picture(name):
-    """Return the path of the picture of a figure, or None."""
-    return next((path for path in (DRAWN / f"{name}.png", OUT / f"{name}.png")
-                 if path.is_file() and folder_of(name)), None)
+    """Return the picture of a figure and the document of its run, or None."""
+    path = next((path for path in (DRAWN / f"{name}.png", OUT / f"{name}.png")
+                 if path.is_file() and result(name)), None)
+    return path and (path, json.loads(read(path.with_suffix(".json"))))
 
 
-def card(name):
-    """Return a figure with its claims: of the full run, else of the last run."""
-    module, folder = figure(name), folder_of(name)
-    if folder is None:
-        return None
-    try:
-        document = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        pairs = claims.read(module, document)
-    except (LookupError, ValueError):       # a failed run, or one of an earlier version
-        return None
-    text = re.sub(r"<h2>.*?</h2>", "", gallery.card(document, module, pairs, folder))
-    return Markup(re.sub(rf'(href|src)="({name}\.\w+)"', r'\1="/figures/\2"', text))
+def drawn_by(line):
+    """Return the figures that answer a line of a paper."""
+    found = re.findall(r"(?m)(?:^|`)(\w+)", "\n".join([*line.row.claims,
+                                                      line.row.reason]))
+    return [name for name in dict.fromkeys(found) if name in make.names(ROOT)]
 
 
 @functools.cache
@@ -220,17 +218,17 @@ def papers_of(name):
         text.startswith(f"{name}.") for row in known[key].ROWS for text in row.claims)]
 
 
-def departures(key):
-    """Return the texts on departures and errata of a paper, with links to tests."""
+def errors(title):
+    """Return the departures or errata in `help("refsnn")`, with links to tests."""
     def target(match):
-        path = next((ROOT / "tests").rglob(match[1]))
-        line = equations.functions(path)[match[2]][0]
-        return (f'<a href="/source/{path.relative_to(ROOT)}.html#L-{line}">'
-                f"{match[0]}</a>")
+        path = next((ROOT / "tests").rglob(match[1])).relative_to(ROOT)
+        line = equations.functions(ROOT / path)[match[2]][0]
+        return f'<a href="/source/{path}.html#L-{line}">{match[0]}</a>'
 
-    text = refsnn.__doc__.partition("Departures and errata.")[2]
-    return [Markup(re.sub(r"(test_\w+\.py)::(test_\w+)", target, str(escape(item))))
-            for item in re.split(r"\n- ", text)[1:] if f"[{key}]" in item]
+    text = re.search(rf"most important\s{title}.*?:\n\n- (.*?)(?=\n\nThe |\Z)",
+                     refsnn.__doc__, re.S)[1]
+    text = re.sub(r"(test_\w+\.py)::(test_\w+)", target, str(keys(text)))
+    return [Markup(" ".join(item.split())) for item in text.split("\n\n- ")]
 
 
 def paper_pages(lines):
@@ -238,23 +236,22 @@ def paper_pages(lines):
         raise ExtensionError(f"no line in figures/papers names {claim}")
     names, known = make.names(ROOT), papers()
     found = {f"figures/{name}": rendered(
-        "figure", gallery.title_of(figure(name)), fields="orphan hide-toc", name=name,
-        path=make.path_of(ROOT, name).relative_to(ROOT).as_posix()) for name in names}
+        "figure", gallery.title_of(figure(name)), fields="orphan hide-toc", name=name)
+        for name in names}
     for key, module in known.items():
-        members = [name for name in names if key in papers_of(name)]
-        of = {name: full()[name] for name in members if name in full()}
         found[f"papers/{key.lower()}"] = rendered(
-            "paper", f"[{key}] {gallery.PAPERS[key][0]}", key=key, members=members,
-            lines=lines[key], module=module, failures=results.failures(of)[2:])
-    return found | {
+            "paper", f"[{key}] {gallery.PAPERS[key][0]}", key=key, lines=lines[key],
+            module=module)
+    under = {"papers/verdicts": rendered("verdicts", "Results by verdict", lines=lines),
+             "papers/errata": rendered("errata", "Misprints and departures")}
+    return found | under | {
         "figures/index": rendered("figures", "Figures"),
-        "papers/index": rendered("papers", "Papers", lines=lines,
-                                 under=[f"papers/{key.lower()}" for key in known])}
+        "papers/index": rendered("papers", "Papers", lines=lines, under=[
+            *(f"papers/{key.lower()}" for key in known), *under])}
 
 
 def array(values):
-    """Return the numbers of an array, or a picture with its text: the first axis runs
-    to the right, and the other axes downwards."""
+    """Return the numbers of an array, or a picture: the first axis runs rightwards."""
     values = np.asarray(values)
     if values.size <= LARGEST:
         return {"text": np.array2string(values, precision=4, separator=", ")}
@@ -381,8 +378,10 @@ def copy(app, error):
         shutil.copytree(stored.FOLDER, app.outdir / "check/vectors", dirs_exist_ok=True)
         shutil.copytree(ROOT / "figures" / "pictures", app.outdir / "pictures",
                         dirs_exist_ok=True)
-    for name in filter(folder_of, make.names(ROOT) if error is None else ()):
-        for path in {picture(name), *folder_of(name).glob(f"{name}.[jh]*")} - {None}:
+    for name in filter(result, make.names(ROOT) if error is None else ()):
+        shown = [picture(name)[0].with_suffix(kind) for kind in (".png", ".h5")
+                 if picture(name)]
+        for path in [(FULL if name in full() else OUT) / f"{name}.json", *shown]:
             shutil.copy(path, app.outdir / "figures" / path.name)
 
 

@@ -52,6 +52,8 @@ ROWS = (
         "(recalled)", reason="the recordings of Speech Commands are not at hand"),
 )
 
+OTHERS = ("Spiking networks, settings of NH (the program `neural_heterogeneity` of "
+          "other authors)")
 SETTINGS = (
     Experiment(NAME, "Spiking networks", (
         ("data", "SHD", "SHD regenerated"),
@@ -74,8 +76,7 @@ SETTINGS = (
         ("augmentation", "unknown, with noise", "channels: sd 20 for each spike and "
          "for each word; times: sd 10 ms"),
         ("runs", "unknown", "3; 1,024 neurons: 2; 2 or 3 layers: 1"))),
-    Experiment(NH, "Spiking networks, settings of NH (the program "
-               "`neural_heterogeneity` of other authors)", (
+    Experiment(NH, OTHERS, (
         ("time step", "0.5 ms", "2 ms"),
         ("duration, loss, initial weights, membrane input, time constants", "as above",
          "same"),

@@ -373,11 +373,11 @@ def card(document, module, pairs, out):
     paper = tag(module) and f'<p class="paper">{_linked(tag(module))}</p>\n'
     return CARD.format(name=html.escape(name), title=html.escape(title), paper=paper,
                        caption=paragraphs, picture=picture,
-                       table=_table(pairs) + _grid(document.get("table", [])),
+                       table=table(pairs) + grid(document.get("table", [])),
                        note=html.escape(note(document)), links=links)
 
 
-def _table(pairs):
+def table(pairs):
     """Return an HTML table of claims."""
     if not pairs:
         return ""
@@ -404,7 +404,7 @@ def _table(pairs):
             + "\n".join(rows) + "\n</tbody>\n</table>")
 
 
-def _grid(rows):
+def grid(rows):
     """Return an HTML table with a header."""
     if not rows:
         return ""

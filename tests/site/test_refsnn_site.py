@@ -2,6 +2,7 @@
 
 import html
 import importlib
+import json
 import os
 import re
 from pathlib import Path
@@ -128,14 +129,59 @@ def test_verdicts_name_mistakes_completely(site, text, status):
 
 
 def test_results_of_runs_that_cannot_be_read_are_not_shown(site, monkeypatch, tmp_path):
-    name = next(name for name in site.make.names(ROOT)
-                if not (site.FULL / f"{name}.json").exists())
+    name = next(name for name in site.make.names(ROOT) if name not in site.full())
     monkeypatch.setattr(site, "OUT", tmp_path)
     monkeypatch.setattr(site, "DRAWN", tmp_path)
-    assert site.card("digits").startswith('<article id="digits">')
-    assert site.folder_of(name) is None and site.card(name) is None
+    assert site.result("digits")[0]["size"] == "full" and site.result(name) is None
+    (tmp_path / f"{name}.png").touch()
     (tmp_path / f"{name}.json").write_text('{"size": "quick", "claims": {}}')
-    assert site.folder_of(name) == tmp_path and site.card(name) is None
+    assert site.result(name) is None and site.picture(name) is None
+
+
+def test_a_picture_of_another_run_than_the_numbers_says_so(site, monkeypatch, tmp_path):
+    monkeypatch.setattr(site, "OUT", tmp_path)
+    monkeypatch.setattr(site, "DRAWN", tmp_path)
+    full, one = site.result("digits")[0], {"value": 0.5, "spread": None, "n": 3}
+    (tmp_path / "digits.png").touch()
+    for document, size in ((full, "full"), ({**full, "claims": {"a": one}}, "full"),
+                           ({**full, "size": "quick", "claims": {"a": one}}, "quick")):
+        (tmp_path / "digits.json").write_text(json.dumps(document))
+        page = site.rendered("figure", "Digits", name="digits")
+        before, _, table = page.partition("<table>")
+        assert "digits.png" in before and "<td" in table
+        assert (f"This picture is of a {size} run (3 runs), not of the numbers in the "
+                "table." in before) == (document != full)
+        assert f"<small>{size} run</small>" in site.rendered("figures", "Figures")
+
+
+def test_every_miss_stands_in_the_list_with_its_cause(site):
+    lines = site.results.lines_of(ROOT, site.full())
+    page = site.rendered("verdicts", "Verdicts", lines=lines)
+    for word in ("not reproduced", "differs"):
+        name = word.capitalize()
+        part = page.partition(f"\n{name}\n{len(name) * '-'}\n")[2].partition("\n---")[0]
+        found = [(key, line) for key in lines for line in lines[key]
+                 if line.word == word]
+        assert len(found) >= 2 and f"Lines: {len(found)}." in part
+        assert f'<a href="#{word.replace(" ", "-")}">{len(found)}</a>' in page
+        for key, line in found:
+            assert f"[{key}]</a> {line.row.place}" in part
+            assert str(site.escape(line.row.states)) in part
+            for _, claim, result in line.answers:
+                if result and result.verdict in site.results.BAD:
+                    told = site.keys(site.gallery.cause(claim), True)
+                    assert str(told) in part and "ause" in told
+
+
+def test_errata_name_their_paper_and_their_test(site):
+    errata, departures = map(site.errors, ("errata", "departures"))
+    assert len(errata) == 5 and len(departures) > 5
+    for item in errata + departures:
+        assert re.search(r'"/source/tests/.*#L-\d+">test_\w+\.py::test_\w+</a>', item)
+    page = site.rendered("errata", "Misprints and departures")
+    for word in ("misprint", "typo", "erratum", *errata, *departures,
+                 "read/rnn.html#errata", "read/superspike.html#departures"):
+        assert word in page
 
 
 def test_only_changed_pictures_are_drawn(site, monkeypatch, tmp_path):
@@ -221,6 +267,12 @@ def test_every_page_is_made(site, pages):
         assert f"check/mistakes/{site.slug(mistake)}" in pages
     assert "questions.html#q" in pages["check/mistakes/reset-detached"]
     assert "\nDerivation\n---" in pages["read/lif"]
+    assert pages["papers/nmz19"].count("The correct sign is plus") == 1
+    for page in ("index", "papers/index"):
+        assert re.search(r'verdicts.html#not-reproduced">\d+</a> are not', pages[page])
+    for key in ("nmz19", "cssz20"):
+        assert f'"../papers/{key}.html"' in pages["figures/spoken_classifiers"]
+    assert pages["figures/index"].count('"../figures/spoken_classifiers.html"') == 2
     assert "   eventprop_\u200bgrid </check/vectors/eventprop_grid>" in \
         pages["check/vectors"]
     assert "Not right: <a" in pages["check/tools/snntorch"]
