@@ -76,20 +76,18 @@ between the module and the papers that it implements, and errors in these
 papers.  The lists below name the tests that show them.  The most important
 departures are:
 
-- In `lif`, the membrane potential is reset one step after the spike.  The
-  argument `reset` selects a reset to 0 or a subtraction of the threshold,
-  and `through_reset` selects whether the gradient passes through the reset
+- In `lif`, the membrane potential is reset one step after the spike, to 0
+  or by the threshold, and the gradient passes through the reset or not
   (test_lif.py::test_gradient_on_the_whole_grid_of_options).  In the
-  tutorials that accompany [NMZ19], the reset is to zero, and the gradient
-  does not pass through the reset
+  tutorials that accompany [NMZ19], the reset is to 0, and the gradient
+  does not pass through it
   (test_conventions.py::test_every_preset_by_hand).
 
 - In `lif`, a neuron does not spike if its membrane potential equals the
   threshold (test_lif.py::test_a_tie_is_no_spike).
 
-- In some other packages, the peak value of a surrogate derivative depends
-  on the steepness.  In `surrogates`, the peak value of a surrogate
-  derivative is always 1
+- In `surrogates`, the peak of each surrogate derivative is 1.  In some
+  other packages, the peak depends on the steepness
   (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
 
 - If a readout is at its maximum over time at several steps, the gradient
@@ -97,19 +95,16 @@ departures are:
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
 - With the loss of [CB22], a network never learns a class whose readout
-  neuron stays below zero for every pattern.  On small data sets, some
-  training runs fail because a readout neuron stays below zero.  With
-  reduction="reached", `in_the_loop.loss` also trains readout neurons below
-  zero (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
+  neuron stays below zero for every pattern, which happens on small data
+  sets.  With reduction="reached", `in_the_loop.loss` also trains it
+  (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
 - Implementations of synaptic intelligence differ in several details, which
-  are options of the module `si`.  By default, `si` agrees with the code
-  published by the authors of synaptic intelligence
-  (test_si.py::test_defaults_are_those_of_the_authors_code).
+  are options of the module `si`.  The defaults are those of the authors'
+  code (test_si.py::test_defaults_are_those_of_the_authors_code).
 
 - In `ntk`, the argument `kind` selects whether pruned weights contribute
-  to the neural tangent kernel.  In the code of Neural Tangent Transfer,
-  pruned weights contribute to the kernel
+  to the kernel.  In the code of Neural Tangent Transfer, they contribute
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 
 The most important errata, which are errors in papers and in their code,
