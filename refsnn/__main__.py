@@ -14,8 +14,7 @@
 If the input is invalid, a command prints one line to standard error and
 returns exit status 2.  Each output file is written completely or not at
 all.  Commands overwrite no file, except that `run` replaces an earlier
-report.json.  Only `convert`, `run` and `diagnose` need packages other than
-NumPy.
+report.json.  Only `convert`, `run` and `diagnose` need more than NumPy.
 
 The command `convert` reads WAV or FLAC files, converts the sounds to
 spikes with a cochlea model, and writes an HDF5 file in the format of the
@@ -27,8 +26,7 @@ The spikes of a sound depend neither on the name of its file nor on the
 other sounds.  In the HDF5 file, the list `extra/keys` holds the sorted
 labels of all sounds.  A text file LIST for `--test`, or a CSV file for
 `--label`, lists the file names of sounds, with or without suffix and
-folders.  The next command writes training and test files with labels such
-as english-0:
+folders.  The next command writes two files with labels such as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
@@ -96,8 +94,7 @@ fits no convention, has no spike, or is not judged.  With --run and --out,
 the command drives the graph by the input of the file INPUT, and writes the
 exact solution to a new NIRData file.  With --convention, the command
 writes a simulation in time steps, for example in the convention
-"decay=Euler,reset=subtract"; `refsnn.oracle.nir.dynamics` lists all
-choices.
+"decay=Euler,reset=subtract"; see `refsnn.oracle.nir.dynamics`.
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
 folder or to a new .py file.  The copied module includes the functions of

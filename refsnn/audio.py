@@ -17,8 +17,7 @@ are N samples:
               and 1 between                            (4)  [CSSZ20]
 
 Derivation.  Eq. (2) is computed by `scipy.signal.resample_poly`.
-Exact.  Integers are represented exactly, and the filter (2) causes no
-    delay.
+Exact.  Integer samples are exact, and the filter (2) causes no delay.
 Cost.   Time and memory are O(T + max(rate, to) / gcd(rate, to)) for T
     samples.  Sounds that last more than `longest` seconds are rejected.
 Departures.  The software of [CSSZ20] assumes a sampling rate of 48 kHz,

@@ -31,8 +31,7 @@ Exact.  The event times and the edges of the time steps are compared in
 Cost.   `sparse` takes O(T + E log(E T)) time for E events.  Dense results
     take O(T B n) memory.
 Departures.  In floating-point arithmetic, 1.4 / 0.014 is not exactly 100.
-    Therefore, T is rounded if its relative distance from an integer is at
-    most 1e-9.
+    Therefore, T is rounded if it is within a relative 1e-9 of an integer.
 Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` counts time
     steps from 1 instead of 0.  Time step 0 is therefore always empty, and
     an event at the end time t1 has no valid time step.  The tutorial uses
@@ -186,8 +185,7 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
 
 
 def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
-    """Convert a decay factor per time step to a time constant in s, a float,
-    eq. (6).
+    """Convert a decay factor per step to a time constant in s, a float, eq. (6).
 
     >>> round(time_constant("alpha", np.exp(-1e-3 / 10e-3), 14e-3), 6)
     0.14

@@ -17,8 +17,7 @@ the total derivative dL/dh[t]:
 A long trajectory can be processed in chunks of time steps.  The last state
 of a chunk is also the first state of the next chunk.  The later of two
 chunks sets F[first] = 0, so that the derivative F of the shared state
-counts only once.  At the last state of a chunk, the direct derivative of
-the loss is
+counts once.  At a chunk's last state, the direct derivative of the loss is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 
@@ -60,8 +59,7 @@ SYSTEM = "J (T, B, n, n) float, F (T, B, n, p*), q (T, B, n)"
 
 
 def adjoint(J, q):
-    """Return the derivatives (T, B, n) of the loss with respect to the states,
-    eq. (1).
+    """Return the derivatives (T, B, n) of the loss by the states, eq. (1).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> adjoint(J, q).ravel().tolist()

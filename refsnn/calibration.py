@@ -359,8 +359,7 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     neuron fires too late to measure tau_mem, its leak and reset potentials are
     corrected by `leak`, and its threshold by `leak` - 0.5.  A chip with
     neurons that fire late or without input should be calibrated twice.  If a
-    neuron never fires, `calibrate` warns, and sets the correction `threshold`
-    to `leak`.
+    neuron never fires, `calibrate` warns, and sets `threshold` to `leak`.
 
     Arguments as for `measure`.
 
@@ -396,8 +395,7 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
 
 
 def corrected(chip, corrections):
-    """Return a `Chip`: a copy of an emulated chip with corrected parameters,
-    eq. (7).
+    """Return a copy of an emulated `Chip` with corrected parameters, eq. (7).
 
     >>> one, zero = np.ones((2, 1)), np.zeros(1)
     >>> plain = Corrections(one, one, one[0], zero, zero, zero)

@@ -2,8 +2,7 @@
 r"""Check gradients of spiking and other networks by finite differences.
 
 The gradient of a function L of the parameters theta is tested along a
-direction d.  The test combines central differences D with the steps h and
-h/2:
+direction d.  The test combines central differences D of steps h and h/2:
 
     D(h) = (L(theta + h d) - L(theta - h d)) / (2 h)                  (1)
     D = (4 D(h/2) - D(h)) / 3                                         (2)
@@ -31,8 +30,7 @@ Derivation.  In eq. (2), the errors of order h^2 of the two central
     fails if the rounding noise exceeds 2e-4 times the larger of
     |<gradient, d>| and |D|.  Therefore, rounding noise cannot hide a
     gradient error of 0.1 % from the function `directional`.
-Exact.  The derivative Im L(theta + i h d) / h of `complex_step` has no
-    cancellation.
+Exact.  Im L(theta + i h d) / h of `complex_step` has no cancellation.
 Cost.   The loss is evaluated 4 times for each direction or entry.
 Departures.  Tolerances are relative.  Parameters, gradients and directions
     must be float64.

@@ -315,8 +315,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
     step, dt : float
         `dt` is the width of a time bin in seconds, at most 30 times each
         nominal time constant.  The integration step is h = dt / K, with the
-        smallest integer K for which h <= `step`.  `step` is at most 0.2 us, or
-        `dt`.
+        smallest integer K with h <= `step`.  `step` is at most 0.2 us or `dt`.
     scale, code : float, (float, float)
         Integer weight that represents the weight 1 of an ideal network, and
         nominal ADC code of the leak and codes from the leak to the threshold.

@@ -84,8 +84,7 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     scale : float, the integer weight that represents the real weight 1
     limit : int or (int, int)
         Largest magnitude of integer weights, or the smallest (negative) and
-        the largest (positive) integer weight, such as (-128, 127).  At most
-        32767.
+        the largest (positive) weight, such as (-128, 127).  At most 32767.
     most : float, the largest readout scale s
     """
     weights, written = _weights(weights), []
@@ -103,8 +102,7 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
 
 
 def clip(weights, *, scale=240.0, limit=63):
-    """Return `Weights` that are clipped to the range of eq. (3), except for the
-    readout.
+    """Return `Weights` that are clipped by eq. (3), except for the readout.
 
     >>> weights = Weights(np.array([[0.1, 1.0]]), None, np.array([[-0.5]]))
     >>> clip(weights).hidden.tolist(), clip(weights).readout.tolist()
@@ -138,8 +136,7 @@ def dropout(rng, n, rate=0.4):
 
 
 def drop(weights, kept):
-    """Apply the dropout mask to weights or to a gradient, and return `Weights`,
-    eq. (4).
+    """Apply the dropout mask to weights or a gradient; return `Weights`, eq. (4).
 
     >>> drop(Weights(np.ones((2, 1)), None, np.ones((1, 2))),
     ...      np.array([True, False])).hidden.tolist()

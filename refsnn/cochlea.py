@@ -48,8 +48,7 @@ Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
     is sampled, and each event is assigned to a random fibre.  Events
     within the refractory time after a spike of the same fibre are deleted.
 Exact.  Eqs. (1)-(7) agree with the software of [CSSZ20], and so does the
-    probability distribution of the spikes.  Each channel has its own
-    generator.
+    distribution of the spikes.  Each channel has its own generator.
 Cost.   For C channels processed together and N samples, the time is O(C N
     log N), and the memory is O(C N).
 Departures.  This module keeps the following peculiarities of the published
@@ -156,8 +155,7 @@ def transmitter(v, dt, *, cell=None):
     Parameters
     ----------
     v, dt : (T, C) float, float
-        Velocity of the membrane, and time step, s, below 1/(l + r), 1/g, 1/x
-        and 1/y.
+        Membrane velocity, and time step, s, below 1/(l + r), 1/g, 1/x and 1/y.
     cell : HairCell, optional
         Constants of the hair cell; the published constants by default.  Rates
         have the unit 1/s, and velocities cm/s.  The defaults come first:
@@ -354,8 +352,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
         or less.  The sampled spikes do not depend on `block`.
     padded : bool
         If True, silence is appended to the sound, so that the Fourier
-        transform is fast.  The frequencies (1) then differ slightly from those
-        of [CSSZ20].
+        transform is fast.  The frequencies (1) then differ from [CSSZ20].
     longest : float, longest accepted duration, in seconds
     """
     longest, rate, channels, block = arrays(

@@ -226,8 +226,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
         Spike function that replaces eq. (1), for finite differences.
     clamp, reset_spikes : (T + 1, B, n), optional
         Fields `held` and `fired` of an earlier result.  For finite
-        differences, they replace the refractory mask and the spikes in the
-        reset.
+        differences, they replace the refractory mask and spikes in the reset.
 
     Returns
     -------

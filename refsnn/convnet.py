@@ -33,8 +33,7 @@ Eqs. (5)-(11) also hold with dropout, where (4) sets the gate to 0.  As
 long as no gate changes, x[l+1] = S pre[l].  The linear operator S
 multiplies pre[l] by the gate D[l], and sums over each window.  The
 transposed operator S^T copies an entry to all positions of its window, and
-multiplies by the gate.  The operator C^T adds each entry of a patch to the
-map.
+multiplies by the gate.  C^T adds each entry of a patch to the map.
 
 Derivation.  For any array X, let dX be the derivative of a loss with
     respect to X.  The chain rule, summed over the samples, gives

@@ -65,8 +65,7 @@ def taps(delays, *, most, kernel="linear", width=None):
     Parameters
     ----------
     delays : (...) float
-        Delays in steps, between 0 and `most`; (m,) for neurons and (n, m)
-        for synapses.
+        Delays in steps, 0 to `most`; (m,) for neurons, (n, m) for synapses.
     most : int, largest delay K in steps
     kernel : {"nearest", "linear", "gaussian", "normalised"}
     width : float or (...) float, optional

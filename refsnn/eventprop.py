@@ -184,8 +184,7 @@ def simulate(times, units, W, V=None, state=None, *, tau_mem, tau_syn, threshold
     delays, recurrent_delays : (n, m) float and (n, n) float, optional
         Delays of the synapses in s; 0 by default.
     most : int
-        Largest number of spikes in a sample; recurrence can cause infinitely
-        many.
+        Largest number of spikes in a sample, because recurrence may never end.
 
     Returns
     -------
@@ -537,9 +536,7 @@ def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
     >>> peaks(*spikes, tau_mem=1.0, tau_syn=1.0, until=9.0).tolist()
     [[1.0]]
 
-    Parameters
-    ----------
-    times, units, W, tau_mem, tau_syn, until, delays : as for `simulate`
+    Arguments as for `simulate`.
     """
     W, delays, tau_mem, tau_syn, until = arrays(
         f"{LAYER}, until () in (0, inf)", W, delays, tau_mem, tau_syn, until)

@@ -188,8 +188,7 @@ def accumulate(state, importance, parameters, anchors="latest", decay=1.0):
 
 
 def penalty(state, parameters, strength):
-    """Return the penalty, a float, for parameters that differ from their anchors,
-    eq. (2).
+    """Return the penalty, a float, for distances from the anchors, eq. (2).
 
     >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
     >>> penalty(state, np.array([4.0]), strength=0.5)

@@ -19,8 +19,7 @@ of L with respect to the currents I:
 A three-factor rule computes the weight gradient from the credit, the
 surrogate derivative psi and a trace of each input x.  The trace of an
 input is the membrane potential of a model neuron without reset.  The model
-neuron receives one input x with weight 1 and has the synaptic current
-`syn`:
+neuron receives one input x with weight 1 and has the current `syn`:
 
     syn[t+1] = alpha syn[t] + x[t]
     trace[t+1] = beta trace[t] + gain syn[t]                      (6)
@@ -79,8 +78,7 @@ def transport(dsyn, G):
 
 
 def direct(error, H):
-    """Compute the credit `dspikes` (T, B, n) directly from the output error,
-    eq. (2).
+    """Compute the credit `dspikes` (T, B, n) from the output error, eq. (2).
 
     >>> direct(np.array([[[1.0, -1.0]]]), np.array([[3.0], [1.0]])).tolist()
     [[[2.0]]]

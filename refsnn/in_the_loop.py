@@ -365,8 +365,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     Parameters
     ----------
     weights : dict or NamedTuple
-        Weights before rounding, in the form of `record`, of the result's
-        dtype.
+        Weights before rounding, as for `record`, of the result's dtype.
     x : (T, B, m)
     recording : Recording
         Result of `record`, or of `complete` if potentials are missing.

@@ -246,8 +246,7 @@ def dropout(shape, rate, rng, dtype=np.float64):
 
 
 def init(m, n, rng, dtype=np.float64):
-    """Sample initial weights W (4 n, m) and V (4 n, n) and biases b (4 n,),
-    eq. (12).
+    """Sample initial parameters W (4 n, m), V (4 n, n) and b (4 n,), eq. (12).
 
     >>> W, V, b = init(5, 2, np.random.default_rng(1))
     >>> W.shape, V.shape, b.tolist()

@@ -126,8 +126,7 @@ def target(model, weights, biases, x):
     Parameters
     ----------
     model : Model
-        Functions for a network and its kernel, such as `mlp.forward` and
-        `ntk.kernel`.
+        Functions for a network, such as `mlp.forward` and `ntk.kernel`.
 
         forward       (weights, biases, x) -> recording with inputs, outputs
         signals       (weights, recording) -> list of arrays

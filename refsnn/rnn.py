@@ -85,8 +85,7 @@ def run(x, W, V, state=None):
 
 
 def step(drive, V, state=None):
-    """Simulate the states (B, n) of the recurrent network for one step, eqs. (1)
-    and (2).
+    """Simulate the states (B, n) of the network for one step, eqs. (1), (2).
 
     >>> step(np.zeros((1, 1)), np.eye(1), np.zeros((1, 1))).tolist()
     [[0.0]]

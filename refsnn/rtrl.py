@@ -36,8 +36,7 @@ __all__ = ["gradient", "step", "step_gradient"]
 
 
 def step(M, J, F, out=None):
-    """Compute the influence M[t] (B, n, p) of the parameters on the states,
-    eq. (1).
+    """Compute the influence M[t] (B, n, p) of parameters on states, eq. (1).
 
     >>> M = step(None, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 2.0))
     >>> step(M, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 3.0)).tolist()

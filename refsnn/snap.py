@@ -87,8 +87,7 @@ def owners(n, m, recurrent=True):
 
 
 def stored(owner, pattern, states):
-    """Return how many entries of the influence matrix of one sequence are stored,
-    an int.
+    """Return the number of stored influence entries of one sequence, an int.
 
     >>> stored(owners(3, 2), np.eye(3, dtype=bool), 6), 15 * 6
     (30, 90)

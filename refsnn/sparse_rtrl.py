@@ -126,8 +126,7 @@ class Gradient(NamedTuple):
 
 def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, beta,
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True, out=None):
-    """Compute the derivative `Traces` s and u of the next time step,
-    eqs. (1)-(6).
+    """Compute the derivative `Traces` s and u of the next step, eqs. (1)-(6).
 
     >>> one = np.ones((1, 1))
     >>> traces = Traces(one[None], 4 * one[None])
@@ -267,8 +266,7 @@ def eligibility(traces, psi):
 
 
 def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
-    """Filter the eligibility with the kernel of a leaky readout, eq. (9).  Return
-    `Traces`.
+    """Return `Traces`, the eligibility filtered by a leaky readout, eq. (9).
 
     >>> e = np.ones((1, 1, 1))
     >>> f = readout_step(Traces(e, 4 * e), e, alpha=0.5, beta=0.5)

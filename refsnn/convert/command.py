@@ -5,8 +5,7 @@ First, the command finds sound files that cannot be converted.  The command
 writes the spikes of each valid file to `OUTPUT.parts/DIGEST.npz`, where
 DIGEST is a digest of samples and options.  If the file `DIGEST.npz` of a
 sound exists, the sound is skipped, so that an interrupted command can
-continue.  Finally, the command merges all files `DIGEST.npz` into the
-output files.
+continue.  Finally, the command merges these files into the output files.
 """
 
 import os

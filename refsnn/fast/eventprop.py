@@ -55,8 +55,7 @@ Derivation.  The module `eventprop` derives all equations.  Without a
     refractory time, the end of the refractory time and the spike are one
     event, which gives (13).
 Exact.  Spikes and gradients equal those of `eventprop` up to rounding.  If
-    U almost touches the threshold, a rounding error can add or remove a
-    spike.
+    U almost touches the threshold, rounding can add or remove a spike.
 Cost.   For S input spikes per sample, a simulation takes O(S B n) time and
     memory, and additional time for each spike.
 Departures.  [WP21] uses the adjoint variables lambda_V = -dU/tau_mem and

@@ -303,8 +303,7 @@ def _backward(tape, width, dspikes):
 
 def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
            reset="subtract"):
-    """Compute the membrane potentials (T, B, k) of the readout for sparse input
-    events.
+    """Compute the readout's potentials (T, B, k) for sparse input events.
 
     >>> x = sparse.csr_matrix(np.array([[1.0], [0], [0], [0], [0], [0]]))
     >>> one = np.array([[2.0]])

@@ -20,8 +20,7 @@ rejected.  `check` rejects equal results for two test problems that differ
 in one option and in their correct outputs.
 
 The function `vectors` rejects stored test problems if all spikes are
-equal, if an output is 0 everywhere, or if a known mistake changes no
-output.
+equal, an output is 0 everywhere, or a known mistake changes no output.
 """
 
 import re

@@ -6,8 +6,7 @@ with the fields `dtype`, `shape` and `data`.  The function `arrays` checks
 objects from untrusted JSON files.
 
 A report is a dict with the results of `python -m refsnn COMMAND`.  The
-file `vectors/report_schema.json` is a JSON schema of the reports of all
-commands.
+file `vectors/report_schema.json` is a JSON schema of all reports.
 """
 
 import json

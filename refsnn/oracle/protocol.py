@@ -8,8 +8,7 @@ never holds correct outputs.  For some test problems, a second request
 holds new inputs, so that memorised outputs are wrong.
 
 The command `python -m refsnn run` calls the function `run`.  For tests in
-Python, the function `cases` returns test problems, and `failures` checks
-results:
+Python, `cases` returns test problems, and `failures` checks results:
 
     @pytest.mark.parametrize("case", cases(["bptt"]), ids=lambda c: c.id)
     def test_mine(case):
@@ -461,8 +460,7 @@ def _cell(text):
 
 @contextlib.contextmanager
 def answering(command, vector, timeout=60.0):
-    """Start a program, and yield a function from a dict of inputs to a dict of
-    outputs.
+    """Start a program; yield a function from a dict of inputs to its outputs.
 
     >>> with answering(["true"], "bptt") as function:
     ...     pass

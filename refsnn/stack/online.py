@@ -473,8 +473,7 @@ def _shifted(past, newest):
 
 
 def memory(layers, B, rule, learn=(), feedback=None):
-    """Return how many bytes the stored derivatives of a learning rule take, an
-    int.
+    """Return the bytes that the stored derivatives of a rule take, an int.
 
     >>> one = network.layer(np.ones((100, 100)), tau_syn=1, tau_mem=1)
     >>> memory([one] * 3, 1, "exact"), memory([one] * 3, 1, "block")

@@ -32,8 +32,7 @@ Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     linear in the constants beta, g and c.  Gauss-Newton steps refine the
     best of G trial values of alpha.  The backward recursion for dW follows
     from eqs. (12)-(15) of the module `conventions`.
-Exact.  Recorded spikes, if any, drive the resets and recurrent inputs in
-    (3).
+Exact.  In (3), any recorded spikes drive resets and recurrent inputs.
 Cost.   Let P be the number of samples times the number of neurons.  The G
     values of alpha are compared by their errors in E recorded entries,
     with `E <= max(T, SCANNED)`.  For each choice of `test`, `record`,

@@ -65,8 +65,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         current syn is 0 and the membrane potential mem is `leak`.
     W, V : (n, m) and (n, n) float
         Weights; V may be None.  If the tool multiplies currents by a gain that
-        is not in `conventions.AXES`, multiply W and V by it, and do not record
-        syn.
+        is not in `conventions.AXES`, multiply W and V by it, and omit syn.
     recording : dict
         At least one of the arrays "spikes", "mem" and "syn", each (T, B, n).
         Do not change the dtype, on which the tolerance depends.
@@ -150,16 +149,13 @@ def relative(report, right, alone=False):
 
 
 def terms(report, right):
-    """Return the names of the wrong terms that `relative` describes, a tuple of
-    str.
+    """Return a tuple of str, the wrong terms that `relative` describes.
 
     >>> report = Report([Candidate("lava")], {}, None, None, ())
     >>> terms(report, conventions.PRESETS["lava"]._replace(floor=True))
     ('clamp',)
 
-    Parameters
-    ----------
-    report, right : as for `relative`
+    Arguments as for `relative`.
     """
     changes = _near(report, right).changes if report.members else ()
     return tuple(dict.fromkeys(TERMS[axis] for axis, _ in changes)) * (
