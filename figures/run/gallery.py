@@ -38,6 +38,7 @@ MARKS = {"read": "", "plot": " (plot)", "words": " (in words)",
          "second-hand": " (second-hand)", "recalled": " (recalled)"}
 LOOK = pathlib.Path(__file__).with_name("style.mplstyle")
 DIGITS = 4                              # significant digits of numbers in tables
+LONG = 1000             # shorter numbers have three digits if their spread is unknown
 SMALL, LARGE = 1e-4, 1e5                # numbers beyond have an exponent: short cells
 MINUTES_FROM_S, HOURS_FROM_S = 120, 7200    # longer times are shown in larger units
 PNG_SIZE = slice(16, 24)                # bytes with the width and height in a PNG file
@@ -116,11 +117,13 @@ def shown(value):
 # ---- texts from claims and results ------------------------------------------
 
 def with_spread(value, spread, n):
-    """Format a value with spread and runs.
+    """Format a value with runs, and with two digits of the spread.
 
-    >>> with_spread(0.5, None, 1), with_spread(2, None, None)
-    ('0.5 (1)', '2')
+    >>> with_spread(0.5, None, 1), with_spread(0.53194, 0.0172, 3)
+    ('0.5 (1)', '0.532 \u00b1 0.017 (3)')
     """
+    if spread and math.isfinite(spread):        # further digits have no meaning
+        value = round(value, 1 - math.floor(math.log10(spread)))
     text = shown(value)
     if spread is not None:
         text += f" \u00b1 {float(f'{spread:.2g}'):g}"      # no exponent for 190
@@ -130,7 +133,10 @@ def with_spread(value, spread, n):
 def ours(claim, result):
     """Return our value as text."""
     unit = "" if claim.unit in ("1", "accuracy") else claim.unit
-    return f"{with_spread(*result[:3])} {unit}".strip()
+    value, spread, n = result[:3]
+    if n and spread is None and abs(value) < LONG:      # the spread is not known
+        value = float(f"{value:.3g}")
+    return f"{with_spread(value, spread, n)} {unit}".strip()
 
 
 def published(claim):

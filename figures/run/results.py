@@ -244,8 +244,9 @@ reproduced, differs, not decided, agrees, reproduced.  After the tables of paper
 How to read the tables:
 
 - *refsnn*: "a \u00b1 s (n)" is the mean over n runs and their sample standard
-  deviation, and "a (1)" is a single run.  A number without "(n)" does not depend on
-  chance, or is one statistic of all runs, such as a largest error.
+  deviation, and "a (1)" is a single run.  The digits of a end where those of s end.
+  A number without "(n)" does not depend on chance, or is one statistic of all runs,
+  such as a largest error.
 - *published*: the same for the publication.  Marks say how the number is known:
   - no mark: {read}
 {marks}

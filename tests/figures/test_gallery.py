@@ -290,7 +290,17 @@ def test_shown():
 
 def test_spreads_have_two_digits():
     assert [gallery.with_spread(1.0, spread, 3) for spread in (0.01234, 99.9, 188.0)] \
-        == ["1 ± 0.012 (3)", "1 ± 100 (3)", "1 ± 190 (3)"]
+        == ["1 ± 0.012 (3)", "1 ± 100 (3)", "0 ± 190 (3)"]
+    assert [gallery.with_spread(133.8, spread, 2) for spread in (0.0, 0.1234, 35.0)] \
+        == ["133.8 ± 0 (2)", "133.8 ± 0.12 (2)", "134 ± 35 (2)"]
+
+
+def test_random_numbers_of_unknown_spread_have_three_digits():
+    claim = claims.own("a", "a", low=0, unit="s")
+    assert [gallery.ours(claim, claims.Result(value, spread, n)) for value, spread, n in
+            ((0.076412, None, 1), (0.076412, None, None), (1234.5, None, 2),
+             (0.076412, 0.0051, 2))] == [
+        "0.0764 (1) s", "0.07641 s", "1234 (2) s", "0.0764 ± 0.0051 (2) s"]
 
 
 # ---- the page in a browser ------------------------------------------------
