@@ -89,16 +89,6 @@ SHOWN = {       # terms in the equations of lif, forward and backward
     "gain": ("gain I[t] in (3)", "gain dU[t+1] in (7)"),
     "current": ("the time of I in (3)", "the time of dU in (7)"),
     "surrogate": ("", "psi[t] in (9)"), "error": ("", "dspikes[t] in (8)")}
-ADDED = {       # what a program does, in contrast to the equations of lif
-    "refractory period": "has a refractory period, in contrast to (1)",
-    "several spikes": "emits several spikes per step, in contrast to (1)",
-    "clamp": "bounds the membrane potential, in contrast to (3)",
-    "bias": "adds a constant, in contrast to the equations",
-    "initial state": "does not start from rest, in contrast to the simulation",
-    "truncation": "truncates the gradient, in contrast to (7)-(9)",
-    "clipping": "limits the gradient, in contrast to (10)",
-    "first step": "omits the first step of the equations",
-    "last step": "omits the last step of the equations"}
 GRADED = ("a longer sequence of four samples, with several inputs per step and "
           "input values other than 0 and 1")
 IFF = "Only one term acts in exactly those variants whose results are wrong."
@@ -314,10 +304,8 @@ def _conclusion(side, terms, dtypes, lacking=()):
     if not terms:
         return "The wrong term is not known" + (
             f" without {_listed(lacking)}." if lacking else ".")
-    if terms[0] in ADDED:
-        return f"The function {ADDED[terms[0]]} of lif."
     if not set(terms) <= set(SHOWN):
-        return f"The computation of {_listed(terms)} is wrong."
+        return f"The computation of {_listed(terms)} is wrong." * (terms[0] in AXES)
     return (f"The {_listed(terms)} {'is' if len(terms) == 1 else 'are'} wrong: "
             f"{_listed([SHOWN[term][side == 'backward'] for term in terms])} of lif.")
 
@@ -458,7 +446,8 @@ def _states(call, runs, given, bad):
                                      for s in (run.found["spikes"] for run in every)):
         many = "mem" in given and all(_same(run.found["spikes"], np.maximum(np.ceil(
             run.found["mem"] / run.p["threshold"]) - 1, 0), 1.0) for run in every)
-        return ("several spikes",) * many, "The spikes are not 0 or 1."
+        return ("several spikes",) * many, "The spikes are not 0 or 1" + (
+            ", but several in a step." if many else ".")
     terms, why = _exact(call, runs, True)
     if why:
         return terms, why
@@ -508,15 +497,16 @@ def _dynamics(call, runs, given, bad):
     if not found[0] and terms and all(
             _same(run.found["mem"][:3], run.right["mem"][:3]) for run in every):
         return terms, why
-    if found[1] or "spikes" not in given:
+    mixed = found[0] == ("gain",) and "factor" not in found[1]     # or mixed inputs
+    if found[1] and not mixed or "spikes" not in given:
         return found
     alone = [_residuals(call(_recorded(run.p | {"V": 0 * run.p["V"]}))) for run in rows]
     sent = _fits([{"recurrence": (
         part["recurrence"][0], 1.0 * run.found["spikes"][:-2])}
         for part, run in zip(parts, rows, strict=True)])
-    return _only([*sent, *["input"] * all(                          # statement (E)
+    return _only([*found[0], *sent, *["input"] * all(               # statement (E)
         _same(part["input"][0], other["input"][0])
-        for part, other in zip(parts, alone, strict=True))])
+        for part, other in zip(parts, alone, strict=True))], found[1])
 
 
 def _offset(runs):
@@ -529,8 +519,8 @@ def _offset(runs):
         rest = all(not run.found["mem"][0].any() and _zero(syn[0], syn)
                    and (told or _zero(second, syn))
                    for run, (second, syn) in zip(runs, pairs, strict=True))
-        return ("initial state",) * (not rest), (
-            "The equations hold after the first steps." * (not rest))
+        return ("initial state",) * (not rest), (not rest) * (
+            "The equations hold after the first steps, but not from rest.")
     mem = np.concatenate([run.found["mem"][1:] for run in runs], axis=1)
     free = mem - np.concatenate([part["reset"][0] for part in parts], axis=1)
     low, high = mem.min() + 0.0, mem.max()
@@ -543,7 +533,8 @@ def _offset(runs):
            for second, syn in pairs):
         equation = "(2) or (3)" if not told else "(2)" if all(
             _zero(syn[0], syn) for _, syn in pairs) else "(3)"
-        return ("bias",), f"A constant is added to the right-hand side of {equation}."
+        return ("bias",), (
+            f"A constant is added to the right-hand side of {equation} of lif.")
     return (), ""
 
 

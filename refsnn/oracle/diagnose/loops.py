@@ -52,6 +52,10 @@ SHARED = {"alpha": ("current decay", lambda p: p["alpha"]),
 BOTH = [
     Fault(DECAYS, "alpha and beta are swapped", {
         "alpha": lambda p: p["beta"], "beta": lambda p: p["alpha"]}),
+    Fault(DECAYS[:1], "alpha equals beta", {"alpha": lambda p: p["beta"]}),
+    Fault(DECAYS[1:], "beta equals alpha", {"beta": lambda p: p["alpha"]}),
+    *(Fault(("gain",), f"the gain is 1 - {name}", {
+        "gain": lambda p, name=name: 1 - p[name]}) for name in ("alpha", "beta")),
     Fault(("recurrence",), "V is transposed", {"V": lambda p: p["V"].T})]
 FORWARD = BOTH + [
     *(Fault(("clamp",), f"updates read U no {words}", {"bounds": bounds})
@@ -71,6 +75,7 @@ FORWARD = BOTH + [
     Fault(("reset",), "the reset subtracts 1", {"jump": 1.0}),
     Fault(("reset",), "the reset sets U to 0", {"zero": True}),
     Fault(("reset",), "U is set to 0 before the decay", {"zero": True, "early": True}),
+    Fault(("reset",), "the reset also sets I to 0", {"cleared": True}),
     Fault(("reset",), "the reset acts one step late", {"behind": (1,)}),
     Fault(("reset",), "the reset acts in two steps", {"behind": (0, 1)}),
     Fault(("last step",), "the last step is missing", {"last": 1}),
@@ -121,7 +126,8 @@ BACKWARD = BOTH + [
 
 
 def _simulated(p, x, W, V, alpha, beta, gain, level, jump, bounds=FREE, read=0,
-               zero=False, early=False, behind=(0,), last=0, pause=0, mute=False):
+               zero=False, early=False, behind=(0,), last=0, pause=0, mute=False,
+               cleared=False):
     """Compute eqs. (1)-(3) of `lif` with a fault."""
     x = x @ W.T
     spikes, mem = np.zeros((2, *x.shape))
@@ -131,7 +137,7 @@ def _simulated(p, x, W, V, alpha, beta, gain, level, jump, bounds=FREE, read=0,
         mem[t] = u if mute else np.where(held, 0, u)
         spikes[t] = (mem[t] > level) & ~(held & mute)
         fired = sum(spikes[t - k] for k in behind if t >= k)
-        after = alpha * syn + x[t] + spikes[t] @ V.T
+        after = alpha * syn * (1 - cleared * fired) + x[t] + spikes[t] @ V.T
         current = gain * (syn, after, before)[read]
         before, syn, left = syn, after, 1 - fired
         u = beta * np.clip(mem[t], *bounds)
