@@ -101,6 +101,7 @@ def markdown(text, folder=""):
     found = re.sub(r'<a href="([^"]*)">(.*?)</a>', target, found, flags=re.S)
     found = re.sub(r"\b([\w-]+/[\w.-]+)#(\d+)\b(?![^<]*</code>)",
                    r'<a href="https://github.com/\1/issues/\2">\g<0></a>', found)
+    found = re.sub("(?m)(?<=  )(# .*)$", r'<span class="remark">\1</span>', found)
     return Markup(re.sub(r"<table>.*?</table>", labelled, found, flags=re.S))
 
 
@@ -227,7 +228,8 @@ def errors(title):
 
     text = re.search(rf"most important\s{title}.*?:\n\n- (.*?)(?=\n\nThe |\Z)",
                      refsnn.__doc__, re.S)[1]
-    text = re.sub(r"(test_\w+\.py)::(test_\w+)", target, str(keys(text)))
+    text = re.sub("`(.*?)`", r"<code>\1</code>", str(keys(text)))
+    text = re.sub(r"(test_\w+\.py)::(test_\w+)", target, text)
     return [Markup(" ".join(item.split())) for item in text.split("\n\n- ")]
 
 

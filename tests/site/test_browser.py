@@ -264,6 +264,8 @@ def test_the_filter_shows_the_equations_with_all_words(run):
 
 @pytest.mark.parametrize("words, page", [
     ("eligibility trace", "read/alif.html"), ("de-calibration", "papers/cb22.html"),
+    ("misprint", "papers/errata.html"), ("erratum", "papers/errata.html"),
+    ("typo", "papers/errata.html"),
     ("reset by subtraction", "check/mistakes/reset-to-zero-not-by-subtraction.html")])
 def test_search_finds(run, words, page):
     found, _ = run("""
