@@ -1,8 +1,11 @@
-"""Write NIR.md: the conventions of public recordings of NIR graphs.
+"""Write NIR.md: the conventions of public recordings of NIR graphs, and of tools.
 
     python tests/peers/nir_page.py DATA     # DATA/nir holds graphs and recordings
+
+The results of tools are those of nir_tools.json, which nir_tools.py writes.
 """
 
+import json
 import pathlib
 import sys
 
@@ -32,6 +35,24 @@ time step, integration, lag and form of the reset open: a convention is no fault
   equations in continuous time, with pulses of height 1 and duration dt.
 
 """
+TABLE = ("| recording | node | axes | lag | unit | error | not decided | to exact |\n"
+         "|---|---|---|---|---|---|---|---|\n")
+TOOLS = """
+## Graphs in tools
+
+Each tool imported and ran the nine graphs of `tests/oracle/nir/graphs`, and plain
+variants of these (r 1, v_leak 0, v_threshold 0.47, no v_reset, no w_in).  Each tool
+also exported small networks of its own, whose recordings were compared with the export
+(`python tests/peers/nir_tools.py FOLDER`).
+
+- A recording has a row if a convention fits.
+- The time constants of plain graphs suit the step of the tool: dt is 0.1 ms for
+  snntorch, 1 s for sinabs, which counts in rows, and 1 ms for the other tools.
+- Refused: the tool, or the version of nir that it requires, does not support a node or
+  a field, and tells so.
+- No spike: the tool sent no spike, which tells nothing about threshold and reset.
+- Withheld: other results, which the authors of the tool are told first.
+"""
 GRAPHS = {      # recordings of each graph, with the duration of a row in s
     "lif/lif_norse.nir": ("lif/lif_*.csv", "lif/*.h5"),
     "braille/braille_noDelay_bias_zero.nir": ("braille/norse*.npz", "braille/act*.npz")}
@@ -42,8 +63,7 @@ def page(data):
     told = [HEAD]
     for name, patterns in GRAPHS.items():
         graph = graphs.read(str(data / name))
-        told.append(f"## {name}\n\n| recording | node | axes | lag | unit | error | "
-                    "not decided | to exact |\n|---|---|---|---|---|---|---|---|\n")
+        told.append(f"## {name}\n\n{TABLE}")
         for path in sum((sorted(data.glob(pattern)) for pattern in patterns), []):
             recording = nirdata.read(str(path), graph, 1e-4)
             verdicts = judgement.judge(graph, recording)
@@ -52,7 +72,24 @@ def page(data):
                 told.append(f"| {path.name} | - | not judged: no input is published "
                             "| | | | | |\n")
         told.append("\n")
-    return "".join(told)[:-1]
+    return "".join(told)[:-1] + tools()
+
+
+def tools():
+    """Return the text about tools."""
+    told = [TOOLS]
+    stored = json.loads((HERE / "nir_tools.json").read_text(encoding="utf-8"))
+    for tool, found in stored.items():
+        versions = ", ".join(" ".join(pair) for pair in found["versions"].items())
+        told.append(f"\n### {tool}\n\n{versions}; {found['date']}\n\n")
+        told += [TABLE, *found["rows"]] if found["rows"] else ["No row.\n"]
+        lines = [f"- Refused, \"{words}\": {', '.join(names)}\n"
+                 for words, names in found["refused"].items()]
+        lines += [f"- No spike: {', '.join(found['silent'])}\n"] * bool(found["silent"])
+        lines += [f"- Withheld: {len(found['withheld'])} results\n"] * bool(
+            found["withheld"])
+        told += ["\n", *lines] * bool(lines)
+    return "".join(told)
 
 
 def row(name, verdict):

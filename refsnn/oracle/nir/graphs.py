@@ -206,9 +206,10 @@ def _opened(path):
         with h5py.File(path, "r") as file:
             yield file
     except Exception as error:      # the HDF5 library raises errors of many kinds
-        told = " ".join(str(error).split())[:300] or type(error).__name__
-        raise ValueError(str(error) if str(error).startswith(path) else
-                         f"{path}: {told}: must be an intact HDF5 file") from None
+        told = str(error) or type(error).__name__
+        if not told.startswith(path):
+            told = f"{path}: {told[:300]}: must be an intact HDF5 file"
+        raise ValueError("".join(c if c.isprintable() else " " for c in told)) from None
 
 
 def _member(group, name, where, needed=True):
@@ -226,9 +227,12 @@ def _member(group, name, where, needed=True):
 def _members(group, name, where):
     """Return a group, and its names."""
     found = _member(group, name, where)
-    _need(isinstance(found, h5py.Group) and len(found) <= MEMBERS, f"{where}{name:.60} "
-          f"is no group: must be one of {MEMBERS} members at most")
-    return found, list(found)
+    names = list(found) if isinstance(found, h5py.Group) else [""] * MEMBERS
+    _need(len(names) < MEMBERS and all(
+        isinstance(one, str) and one.isprintable() for one in names),
+        f"{where}{name:.60} is no group, or large, or holds control characters: must "
+        f"be one of fewer than {MEMBERS} members with printable names")
+    return found, names
 
 
 def _field(group, name, where, kinds="fiub", needed=True):
@@ -268,8 +272,11 @@ def _field(group, name, where, kinds="fiub", needed=True):
         _need(not stream.unconsumed_tail, f"{where} has a chunk of more than {size} "
               "bytes: must be as large as declared")
     found = np.asarray(data[()])
-    return found if "U" not in kinds else [
-        bytes(word).decode() for word in found.astype(object).ravel()]
+    if "U" in kinds:
+        found = [bytes(word).decode() for word in found.astype(object).ravel()]
+        _need(all(map(str.isprintable, found)), f"{where} holds control characters: "
+              "must be printable")
+    return found
 
 
 def _attribute(group, name, where, kind=str):

@@ -5,8 +5,9 @@ Weights, time constants and thresholds come from the graph.  The unit of
 the current is fitted to the recording, and so is the unit of the potential
 if no usual unit fits.  A convention fits a recording if all spikes are
 equal, and if the errors of potential and current, relative to the largest
-value, are at most `max(1e-6, 2**-23 tau/dt)`.  If the recorded potentials
-are integers, errors of 1 are allowed.
+value, are at most `max(1e-6, 2**-23 tau/dt)`.  Without leak, the number of
+rows replaces tau/dt, because rounding errors of float32 add up.  If the
+recorded potentials are integers, errors of 1 are allowed.
 """
 
 import collections
@@ -63,8 +64,8 @@ def _judged(graph, name, recording, exact, pulse):
             if graph.nodes[a].type in STATES}
     v, tau = own.get("membrane", np.zeros(1)), p.get("tau", p.get("tau_mem", 1.0))
     whole = bool(v.dtype.kind in "iu" or np.abs(v).max() > 99 and (v % 1 == 0).all())
-    most = 1 / max(1, np.abs(v).max()) if whole else max(
-        CLOSE, 2.0 ** -23 * np.max(tau) / dt * ("v_leak" in p))
+    memory = np.max(tau) / dt if "v_leak" in p else next(iter(own.values())).shape[1]
+    most = 1 / max(1, np.abs(v).max()) if whole else max(CLOSE, 2.0 ** -23 * memory)
     units = {"1": 1.0} | ({"1/v_threshold": 1 / p["v_threshold"]} if np.all(
         p.get("v_threshold", 0)) else {}) | (
         {"tau/dt": tau / dt} if "v_leak" in p else {}) | {"fitted": None}
@@ -82,8 +83,9 @@ def _judged(graph, name, recording, exact, pulse):
     fits += _fits(own, replay, some, units, most)
     best = min(fits, key=lambda fit: (fit.misses, fit.error))
     one, named = best.convention, best.misses == 0 and best.error <= most
-    good = [fit.convention for fit in fits if one and fit.convention and not fit.misses
-            and fit.error <= 2 * best.error + 1e-12 and fit.shown == best.shown]
+    good = [fit.convention for fit in fits if one and named and fit.convention
+            and not fit.misses and fit.error <= 2 * best.error + 1e-12
+            and fit.shown == best.shown]
     choices = {axis: sorted({getattr(other, axis) for other in good}) for axis in axes}
     undecided = {axis: some for axis, some in choices.items() if len(some) > 1}
     told = ", ".join(f"{axis} {getattr(one, axis)}" for axis in axes if axis not in
@@ -185,6 +187,8 @@ def _error(own, trace, T, lag, shown, unit):
         power, scale = float((u * u).sum()), unit
         if key == "current" or unit is None:
             scale = float((v * u).sum()) / power if power else 1.0
+            if scale <= 0:              # zeros are no recording of a potential
+                return np.inf, 1.0
         worst = np.maximum(worst, np.abs(v - scale * u).max(initial=0) / max(
             np.abs(v).max(initial=0), 1e-300))      # NaN stays
     return worst if worst < np.inf else np.inf, scale if "membrane" in own else 1.0

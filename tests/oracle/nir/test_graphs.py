@@ -217,6 +217,22 @@ def test_a_name_that_is_a_path_leads_to_no_other_file(tmp_path):
         _member(file["node/nodes"], "o/o", f"{path}: ")
 
 
+def test_texts_and_names_are_printable(tmp_path):
+    path = str(tmp_path / "a.nir")
+    for name, kind, told in (("a\nb", "Scale", "with printable names"),
+                             ("other", "Sc\nale", "other/type holds control")):
+        root = lif()
+        root["nodes"][name] = node(kind, scale=[1.0])
+        write(path, root)
+        with pytest.raises(ValueError, match=told) as error:
+            read(path)
+        assert str(error.value).isprintable()
+    raw = pathlib.Path(path).read_bytes()       # no UTF-8
+    pathlib.Path(path).write_bytes(raw.replace(b"other", b"\xffther"))
+    with pytest.raises(ValueError, match="with printable names"):
+        read(path)
+
+
 def test_many_nodes_or_arrays_are_refused_together(tmp_path, monkeypatch):
     path = str(tmp_path / "a.nir")
     write(path, lif())

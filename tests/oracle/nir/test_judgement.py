@@ -154,6 +154,27 @@ def test_simulated_spikes_replace_those_that_are_not_recorded(tmp_path):
     assert "spikes of first are simulated" in str(verdict.lines)
 
 
+def test_rounding_without_leak_adds_up(tmp_path):
+    """A float32 simulator of an IF neuron is named, and silence is no potential."""
+    fields = {"r": np.array([0.37]), "v_threshold": np.array([9.1]),
+              "v_reset": np.zeros(1)}
+    nodes = {"x": graphs.NODE("Input", {}, 1), "z": graphs.NODE("IF", fields, 1)}
+    found = graphs.GRAPH(nodes, {"x": [], "z": ["x"]}, set(), {}, [], "")
+    x, v, rows = drive(1, 4000, 1), np.float32(0), []
+    for now in x.ravel():
+        v += np.float32(0.37) * np.float32(now)
+        spike = v > np.float32(9.1)
+        v -= np.float32(9.1) * spike
+        rows.append((v, spike))
+    v, spikes = np.array(rows).T[:, None, :, None]
+    own = {"membrane": v, "spikes": spikes}
+    verdict, = judge(found, nirdata.RECORDING({"x": x}, {"z": own}, DT, []))
+    assert verdict.status == "named" and 1e-6 < verdict.fit.error < 1e-4
+    own = {"membrane": 0 * v}
+    verdict, = judge(found, nirdata.RECORDING({"x": x}, {"z": own}, DT, []))
+    assert verdict.status == "not named" and verdict.undecided == {}
+
+
 def test_what_follows_no_convention_is_not_named(tmp_path, graph):
     found = recorded(tmp_path / "a.h5", graph, "decay=Euler", drive(1, 300, 1))
     v = found.nodes["lif"]["membrane"]
