@@ -2,10 +2,11 @@
 
     python tests/peers/nir_tools.py FOLDER [TOOL ...]   # then: nir_page.py DATA
 
-FOLDER is that of environments.py.  Each tool runs in a process of its own.  The tool
-imports and runs the nine graphs of tests/oracle/nir/graphs, and plain variants of
-these; it runs small networks of its own, and exports them.  The recordings are judged
-as by `python -m refsnn nir`.  What a tool refuses on purpose is quoted.
+FOLDER is that of environments.py; the versions of nir and nirtorch that nir_tools.json
+names are added by pip.  Each tool runs in a process of its own.  The tool imports and
+runs the nine graphs of tests/oracle/nir/graphs, and plain variants of these; it runs
+small networks of its own, and exports them.  The recordings are judged as by
+`python -m refsnn nir`.  What a tool refuses on purpose is quoted.
 """
 
 import contextlib

@@ -1,7 +1,6 @@
 """Record Rockpool's LIFTorch layer."""
 
-PINS = ("rockpool==3.1.0", "torch==2.13.0", "nir==1.0.4",
-        "nirtorch==2.0.2")
+PINS = ("rockpool==3.1.0", "torch==2.13.0")
 NEURONS = {"LIFTorch": "rockpool LIF (rockpool)"}
 RECURRENT = ("LIFTorch",)
 DECAY = "exact"

@@ -1,6 +1,6 @@
 """Record sinabs' LIF layer and its surrogate derivatives."""
 
-PINS = ("sinabs==3.1.3", "torch==2.13.0", "nir==1.0.4", "nirtorch==2.0.2")
+PINS = ("sinabs==3.1.3", "torch==2.13.0")
 NEURONS = {
     "LIF": "sinabs LIF (sinabs)",
     "LIF, norm_input=False": "rockpool LIF (rockpool)",

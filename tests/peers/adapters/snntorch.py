@@ -2,7 +2,7 @@
 
 from adapters import loops
 
-PINS = ("snntorch==1.0.0", "torch==2.13.0", "nir==1.0.8", "nirtorch==2.6")
+PINS = ("snntorch==1.0.0", "torch==2.13.0")
 NEURONS = {
     "Leaky": "snntorch Leaky, subtract (snntorch_leaky)",
     "Synaptic": "snntorch Synaptic, subtract (snntorch_synaptic)",

@@ -2,7 +2,7 @@
 
 from adapters import loops
 
-PINS = ("spyx==1.0.0", "jax==0.10.2", "flax==0.12.8", "nir==1.0.8")
+PINS = ("spyx==1.0.0", "jax==0.10.2", "flax==0.12.8")
 NEURONS = {"LIF": "spyx LIF (spyx_lif)",
            "CuBaLIF": "spyx CuBaLIF (spyx_cubalif)"}
 DECAY = None            # the neurons take decay factors
