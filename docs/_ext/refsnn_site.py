@@ -101,7 +101,7 @@ def markdown(text, folder=""):
     found = re.sub(r'<a href="([^"]*)">(.*?)</a>', target, found, flags=re.S)
     found = re.sub(r"\b([\w-]+/[\w.-]+)#(\d+)\b(?![^<]*</code>)",
                    r'<a href="https://github.com/\1/issues/\2">\g<0></a>', found)
-    found = re.sub("(?m)(?<=  )(# .*)$", r'<span class="remark">\1</span>', found)
+    found = re.sub("(?m)(?<= )(# .*)$", r'<span class="remark">\1</span>', found)
     return Markup(re.sub(r"<table>.*?</table>", labelled, found, flags=re.S))
 
 

@@ -22,7 +22,8 @@ CONTRAST = 4.5          # smallest of text, by the rules for accessible pages
 BATCH = 60              # pages that one browser opens
 MOST = 60e6             # bytes of the site
 KINDS = ("index", "read/index", "read/rtrl", "read/equations", "read/words",
-         "papers/index", "papers/zg18", "figures/index", "figures/superspike",
+         "papers/index", "papers/zg18", "papers/verdicts", "papers/errata",
+         "figures/index", "figures/superspike", "figures/ntt",
          "figures/xor", "check/index", "check/vectors/bptt", "check/mistakes",
          "check/mistakes/reset-detached", "check/tools", "check/tools/norse",
          "check/protocol", "questions", "use", "tutorials/index",
