@@ -104,8 +104,8 @@ import numpy as np
 # `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, shown
 
-__all__ = ["backward", "first", "first_backward", "peaks", "readout",
-           "readout_backward", "simulate"]
+__all__ = ["backward", "first", "first_backward", "readout", "readout_backward",
+           "simulate"]
 
 START, ARRIVAL, RELEASE, SPIKE, END = range(5)      # kinds of events in a log
 SERIES = [1 / (math.factorial(k) * (k + 2)) for k in range(13, -1, -1)]     # of r(y)
@@ -304,19 +304,13 @@ def _nearness(log, tau_mem, tau_syn, threshold):
     """Return the fields `slope` and `margin` of a sample."""
     spike, rising = log.reached & (log.kinds == SPIKE)[:, None], log.syn > log.mem
     slope = ((log.syn - threshold) / tau_mem)[spike].min(initial=np.inf)
-    wait, top = _tops(log, tau_mem, tau_syn)
+    mem, syn, gap = log.mem[:-1], log.syn[:-1], np.diff(log.at)[:, None]
+    wait = np.where(syn > mem, np.minimum(_summit(mem, syn, tau_mem, tau_syn), gap), 0)
+    top, _ = _flow(wait, mem, syn, tau_mem, tau_syn)
     on = rising[1:] & (log.kinds[1:] != END)[:, None]       # U rises after the event
-    on &= wait == np.diff(log.at)[:, None]
+    on &= wait == gap
     missed = rising[:-1] & ~log.held[:-1] & ~spike[1:] & ~on
     return slope, (threshold - top)[missed].min(initial=np.inf)
-
-
-def _tops(log, tau_mem, tau_syn):
-    """Find the highest U between successive events."""
-    mem, syn = log.mem[:-1], log.syn[:-1]
-    gap = np.broadcast_to(np.diff(log.at)[:, None], mem.shape)
-    wait = np.where(syn > mem, np.minimum(_summit(mem, syn, tau_mem, tau_syn), gap), 0)
-    return wait, _flow(wait, mem, syn, tau_mem, tau_syn)[0]
 
 
 def _flow(s, mem, syn, tau_mem, tau_syn):
@@ -526,30 +520,6 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
         dtaus += [(d * w * by).sum(axis=(0, 2)) for by in by_taus]
     dW, ddelays, dtaus = (a.astype(W.dtype) for a in (dW, ddelays, dtaus))
     return Gradient(dW, None, dinputs, ddelays, None, *dtaus, None, None)
-
-
-def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
-    """Return the times (B, n), in s, at which the potentials of readout neurons
-    are highest; 0 if a potential is never above its initial value 0.
-
-    >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
-    >>> peaks(*spikes, tau_mem=1.0, tau_syn=1.0, until=9.0).tolist()
-    [[1.0]]
-
-    Arguments as for `simulate`.
-    """
-    W, delays, tau_mem, tau_syn, until = arrays(
-        f"{LAYER}, until () in (0, inf)", W, delays, tau_mem, tau_syn, until)
-    times, units = _events(times, units, W.shape[1], W.dtype)
-    constants, zero = _wide(len(W), tau_mem, tau_syn, np.inf), np.zeros(len(W))
-    found = []
-    for b, (t, j) in enumerate(zip(times, units, strict=True)):
-        log = _run(t, j, W.astype(float), (zero, zero), constants,
-                   _fan(W, delays) + [[]] * len(W), until, 0.0, 0, b)
-        wait, top = _tops(log, *constants[:2])
-        best = top.argmax(axis=0)
-        found.append(log.at[best] + np.take_along_axis(wait, best[None], 0)[0])
-    return np.array(found, W.dtype)
 
 
 def _readout(at, times, units, W, delays, tau_mem, tau_syn, integral):

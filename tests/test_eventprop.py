@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from peaks import peaks
 from proofs import examples, proves
 from scipy.special import lambertw
 from strategies import SEEDS
 from tolerances import RTOL, RTOL_FD, close
 
 from refsnn import checks, spike_time
-from refsnn.eventprop import (backward, first, first_backward, peaks, readout,
+from refsnn.eventprop import (backward, first, first_backward, readout,
                               readout_backward, simulate)
 
 NAMES = ["W", "V", "times", "delays", "recurrent_delays", "tau_mem", "tau_syn",

@@ -54,8 +54,6 @@ FUNCTIONS = [
              **SHARED),
     contract(eventprop.readout_backward, "dmem (T, 1, n), at (T) in [0, inf), integral "
              f"bool, {SPIKES}, {LAYER}", **SHARED),
-    contract(eventprop.peaks, f"{SPIKES}, {LAYER}, until () in (0, inf)", given=valid,
-             unchecked=["times[0]", "units[0]"]),
 ]
 
 
@@ -152,7 +150,6 @@ def test_ends_of_ranges_are_accepted():
     assert eventprop.first([AT], [0 * UNITS], 1) == [[0.1]]
     assert not eventprop.readout(zero, **GOOD, **none).any()
     assert not eventprop.readout(SIZE[None], **GOOD, **none).any()
-    assert eventprop.peaks(**GOOD, **until, **none).all()
 
 
 def test_other_relations_between_arguments():

@@ -4,6 +4,7 @@ import matplotlib.figure
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from peaks import peaks
 from tolerances import RTOL, RTOL_FD
 
 from figures.run import claims, jobs
@@ -44,7 +45,7 @@ def test_the_highest_potentials_are_those_of_eventprop():
     units = [rng.integers(0, 5, size) for size in sizes]
     W = rng.normal(0.3, 1, (6, 5))
     found, wanted = (eventprop.readout(at[None], times, units, W, **figure.TAUS)[0]
-                     for at in (figure.highest(times, units, W)[0], eventprop.peaks(
+                     for at in (figure.highest(times, units, W)[0], peaks(
                          times, units, W, until=figure.UNTIL, **figure.TAUS)))
     np.testing.assert_allclose(found, wanted, rtol=RTOL, atol=1e-12)
     assert (found > 0.05).any() and (found < 1e-12).any()
