@@ -8,6 +8,7 @@ The results of tools are those of nir_tools.json, which nir_tools.py writes.
 import json
 import pathlib
 import sys
+import textwrap
 
 import numpy as np
 
@@ -18,16 +19,61 @@ if __name__ == "__main__":
 from refsnn.oracle.nir import dynamics, graphs, judgement, nirdata  # noqa: E402
 
 HEAD = """\
-# Public recordings of NIR graphs
+# NIR: compare a recording
 
-This page is written by `python tests/peers/nir_page.py DATA` from published recordings
-and graphs (github.com/neuromorphs/NIR, commit 7232ada, paper/01_lif and paper/03_rnn),
-and from one run of norse 1.1.0 on a random input (norse_random_input.npz).  NIR leaves
-time step, integration, lag and form of the reset open: a convention is no fault.
+NIR is a file format for the graph of a spiking network: its nodes, weights and time
+constants.  NIR leaves the time step, the integration, the lag and the form of the reset
+open, so that two tools compute one graph differently.  Such a choice is no fault.
+
+## Your own recording
+
+```sh
+python -m refsnn nir net.nir data.h5                # a file in the format NIRData
+python -m refsnn nir net.nir data.npz --dt 1e-3     # --dt: seconds of a row
+python -m refsnn nir net.nir data.csv --dt 1e-3 --json
+```
+
+The command replays each recorded neuron node from the graph and the recorded inputs in
+every convention of the table below, and names the convention that reproduces the
+recording.  It also compares the recording with the exact solution of NIR's equations in
+continuous time.  The graph gives weights, time constants and thresholds, and the file
+of the recording is one of the following:
+
+- NIRData, the HDF5 format of the package nir, with the spikes of each input node, and
+  the spikes, potentials or currents of neuron nodes;
+- an npz file with the input x, of shape (T, n) for T rows or (S, T, n) for S samples,
+  with NAME/spikes, NAME/mem and NAME/syn of the node NAME, and perhaps dt;
+- a CSV file without a header, with the columns x, v and spikes of a single neuron.
+
+Row k covers the time from k dt to (k + 1) dt.  Potentials and currents are recorded at
+the end of a row.  For lif_norse.csv, which is described below, the command prints the
+following lines:
+
+```
+EXAMPLE
+```
+
+## Axes of a convention
+
+| axis | choices | meaning |
+|---|---|---|
+AXES
+
+The first choice is the default of the option --convention.  The factors 1 - alpha and
+1 - beta, for current and potential, are called "1 - decay".
+
+## Public recordings
+
+The following tables are written by `python tests/peers/nir_page.py DATA` from published
+recordings and graphs (github.com/neuromorphs/NIR, commit 7232ada, paper/01_lif and
+paper/03_rnn), and from one run of norse 1.1.0 on a random input
+(norse_random_input.npz).
 
 - The versions of the tools are not stored in the published files (of 2023 and 2024).
 - The input of lif_sinabs.csv is 0.04 for each spike, so that the tool's gain of 1 is
   dt/tau; the notebook scaled it, not the tool.
+- "lag": rows by which the recording is later than the replay.  "unit": that of the
+  recorded potential, in units of the graph.
 - Error: largest difference between the recording and the replay from the graph,
   relative to the largest value.  All spikes are equal in all replays of this page.
 - "not decided": choices that give this recording equally well.
@@ -53,6 +99,21 @@ also exported small networks of its own, whose recordings were compared with the
 - No spike: the tool sent no spike, which tells nothing about threshold and reset.
 - Withheld: other results, which the authors of the tool are told first.
 """
+ABOUT = {
+    "decay": "factor of potential and current in a row: exp(-dt/tau), 1 - dt/tau, or "
+             "rounded to 12 bit",
+    "order": "potential and current are solved jointly, or the potential reads the new "
+             "or the old current",
+    "gain": "factor with which input or current enters the potential",
+    "synapse": "factor with which the input enters the current",
+    "reset": "potential after a spike: v_reset, or less by v_threshold - v_reset",
+    "when": "the reset acts in the row of the spike, or in the next row",
+    "spikes": "a neuron emits at most one spike in a row, or many",
+    "tie": "whether a potential that equals the threshold is a spike",
+    "start": "first potential",
+    "numbers": "potentials are floating-point numbers or integers",
+    "loop": "rows by which recurrent spikes arrive late; before the first row, the "
+            "recurrent input is 0 or its bias"}
 GRAPHS = {      # recordings of each graph, with the duration of a row in s
     "lif/lif_norse.nir": ("lif/lif_*.csv", "lif/*.h5"),
     "braille/braille_noDelay_bias_zero.nir": ("braille/norse*.npz", "braille/act*.npz")}
@@ -60,7 +121,13 @@ GRAPHS = {      # recordings of each graph, with the duration of a row in s
 
 def page(data):
     """Return the text of the page from a folder of data."""
-    told = [HEAD]
+    graph = graphs.read(str(data / "lif/lif_norse.nir"))
+    first, = judgement.judge(graph, nirdata.read(
+        str(data / "lif/lif_norse.csv"), graph, 1e-4))
+    lines = [textwrap.fill(line, 84, subsequent_indent=6 * " ") for line in first.lines]
+    axes = [f"| {axis} | {', '.join(choices)} | {ABOUT[axis]} |"
+            for axis, choices in dynamics.AXES.items()]
+    told = [HEAD.replace("EXAMPLE", "\n".join(lines)).replace("AXES", "\n".join(axes))]
     for name, patterns in GRAPHS.items():
         graph = graphs.read(str(data / name))
         told.append(f"## {name}\n\n{TABLE}")
