@@ -31,7 +31,8 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_for_filename
 from sphinx.errors import ExtensionError
 
-import refsnn
+import refsnn.__main__
+import refsnn.conventions
 from figures.run import claims, gallery, make, results, storage
 from refsnn.oracle import exchange, matching, protocol, stored
 
@@ -138,7 +139,7 @@ def file_of(module):
 def modules():
     """Return the modules with proved equations, and those of packages for users."""
     packages = [path.parent for path in sorted((ROOT / "refsnn").rglob("__init__.py"))
-                if path.parent.name not in ("refsnn", "build")]
+                if path.parent.name not in ("refsnn", "build", "fast")]
     others = [*packages, *sorted((ROOT / "refsnn" / "oracle").glob("[!_]*.py"))]
     names = [path.relative_to(ROOT / "refsnn").with_suffix("").as_posix()
              for path in others]

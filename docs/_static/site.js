@@ -1,7 +1,10 @@
+// The note above a tutorial also offers its notebook.
 // Lists show the entries in which each word of the filter begins a word, or else those
 // that contain all words.  Entries whose module is one of the words come first, then
 // those with whole words.  The potential is also called membrane.
 addEventListener("DOMContentLoaded", () => {
+  const note = document.querySelector(".sphx-glr-download-link-note");
+  note?.append(document.querySelector(".sphx-glr-download-jupyter").cloneNode(true));
   const box = document.getElementById("filter");
   if (!box) return;
   const lists = [...document.querySelectorAll(".filtered")];

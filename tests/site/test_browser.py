@@ -263,6 +263,28 @@ def test_the_filter_shows_the_equations_with_all_words(run):
     assert first[0].startswith("lif (") and "linearise" in first[0]
 
 
+def test_the_filter_of_mistakes_prefers_words_to_parts_of_words(run):
+    (ties, potential, part, groups, notes), _ = run("""
+      await open("check/mistakes.html");
+      const box = frame.contentDocument.getElementById("filter");
+      const shown = where => [...frame.contentDocument.querySelectorAll(where)].filter(
+        one => one.checkVisibility()).map(one => one.innerText);
+      const filter = words => {
+        box.value = words;
+        box.dispatchEvent(new Event("input"));
+        return shown(".entry");
+      };
+      const found = [filter("tie"), filter("potential shown"), filter("daptatio")];
+      const groups = shown("h2");
+      await open("tutorials/learn_online.html");
+      return [...found, groups, shown(".sphx-glr-download-link-note a")];
+    """)
+    assert re.match("a tie|all tied", ties[0]) and not any("proper" in text for text in ties)
+    assert any(text.startswith("membrane and current shown") for text in potential)
+    assert part and all("adaptation" in text for text in part)
+    assert 1 <= len(groups) < 6 and any(note.endswith(".ipynb") for note in notes)
+
+
 @pytest.mark.parametrize("words, page", [
     ("eligibility trace", "read/alif.html"), ("de-calibration", "papers/cb22.html"),
     ("misprint", "papers/errata.html"), ("erratum", "papers/errata.html"),

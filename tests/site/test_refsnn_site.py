@@ -254,6 +254,43 @@ def test_pages_of_tools_say_in_words_what_a_version_does(site, pages):
     assert "\nPresets\n---" in pages["check/tools"]
 
 
+def test_the_page_check_shows_a_recording_and_its_report(site, pages):
+    """The contents of a recording are those of the command's help."""
+    text = html.unescape(pages["check/index"])
+    for words in ("x (T, B, m), W (n, m)     input and weights", "a spike (>=)",
+                  "as spikingjelly LIFNode (spikingjelly)", "settled: decay euler"):
+        assert words in text
+    assert set(re.findall("<code>(\\w+)</code></td>", text)) == {
+        *site.refsnn.conventions.AXES} - {"mute"}
+    assert "check/nir.html" in text.partition("Each golden vector has a field")[0]
+
+
+def test_one_statement_says_how_to_install(pages):
+    for page in ("index", "use", "check/index", "check/protocol"):
+        assert "python -m pip install -e ." in pages[page], page
+        assert "a clone of th" in pages[page]
+    assert "pip install refsnn" not in "".join(
+        text for name, text in pages.items() if not name.startswith("source/"))
+
+
+def test_the_first_page_leads_to_all_parts(site, pages):
+    doors = re.findall('<div><a href="(.*?)"><b>(.*?)</b>', pages["index"])
+    assert [name for _, name in doors] == ["Read", "Check", "Figures", "Use"]
+    for page in ("check/protocol", "check/mistakes", "check/tools", "check/nir",
+                 "read/equations", "questions", "tutorials/index", "papers/wp21"):
+        assert f'href="{page}.html"' in pages["index"]
+    assert len(site.papers()) == 8 and "fast" not in site.modules()
+
+
+def test_the_protocol_begins_with_four_steps(site, pages):
+    text = html.unescape(pages["check/protocol"])
+    first, second = re.findall(r"\n\n(.*)\n---+\n", text)[:2]
+    assert first == "From C\\+\\+ in four steps" and second == "Requests and replies"
+    assert "harness.cpp.html" in text.partition(first)[0]
+    assert text.index("<details>") < text.index('"dtype": "int64"')
+    assert max(map(len, re.findall('(?<=download=").*', text))) > 5000
+
+
 def test_every_page_is_made(site, pages):
     for name in ("index", "questions", "use", "read/rtrl", "read/words", "papers/cb22",
                  "figures/xor", "check/index", "check/protocol", "check/tools/norse",
