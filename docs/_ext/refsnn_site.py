@@ -338,10 +338,9 @@ def check_pages():
              "check/mistakes": rendered("mistakes", "Known mistakes"),
              "check/tools": rendered("tools", "Tools", under=[
                  f"check/tools/{tool}" for tool in judged()])}
-    for name, template, path in (
-            ("nir", "document", "tests/peers/NIR.md"),
-            ("protocol", "protocol", "refsnn/oracle/vectors/PROTOCOL.md")):
-        under[f"check/{name}"] = rendered(
+    for template, path in (("document", "tests/peers/NIR.md"),
+                           ("protocol", "refsnn/oracle/vectors/PROTOCOL.md")):
+        under[f"check/{Path(path).stem.lower()}"] = rendered(
             template, read(path).partition("\n")[0].strip("# "), of=read(path),
             folder=os.path.dirname(path))
     return found | under | {"check/index": rendered("check", "Check", under=under)}
