@@ -62,10 +62,11 @@ from refsnn.oracle import check, identify, protocol
 from refsnn.oracle.build.registry import REGISTRY
 from refsnn.oracle.diagnose.loops import _reproduced
 from refsnn.oracle.diagnose.variants import (
-    ALL, CONSTANTS, FORWARD, LEARNED, RTOL, RULES, TINY, N, T, _adjoints, _ask,
+    ALL, CONSTANTS, FORWARD, LEARNED, RULES, TINY, N, T, _adjoints, _ask,
     _back_residuals, _copied, _fits, _follow, _label, _long, _loud, _network, _recorded,
     _recovered, _residuals, _same, _scale, _variants, _zero)
 from refsnn.oracle.locate import locate
+from refsnn.oracle.matching import FINE, RTOL
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -230,7 +231,7 @@ def _judged(call, note=""):
                          for answers in zip(*((run.found, run.right) for run in some),
                                             strict=True)),
                        sizes=sizes | _constants(ALL._asdict()), rounding=False,
-                       rtol=RTOL.get(some[0].found[terms[0]].dtype, 1e-9))
+                       rtol=RTOL.get(some[0].found[terms[0]].dtype, FINE))
         shown = f"The {'losses' if terms == ('loss',) else terms[0]} of all networks"
     lacking = {"spikes", "mem"} - set(given) if side == "forward" else ()
     text = (f"Wrong: {_listed(sorted(wrong))}.", why,
@@ -268,7 +269,7 @@ def _right(call, given, table):
 def _rounding(runs, forward):
     """Test for rounding to float16."""
     found = [locate(run.found[name], run.right[name], rtol=RTOL.get(
-        run.found[name].dtype, 1e-9)).dtypes for run in runs for name in run.wrong
+        run.found[name].dtype, FINE)).dtypes for run in runs for name in run.wrong
         if (name in FORWARD) == forward and run.right[name].size > N * N]
     return tuple(dtype for dtype in ("float16",) if max(
         _sizes(runs, forward)) < SMALL and 2 * sum(dtype in row for row in found) > len(
@@ -337,7 +338,7 @@ def _simplest(runs, forward, sizes, rounding=True):
 
     v, run, name = best = min(wrong, key=size)
     place = locate(run.found[name], run.right[name], axes=AXES[name],
-                   rtol=RTOL.get(run.found[name].dtype, 1e-9), backward=not forward,
+                   rtol=RTOL.get(run.found[name].dtype, FINE), backward=not forward,
                    sizes=_constants(run.p) | sizes, rounding=rounding)
     return place, size(best)[1] < SMALL, f"Variant \"{_label(v)}\", {name}"
 
@@ -415,7 +416,7 @@ def _multiple(parts):
     terms, why = _only(sorted(found), MULTIPLE)
     if terms:
         place = locate(*found[terms[0]], sizes=_constants(ALL._asdict()),
-                       rtol=RTOL.get(found[terms[0]][0].dtype, 1e-9), rounding=False)
+                       rtol=RTOL.get(found[terms[0]][0].dtype, FINE), rounding=False)
         if place.factor is not None:
             names = f" ({', '.join(place.names)})" * bool(place.names)
             why += f" The term has the factor {place.factor:.6g}{names}."

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from refsnn import lif, losses, surrogates
+from refsnn.oracle.matching import FINE, RTOL
 
 __all__ = ["Run", "Variant"]
 
-RTOL = {np.dtype(np.float32): 1e-4}     # of the largest entry; 1e-9 for other dtypes
 FORWARD = ("loss", "spikes", "mem")
 CONSTANTS = ("alpha", "beta", "gain", "threshold", "steepness")
 LEARNED = {     # derivatives by constants that all neurons share, and the constants
@@ -209,7 +209,7 @@ def _scale(right, name):
 def _same(found, right, scale=None):
     scale = np.abs(right).max(initial=0) if scale is None else scale
     gap = np.abs(found.astype(float) - right).max(initial=0)
-    return bool(gap <= RTOL.get(found.dtype, 1e-9) * scale)
+    return bool(gap <= RTOL.get(found.dtype, FINE) * scale)
 
 
 def _recovered(call, p):

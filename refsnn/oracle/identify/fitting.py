@@ -80,6 +80,8 @@ GRID = np.concatenate([[0.0], 1 - np.geomspace(0.99, 1e-3, 48)])
 FEWEST = 8              # entries in a fit of three constants and a decay factor
 REFINED = 12            # Gauss-Newton steps at most, until the error no longer falls
 SLOWEST = 0.9999        # largest decay factor of the current: 10,000 steps
+RANK = 1e-9             # least singular value of independent columns; largest: 1
+UNSCALED = 1e-12        # the same, for columns of very different sizes
 USEFUL = 0.5            # largest error, relative to that of a fit without input
 SCANNED = 4000          # entries of a recording for which the grid is tested
 
@@ -196,7 +198,7 @@ def _fitted(y, z, valid, d, record, delay, start=None):
         norm = np.sqrt((A ** 2).sum(axis=0))
         if not norm.all() or not np.isfinite(norm).all():
             return np.inf, None, A, slope
-        p, _, rank, _ = np.linalg.lstsq(A / norm, y, rcond=1e-9)           # (2)
+        p, _, rank, _ = np.linalg.lstsq(A / norm, y, rcond=RANK)           # (2)
         return _rms(y - A @ (p / norm)) if rank == 3 else np.inf, p / norm, A, slope
 
     grid = GRID if start is None else [start]
@@ -207,14 +209,14 @@ def _fitted(y, z, valid, d, record, delay, start=None):
         return None
     for _ in range(REFINED):
         step = np.linalg.lstsq(np.column_stack([A, p[1] * slope[at][use]]), y - A @ p,
-                               rcond=1e-12)[0][3]
+                               rcond=UNSCALED)[0][3]
         new = float(np.clip(alpha + step, 0, SLOWEST))
         later = solved(*(a[0] for a in _filtered(d, [new])))
         if not later[0] < error:
             break
         alpha, (error, p, A, slope) = new, later
     alone = A[:, [0, 2]]        # without the input
-    without = _rms(y - alone @ np.linalg.lstsq(alone, y, rcond=1e-9)[0])
+    without = _rms(y - alone @ np.linalg.lstsq(alone, y, rcond=RANK)[0])
     if not (0 <= p[0] < 1) or not error < USEFUL * without:
         return None
     return [error, np.abs(y - A @ p).max(), (alpha, *p), len(y)]
