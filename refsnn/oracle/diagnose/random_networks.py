@@ -2,13 +2,12 @@
 """This module tests a function of another program on random networks.
 
 The function `assert_correct` builds golden vectors (test problems) from
-random weights and inputs.  If the tested function makes an error,
-`assert_correct` searches for a smaller network with the same error.
+random weights and inputs.  If the tested function makes an error, the
+package Hypothesis searches for the smallest network with the same error.
 Errors count as the same if the same outputs are wrong, and if one known
 mistake explains both errors.
 """
 
-import itertools
 import re
 from typing import NamedTuple
 
@@ -21,10 +20,10 @@ from refsnn.oracle.diagnose.variants import _copied
 
 __all__ = ["assert_correct"]
 
-SIZES = (3, 3, 3, (4, 20), 99)      # largest n, m, B; range of T; largest seed
+SIZES = (1, 3), (1, 3), (1, 3), (3, 20), (0, 99)        # ranges of n, m, B, T and seed
 SEED = 2            # seed with which Hypothesis draws sizes and seeds of networks
 LARGE = 3, 2, 4, 20                 # n, m, B and T of a network that shows faults well
-SEEDS = 20          # seeds that the search for a smaller network tries
+SEEDS = 20          # seeds that the search for networks of other sizes tries
 REPEATED = 1e-6     # difference between two calls, relative to the largest entry
 
 
@@ -77,33 +76,39 @@ def assert_correct(rule, function, examples=60):
         raise ImportError("assert_correct needs Hypothesis: python -m pip install "
                           "hypothesis") from None
     from hypothesis import strategies as st
-    judged, mutants, told, bad = [], set(), set(), []
-    checks = hypothesis.HealthCheck
+    judged, mutants, told, faults = [], set(), set(), []
 
     @hypothesis.seed(SEED)          # the default seed depends on the text of `run`
     @hypothesis.settings(max_examples=examples, deadline=None, derandomize=True,
-                         database=None, phases=[hypothesis.Phase.generate],
-                         suppress_health_check=[checks.filter_too_much,
-                                                checks.too_slow])
-    @hypothesis.given(*(st.integers(1, most) for most in SIZES[:3]),
-                      st.integers(*SIZES[3]), st.integers(0, SIZES[4]))
+                         database=None, report_multiple_bugs=False,
+                         phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
+                         suppress_health_check=list(hypothesis.HealthCheck))
+    @hypothesis.given(*(st.integers(*ends) for ends in SIZES))
     def run(n, m, B, T, seed):
-        vector = _network(rule, seed, n, m, B, T)
-        hypothesis.assume(vector)
-        judged.append(seed)
-        names = {mutant.name for mutant in vector.mutants}
-        mutants.update(names)
-        told.update(names - set(matching.unseen(vector)))
-        fault = _fault(vector, function)
-        if fault:
-            bad.append((fault, (n, m, B, T)))
+        sizes = n, m, B, T
+        if faults:                      # Hypothesis makes the network smaller
+            found = _similar(rule, function, sizes, lambda other: _same(
+                faults[0][0], other))
+        else:
+            vector = _network(rule, seed, *sizes)
+            hypothesis.assume(vector)
+            judged.append(seed)
+            names = {mutant.name for mutant in vector.mutants}
+            mutants.update(names)
+            told.update(names - set(matching.unseen(vector)))
+            fault = _fault(vector, function)
+            # a large network distinguishes kinds of errors
+            found = fault and (_similar(rule, function, LARGE, lambda other: _same(
+                other, fault)) or (fault, sizes))
+        if found:
+            faults.append(found)
             raise AssertionError(rule)
 
     try:
         run()
-    except (AssertionError, hypothesis.errors.Unsatisfiable):
-        if bad:
-            raise AssertionError(_failure(rule, function, *bad[0])) from None
+    except (AssertionError, hypothesis.errors.HypothesisException):
+        if faults:
+            raise AssertionError(_failure(rule, function, faults)) from None
         if judged:
             raise                       # `function` itself raised the error
     if mutants - told or not judged:
@@ -137,42 +142,34 @@ def _varies(function, fault):
         np.abs(a - b) > REPEATED * np.abs(b).max(initial=0))) for a, b in pairs)
 
 
-def _failure(rule, function, fault, sizes):
+def _same(one, other):
+    """Return whether the error of one network shows in the other network."""
+    names = set(matching.mistakes(*one[:2]))
+    return sorted(one.wrong) == sorted(other.wrong) and (
+        not names or bool(names & set(matching.mistakes(*other[:2]))))
+
+
+def _similar(rule, function, sizes, same):
+    """Find an error in a network of given sizes."""
+    for seed in range(SEEDS):
+        try:
+            vector = _network(rule, seed, *sizes)
+            fault = vector and _fault(vector, function)
+        except Exception:               # this failure is another one
+            continue
+        if fault and same(fault):
+            return fault, sizes
+    return None
+
+
+def _failure(rule, function, faults):
+    (fault, first), (small, sizes) = faults[0], faults[-1]
     if _varies(function, fault):
         return (f"{rule} is wrong, and a second call with the same inputs gives other "
                 f"results: {_told(fault)}\n\n{_code(fault, function)}")
-
-    def same(one, other):
-        names = set(matching.mistakes(*one[:2]))
-        return sorted(one.wrong) == sorted(other.wrong) and (
-            not names or bool(names & set(matching.mistakes(*other[:2]))))
-
-    def found(*sizes, large=False):
-        """Find the same error in another network."""
-        for seed in range(SEEDS):
-            try:
-                vector = _network(rule, seed, *sizes)
-                other = vector and _fault(vector, function)
-            except Exception:           # this failure is another one
-                continue
-            if other and (same(other, fault) if large else same(fault, other)):
-                return other, sizes
-        return None
-
-    # a large network distinguishes kinds of errors
-    fault, sizes = found(*LARGE, large=True) or (fault, sizes)
-    *widths, T = sizes
-    small = fault, sizes
-    for tried in itertools.product(*(range(1, most + 1) for most in widths)):
-        first = found(*tried, T)
-        if first:
-            small = next(filter(None, (found(*tried, steps) for steps in range(1, T))),
-                         first)
-            break
-    shown, first = ("T={3}, B={2}, m={1}, n={0}".format(*at)
-                    for at in (small[1], sizes))
+    shown, first = ("T={3}, B={2}, m={1}, n={0}".format(*at) for at in (sizes, first))
     return (f"{rule} is wrong for the smallest network, {shown}.  With {first}: "
-            f"{_told(fault, small[0])}\n\n{_code(small[0], function)}")
+            f"{_told(fault, small)}\n\n{_code(small, function)}")
 
 
 def _told(fault, small=None):
