@@ -345,13 +345,13 @@ def _parser():
     for name, run, text, arguments in (
             ("convert", _convert, "convert sounds to spikes", {}),
             ("vectors", _vectors, "write the golden vectors", {
-                "folder": "new or empty folder for the vectors, or new .zip file"}),
+                "folder": "new folder for the vectors, or new .zip file"}),
             ("check", _check, "compare results with the golden vectors", {
                 "results": "npz or JSON file of arrays such as bptt.dW"}),
             ("run", _run, "test a program that follows the protocol", {}),
             ("diagnose", _diagnose, "find the wrong term of a program", {}),
             ("probes", _probes, "write inputs that distinguish LIF conventions", {
-                "folder": "new or empty folder for the probes"}),
+                "folder": "new folder for the probes"}),
             ("identify", _identify, "name the convention of a recorded LIF layer", {
                 "recording": "npz or JSON file, see help('refsnn.__main__')"}),
             ("nir", _nir, "judge recordings of a network in the format NIR", {

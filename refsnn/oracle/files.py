@@ -62,21 +62,15 @@ def write(folder):
     Parameters
     ----------
     folder : str
-        New or empty folder, or a new file that ends with .zip, for the JSON
-        files, their schemas and the licence.  A folder or zip file appears
-        only when complete.
+        New folder, or a new file that ends with .zip, for the JSON files,
+        their schemas and the licence.  It appears only when complete.
     """
-    zipped = str(folder).endswith(".zip")
-    if zipped and os.path.lexists(folder):
-        raise ValueError(f"{folder} exists: must be a new file")
     _free(folder)
     found = stored.load()
     copied = *TEXTS, *(f"{name}.json" for name in (*stored.OTHERS, *found))
-    if zipped:
-        _zip(folder, copied)
-        return len(found)
 
     def fill(part):
+        os.mkdir(part)
         for name in copied:
             shutil.copyfile(stored.FOLDER / name, os.path.join(part, name))
         for name, v in found.items():
@@ -87,60 +81,40 @@ def write(folder):
             np.savez(os.path.join(part, f"{name}.npz"), **arrays)
         _describe(os.path.join(part, "vectors.json"), _description(found))
 
-    _fill(folder, fill)
+    def pack(part):                     # with reproducible bytes
+        top = f"refsnn-vectors-{stored.catalogue()['version']}"
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in sorted(copied):
+                archive.writestr(zipfile.ZipInfo(f"{top}/{name}"),
+                                 (stored.FOLDER / name).read_bytes(),
+                                 zipfile.ZIP_DEFLATED)
+
+    _complete(folder, pack if str(folder).endswith(".zip") else fill)
     return len(found)
 
 
-def _zip(path, names):
-    """Write a zip file with reproducible bytes."""
+def _free(path):
+    if not path:
+        raise ValueError("folder is '': must be a new folder")
+    if os.path.lexists(path):
+        raise ValueError(f"{path} exists: must be a new file or folder")
+    if not os.path.isdir(os.path.dirname(os.path.normpath(path)) or "."):
+        raise ValueError(f"{path} has no parent folder: must be in one that exists")
+
+
+def _complete(path, make):
+    """Make a file or folder that appears only when complete."""
+    path = os.path.normpath(path)
     part = f"{path}.{os.getpid()}.part"
-    folder = f"refsnn-vectors-{stored.catalogue()['version']}"
     try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name in sorted(names):
-                archive.writestr(zipfile.ZipInfo(f"{folder}/{name}"),
-                                 (stored.FOLDER / name).read_bytes(),
-                                 zipfile.ZIP_DEFLATED)
+        make(part)
+        if os.path.lexists(path):
+            raise ValueError(f"{path} was created meanwhile: must be a new file or "
+                             "folder")
         os.rename(part, path)
     finally:
-        if os.path.exists(part):
+        if os.path.isfile(part):
             os.remove(part)
-
-
-def _free(folder):
-    if not folder:
-        raise ValueError("folder is '': must be a new folder")
-    if os.path.lexists(folder):
-        if not os.path.isdir(folder) or os.listdir(folder):
-            raise ValueError(f"{folder} exists: must be a new folder, or an empty one")
-    elif not os.path.isdir(os.path.dirname(os.path.normpath(folder)) or "."):
-        raise ValueError(f"{folder} has no parent folder: must be in one that exists")
-
-
-def _fill(folder, fill):
-    """Fill a folder, all files or none."""
-    there = os.path.isdir(folder)
-    folder = os.path.normpath(folder)
-    part = os.path.join(folder, f".{os.getpid()}.part") if there \
-        else f"{folder}.{os.getpid()}.part"
-    moved = []
-    os.mkdir(part)
-    try:
-        fill(part)
-        if there and os.listdir(folder) != [os.path.basename(part)] \
-                or not there and os.path.lexists(folder):
-            raise ValueError(f"{folder} has been filled meanwhile: must be a new "
-                             "folder, or an empty one")
-        if not there:
-            os.rename(part, folder)
-        else:
-            for name in os.listdir(part):
-                os.rename(os.path.join(part, name), os.path.join(folder, name))
-                moved.append(os.path.join(folder, name))
-            moved = []
-    finally:
-        for path in moved:
-            os.remove(path)
         shutil.rmtree(part, ignore_errors=True)
 
 
@@ -181,6 +155,7 @@ def write_stimuli(folder):
                                   LEVELS["threshold"])
 
     def fill(part):
+        os.mkdir(part)
         for name, stimulus in found.items():
             arrays = {"x": stimulus.x, "W": stimulus.W} | LEVELS
             np.savez(os.path.join(part, f"{name}.npz"), **{
@@ -191,7 +166,7 @@ def write_stimuli(folder):
                               "x": list(x.shape), "W": list(W.shape)}
                        for name, (x, W, shows) in found.items()}})
 
-    _fill(folder, fill)
+    _complete(folder, fill)
     return len(found)
 
 
