@@ -316,7 +316,8 @@ def _broken(run, where=""):
     if not name:
         return Diagnosis("unknown", (), (), {}, (
             f"The function {why.rstrip('.')}{where}."))
-    side = "forward" if name in FORWARD else "backward"
+    side = "forward" if name in FORWARD else "backward" if (
+        "finite" not in why or {"spikes", "mem"} <= set(run.given)) else "unknown"
     return Diagnosis(side, (name,) * ("shape" in why), (name,), {},
                      f"{name} {why}{where}.")
 
@@ -488,8 +489,8 @@ def _dynamics(call, runs, given, bad):
         runs = {v: runs[v] for v in runs if v.W == 1}
     terms, why = _switched(runs, bad, True)
     if terms == ("reset",):             # or another effect of spikes
-        terms, why = (), ("The decays and the recurrence are right, but the input, "
-                          "gain, reset or threshold can be wrong.")
+        terms, why = (), ("The results are right without spikes: the input, gain, reset, "
+                          "threshold, their time steps or the loss can be wrong.")
     if "mem" not in given:
         return terms, why
     rows = runs[ALL] + [call(_loud(run.p)) for run in runs[ALL]]

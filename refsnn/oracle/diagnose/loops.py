@@ -40,6 +40,12 @@ def _scaled(sizes):
             for words, factor in FACTORS.items()]
 
 
+def _later(p):
+    """Return the potentials of the next step."""
+    last = p["beta"] * p["mem"][-1:] + p["gain"] * p["syn"][-1:]
+    return np.concatenate([p["mem"][1:], last - p["threshold"] * p["spikes"][-1:]])
+
+
 def _steps(p):
     return np.arange(len(p["x"]))[:, None, None]
 
@@ -78,6 +84,7 @@ FORWARD = BOTH + [
     Fault(("reset",), "the reset also sets I to 0", {"cleared": True}),
     Fault(("reset",), "the reset acts one step late", {"behind": (1,)}),
     Fault(("reset",), "the reset acts in two steps", {"behind": (0, 1)}),
+    Fault(("recurrence",), "the recurrence is one step late", {"sent": 1}),
     Fault(("last step",), "the last step is missing", {"last": 1}),
     *(Fault(("input",), f"the input is {k} step{'s' * (k > 1)} late", {
         "x": lambda p, k=k: np.concatenate([0 * p["x"][:k], p["x"][:-k]])})
@@ -110,7 +117,7 @@ BACKWARD = BOTH + [
         ("0 above the threshold", lambda p: _slope(p) * (p["mem"] <= p["threshold"])),
         ("read at U, not at U - threshold", lambda p: _slope(
             p, p["mem"] + p["threshold"])),
-        ("read one step early", lambda p: _slope(p, np.roll(p["mem"], -1, axis=0))),
+        ("read one step early, after the update of U", lambda p: _slope(p, _later(p))),
         ("read one step late, before the update of U", lambda p: _slope(
             p, np.roll(p["mem"], 1, axis=0))),
         ("read after the reset", lambda p: _slope(
@@ -127,7 +134,7 @@ BACKWARD = BOTH + [
 
 def _simulated(p, x, W, V, alpha, beta, gain, level, jump, bounds=FREE, read=0,
                zero=False, early=False, behind=(0,), last=0, pause=0, mute=False,
-               cleared=False):
+               cleared=False, sent=0):
     """Compute eqs. (1)-(3) of `lif` with a fault."""
     x = x @ W.T
     spikes, mem = np.zeros((2, *x.shape))
@@ -137,7 +144,8 @@ def _simulated(p, x, W, V, alpha, beta, gain, level, jump, bounds=FREE, read=0,
         mem[t] = u if mute else np.where(held, 0, u)
         spikes[t] = (mem[t] > level) & ~(held & mute)
         fired = sum(spikes[t - k] for k in behind if t >= k)
-        after = alpha * syn * (1 - cleared * fired) + x[t] + spikes[t] @ V.T
+        after = alpha * syn * (1 - cleared * fired) + x[t]
+        after = after + spikes[t - sent] @ V.T * (t >= sent)
         current = gain * (syn, after, before)[read]
         before, syn, left = syn, after, 1 - fired
         u = beta * np.clip(mem[t], *bounds)

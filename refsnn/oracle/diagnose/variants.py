@@ -145,12 +145,12 @@ def _answer(p, rule):
 
 
 def _ask(function, rule, p, own=None, single=False):
-    right, reset = _answer(p, rule), rule != "bptt_detached"
+    right, reset, given = _answer(p, rule), rule != "bptt_detached", {}
     own = _copied(p) if own is None else own
 
     def broken(name, why):
         wrong = frozenset([name] * bool(name))
-        return Run(p, right, right, wrong, {}, reset, (name, why))
+        return Run(p, right, right, wrong, given, reset, (name, why))
 
     try:
         with np.errstate(all="ignore"):

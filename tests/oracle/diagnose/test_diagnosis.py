@@ -206,9 +206,9 @@ def test_gradients_show_the_membranes(names):
 def test_without_membranes_a_wrong_reset_is_only_suspected(names):
     told = judged("forward", "reset", "factor", names=names)
     assert told[:2] == ("forward", ())
-    assert (" The decays and the recurrence are right, but the input, gain, reset or "
-            "threshold can be wrong. The wrong term is not known without mem"
-            in told.text)
+    assert (" The results are right without spikes: the input, gain, reset, threshold, "
+            "their time steps or the loss can be wrong. The wrong term is not known "
+            "without mem" in told.text)
 
 
 @pytest.mark.parametrize("names", [("spikes", "mem"), ("loss", "spikes", "mem"),
@@ -534,8 +534,8 @@ def test_a_wrong_term_makes_derivatives_of_constants_wrong():
 
 def test_the_text_states_the_reason():
     text = judged("forward", "recurrence", "late").text
-    assert text.startswith("Wrong: dV, dW, dx, loss, mem and spikes. Only one term "
-                           "acts in exactly those variants whose results are wrong. "
+    assert text.startswith("Wrong: dV, dW, dx, loss, mem and spikes. A loop in which "
+                           "the recurrence is one step late gives the same results. "
                            "The recurrence is wrong: V S[t] in (2) of lif. ")
     told = judged("backward", "recurrence", "sign")
     assert "The recurrence is wrong: V^T dI[t+1] in (8) of lif. " in told.text
@@ -797,6 +797,7 @@ def test_an_unusable_result_is_described():
     def shown(p):
         return {} if p["alpha"] else {"dx": np.full_like(p["x"], np.nan)}
 
+    assert diagnose(lambda p: {"dV": np.nan * p["V"]})[:2] == ("unknown", ())
     assert told("dV", lambda p: np.nan * p["V"])[:] == (
         "backward", (), ("dV",), {}, "dV is not finite.")
     assert told("mem", lambda p: p["mem"].T)[:] == (

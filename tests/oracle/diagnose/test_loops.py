@@ -132,6 +132,12 @@ WORDS = [       # changes of the loop in NumPy; words for six and for three outp
     ((PSI, PSI.replace("mem -", "mem - threshold * spikes -")), *[
         "psi is read after the reset"] * 2),
     (("psi[t] * dS", "psi[t - 1] * dS"), *["psi is read one step late"] * 2),
+    ((PSI, PSI.replace("np.abs(mem -", "np.abs(np.append(mem[1:], U[None], axis=0) -")),
+     *["psi is read one step early, after the update of U"] * 2),
+    (("spikes[t] @ V.T", "spikes[t - 1] @ V.T"), *[
+        "the recurrence is one step late"] * 2),
+    (("spikes[t] @ V.T", "np.maximum(spikes[t] @ V.T, 0)"), *[
+        "Only one term acts in exactly those variants whose results are wrong."] * 2),
     ((PSI, PSI + "\n    psi = np.where(mem > threshold, psi, 0.7)"), *[
         "It is wrong only below the threshold."] * 2),
     ((PSI, PSI + "\n    psi = np.where(mem > threshold, 0.7, psi)"), *[
