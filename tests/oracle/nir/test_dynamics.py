@@ -353,6 +353,25 @@ def test_delays_of_steps_are_rows(tmp_path):
     found = built(tmp_path, nodes, chain("x", "z", "d", "z"))
     with pytest.raises(ValueError, match="d/delay is below dt/2 in a loop"):
         dynamics._replay(found, [DEFAULT], x, 0.1, {}, "z")
+    nodes["d"] = node("Delay", delay=[0.1, 0.1])        # one row is long enough
+    found = built(tmp_path, nodes, chain("x", "z", "d", "z"))
+    assert dynamics._replay(found, [DEFAULT], x, 0.1, {}, "z").after.any()
+
+
+def test_a_simulation_starts_from_0_or_from_v_leak(tmp_path):
+    found = single(tmp_path, "LI", {"tau": [2.0], "r": [1.0], "v_leak": [0.75]}, n=1)
+    some = [dynamics._named(text) for text in ("", "start=v_leak")]
+    rest, leak = dynamics._replay(found, some, {"x": np.zeros((1, 9, 1))}, 0.5, {},
+                                  "z").after[:, 0, :, 0]
+    close(leak, np.full(9, 0.75))
+    close(rest, 0.75 * (1 - np.exp(-0.25 * np.arange(1, 10))))
+
+
+def test_a_spike_at_the_end_is_in_the_last_row(tmp_path):
+    found = single(tmp_path, "IF", {"r": [1.0], "v_threshold": [1.0]}, n=1)
+    traces, spikes = dynamics._solve(found, {"x": np.ones((1, 4, 1))}, 0.25)
+    assert spikes["z"] == [[(1.0, 0)]]
+    assert traces["z"].spikes.ravel().tolist() == [0, 0, 0, 1]
 
 
 @pytest.mark.parametrize("pulse", [True, False])
