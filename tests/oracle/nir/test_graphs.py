@@ -308,4 +308,4 @@ def test_long_texts_and_broken_files_are_refused(tmp_path):
 
 def test_its_examples():
     failed, tried = doctest.testmod(graphs)
-    assert failed == 0 and tried == 1
+    assert failed == 0 and tried >= 1

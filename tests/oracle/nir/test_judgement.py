@@ -302,4 +302,4 @@ def test_the_page_of_public_recordings_is_current(monkeypatch):
 
 def test_its_examples():
     failed, tried = doctest.testmod(judgement)
-    assert failed == 0 and tried == 3
+    assert failed == 0 and tried >= 3

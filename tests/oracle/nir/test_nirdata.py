@@ -188,4 +188,4 @@ def test_a_simulation_needs_input_and_dt(graph):
 
 def test_its_examples():
     failed, tried = doctest.testmod(nirdata)
-    assert failed == 0 and tried == 2
+    assert failed == 0 and tried >= 2
