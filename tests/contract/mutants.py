@@ -3,10 +3,10 @@
     python tests/contract/mutants.py NAME [PYTEST ARGUMENTS ...]
 
 NAME is a module such as lif or fast/lif.  A fault that the contract of the module does
-not detect is tried with the tests that the arguments select, by default those in the
-file of the module.  The faults that are not detected are printed.  `--names` relaxes
-`pytest.raises(match=...)` to the name of the argument, and `--write` stores all faults
-with their verdicts in tests/contract/faults/.
+not detect is tried with the tests that the arguments select, by default those in both
+test files of the module.  The faults that are not detected are printed.  `--names`
+relaxes `pytest.raises(match=...)` to the name of the argument, and `--write` stores all
+faults with their verdicts in tests/contract/faults/.
 
 The faults are made in calls of the functions of `_checks`, in texts of rules, and in
 conditions that guard a `raise` or are the first argument of `_need`.  A rule loses its
@@ -196,7 +196,8 @@ def main():
     parser.add_argument("--write", action="store_true")
     options, arguments = parser.parse_known_args()
     name, stem = options.name, options.name.replace("/", "_")
-    arguments = arguments or [f"tests/{'fast/' * ('/' in name)}test_{stem}.py"]
+    arguments = arguments or [f"tests/contract/test_{stem}_contract.py",
+                              f"tests/{'fast/' * ('/' in name)}test_{stem}.py"]
     os.chdir(ROOT)
     source = (ROOT / "refsnn" / f"{name}.py").read_text()
     if options.names:

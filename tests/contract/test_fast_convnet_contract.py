@@ -31,10 +31,15 @@ def test_contract(c):
 
 W1, W2, W3 = np.ones((2, 3, 3, 1)), np.ones((3, 2, 2, 2)), np.ones((4, 3))
 B, X, P = [np.ones(2), np.ones(3), np.ones(4)], np.ones((2, 6, 6, 1)), (True, False)
+ONE = np.ones((2, 4))
 
 
 def forward(weights=(W1, W2, W3), biases=B, x=X, pools=P, dropout=None):
     return convnet.forward(weights, biases, x, pools, dropout)
+
+
+def backward(doutputs=ONE, **fields):
+    return convnet.backward(forward()._replace(**fields), doutputs)
 
 
 @pytest.mark.parametrize("call, match", [
@@ -55,7 +60,12 @@ def forward(weights=(W1, W2, W3), biases=B, x=X, pools=P, dropout=None):
     (lambda: forward(biases=None), "^biases is None"),
     (lambda: forward(dropout=[None]), "^weights has 3 arrays, .* dropout 1"),
     (lambda: forward(dropout=np.ones(3)), "^dropout is of type ndarray"),
-    (lambda: convnet.backward(None, np.ones((2, 4))), "^tape is None")])
+    (lambda: convnet.backward(None, ONE), "^tape is None"),
+    (lambda: backward(np.ones((3, 4))), r"^doutputs has 3 .*\(axis 0\), tape.outputs"),
+    (lambda: backward(np.ones((2, 3))), r"^doutputs has 3 .*\(axis 1\), tape.outputs"),
+    (lambda: backward(outputs=None), "^tape.outputs is "),
+    (lambda: backward(outputs=np.ones((2, 4), int)), "^tape.outputs is int64"),
+    (lambda: backward(outputs=np.ones(4)), r"^tape.outputs has shape \(4,\)")])
 def test_relations_between_arguments(call, match):
     with pytest.raises(ValueError, match=match):
         call()
