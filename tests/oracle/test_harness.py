@@ -13,16 +13,19 @@ FOLDER = Path(__file__).parents[1] / "peers" / "harness"
 ONLY = ["lif_forward", "bptt", "bptt_detached", "ewc"]
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    """Return the path of the program in C++."""
+def compiled(source, folder):
     compiler = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
     if compiler is None:
         pytest.skip("no compiler of C++ (c++, g++ or clang++) is on the path")
-    path = tmp_path_factory.mktemp("harness") / "harness"
-    subprocess.run([compiler, "-O2", "-std=c++17", "-o", path, FOLDER / "harness.cpp"],
-                   check=True)
+    path = folder / "harness"
+    subprocess.run([compiler, "-O2", "-std=c++17", "-o", path, source], check=True)
     return str(path)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """Return the path of the program in C++."""
+    return compiled(FOLDER / "harness.cpp", tmp_path_factory.mktemp("harness"))
 
 
 def passes(command, missing):
@@ -41,6 +44,18 @@ def test_the_harness_in_python_passes():
 
 def test_the_harness_in_cpp_passes(program):
     passes([program], 4)                        # dx of four requests
+
+
+def test_the_program_in_cpp_writes_outputs_in_any_order(tmp_path):
+    before = (FOLDER / "harness.cpp").read_text("utf-8")
+    source = tmp_path / "other.cpp"             # writes no spikes
+    source.write_text(before.replace('write(prefix + "spikes", {T, B, n}, S), ', ""))
+    found = protocol.run([compiled(source, tmp_path)], ["lif_forward", "bptt"])
+    assert source.read_text() != before and found["passed"]
+    assert {(row["vector"], row["output"]) for row in found["findings"]
+            if row["status"] == "right"} == {
+        ("lif_forward", "mem"), ("lif_forward", "syn"), ("bptt", "mem"),
+        ("bptt", "loss"), ("bptt", "dW"), ("bptt", "dV")}
 
 
 def test_the_program_in_cpp_reads_and_writes_files(program, tmp_path):

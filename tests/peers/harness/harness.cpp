@@ -7,9 +7,9 @@
 #include <map>
 #include <string>
 #include <vector>
-using std::string;
-using Row = std::vector<double>;
+using std::string; using Row = std::vector<double>;
 
+const char* comma;                                  // before the next output: "" for the first
 struct Json { string text; std::vector<Json> list; std::map<string, Json> at; double number = 0; };
 
 Json parse(const string& s, size_t& i) {            // strings hold no quotation marks
@@ -26,7 +26,7 @@ Json parse(const string& s, size_t& i) {            // strings hold no quotation
 }
 
 void write(const string& name, const std::vector<size_t>& shape, const Row& row) {
-    printf("%s\"%s\": {\"dtype\": \"float64\", \"shape\": [", name.find("spikes") + 1 ? "" : ", ", name.c_str());
+    printf("%s\"%s\": {\"dtype\": \"float64\", \"shape\": [", comma, name.c_str()), comma = ", ";
     for (size_t k = 0; k < shape.size(); k++) printf("%s%zu", k ? "," : "", shape[k]);
     for (size_t k = 0; k < row.size(); k++) printf("%s%.17g", k ? "," : "], \"data\": [", row[k]);
     printf("]}");
@@ -68,7 +68,7 @@ void answer(Json& inputs, const string& vector, const string& prefix) {
 
 int main(int count, char**) {                       // with an argument: one file, not lines
     for (string line; count > 1 ? getline(std::cin, line, '\0') : getline(std::cin, line); fflush(stdout)) {
-        size_t i = 0; Json request = parse(line, i);
+        size_t i = 0; Json request = (comma = "", parse(line, i));
         string vector = request.at["vector"].text, name = request.at["id"].text;
         if (count == 1) printf("{\"id\": %.0f, ", request.at["id"].number);
         if (count > 1) printf("{"), answer(request.at["inputs"], name, name + "."), puts("}");
