@@ -24,9 +24,9 @@ spike times start at t = 0, as in the published Heidelberg data sets.
 Silence is appended to each sound, so that the Fourier transform is fast.
 The spikes of a sound depend neither on the name of its file nor on the
 other sounds.  In the HDF5 file, the list `extra/keys` holds the sorted
-labels of all sounds.  A text file LIST for `--test`, or a CSV file for
-`--label`, lists the file names of sounds, with or without suffix and
-folders.  The next command writes two files with labels such as english-0:
+labels of all sounds.  A text file LIST for `--test` lists the file names
+of sounds, with or without suffix and folders.  The next command writes two
+files with labels such as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
@@ -405,11 +405,10 @@ def _parser():
     convert.add_argument("-o", "--output", required=True, metavar="FILE.h5",
                          help="new file for the spikes")
     convert.add_argument("--label", metavar="LABEL", help=(
-        "label of each sound: folder (the name of the folder that holds the sound), a "
-        "regular expression that is searched in each file name without suffix (its "
-        "groups, joined by -), or FILE.csv (with the columns file and label); without "
-        "--label, the label of a single sound is its file name without suffix, and "
-        "several sounds are refused"))
+        "label of each sound: folder (the name of the folder that holds the sound), or "
+        "a regular expression that is searched in each file name without suffix (its "
+        "groups, joined by -); without --label, the label of a single sound is its "
+        "file name without suffix, and several sounds are refused"))
     convert.add_argument("--speaker", metavar="PATTERN", help=(
         "regular expression that is searched in the file name, and whose first group "
         "is the number of the speaker (default: speaker 0)"))

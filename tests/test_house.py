@@ -27,7 +27,7 @@ STANDARD = {"__future__", "gzip", "hashlib", "itertools", "json", "math", "os",
             "pathlib", "re", "struct", "sys", "typing", "wave", "zipfile", "zlib",
             "io", "collections", "contextlib", "functools", "warnings", "argparse",
             "textwrap", "importlib", "ast", "operator", "fractions", "numbers",
-            "shutil", "concurrent", "csv", "multiprocessing", "signal", "threading",
+            "shutil", "concurrent", "multiprocessing", "signal", "threading",
             "time", "difflib", "queue", "subprocess", "heapq", "bisect"}
 RANDOM = {"BitGenerator", "Generator", "PCG64", "Philox", "RandomState",
           "SeedSequence", "default_rng"}     # no state of their own in NumPy

@@ -5,12 +5,11 @@ The options `--label` and `--speaker` set the labels and speakers of
 sounds, and `--test` selects the sounds of a second output file.
 """
 
-import csv
-import io
 import os
 import re
+from pathlib import Path
 
-LABEL = "must have --label folder, --label PATTERN or --label FILE.csv"
+LABEL = "must have --label folder or --label PATTERN"
 
 
 def _labels(paths, label):
@@ -28,8 +27,6 @@ def _labels(paths, label):
         return names
     if label == "folder":
         labels = [_stem(os.path.dirname(path) + ".") for path in whole]
-    elif label.lower().endswith(".csv"):
-        labels = _listed(paths, label)
     else:
         labels = ["-".join(filter(None, found.groups()))
                   for found in _matches(names, label, "--label")]
@@ -73,34 +70,14 @@ def _speakers(paths, pattern):
     return list(map(int, found))
 
 
-def _listed(paths, file):
-    rows = csv.DictReader(io.StringIO(_text(file), newline=""))
-    try:
-        if not {"file", "label"} <= set(rows.fieldnames or ()):
-            raise ValueError(f"{file} has the columns {rows.fieldnames}: must have "
-                             "file and label")
-        rows = [(rows.line_num, row["file"], row["label"]) for row in rows]
-    except csv.Error as error:
-        raise ValueError(f"{file}: {error}: must be a CSV file") from None
-    labels = [None] * len(paths)
-    for (line, name, label), some in zip(
-            rows, _named(paths, [row[1] for row in rows]), strict=True):
-        if not (name and label):
-            raise ValueError(f"{file}, line {line}: must have a file and a label")
-        if len(some) > 1 or (some and labels[some[0]] is not None):
-            raise ValueError(f"{file}, line {line}: {name!r} is ambiguous or repeated: "
-                             "must name one recording; add its folder")
-        for i in some:
-            labels[i] = label
-    for path, label in zip(paths, labels, strict=True):
-        if label is None:
-            raise ValueError(f"{path} is not in {file}: must have a label")
-    return labels
-
-
 def _tested(paths, file):
-    names = list(map(str.strip, _text(file).splitlines()))
-    tested = set()
+    try:
+        text = Path(file).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ValueError(f"{file} is missing: must be a text file") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is not UTF-8: must be a text file") from None
+    names, tested = list(map(str.strip, text.splitlines())), set()
     for line, (name, some) in enumerate(zip(names, _named(paths, names), strict=True)):
         if name and len(some) != 1:
             remedy = "; add its folder" if some else ""
@@ -124,13 +101,3 @@ def _named(paths, names):
             for text in {end, os.path.splitext(end)[0]}:
                 known.setdefault(text, []).append(i)
     return [known.get(name, []) for name in names]
-
-
-def _text(path):
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return file.read()
-    except FileNotFoundError:
-        raise ValueError(f"{path} is missing: must be a text file") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8: must be a text file") from None

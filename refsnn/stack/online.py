@@ -225,7 +225,7 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
         influence   derivatives of the states with respect to the parameters
         filtered    eligibilities after the filter of the readout
         past        pairs (recent products psi gate, recent eligibilities)
-        made_for    the rule, then the learned constants of each layer
+        made_for    rule, learned constants, and shapes of the derivatives
     """
     one_of("rule", rule, *RULES)
     one_of("error", error, Callable, type(None))
@@ -233,14 +233,14 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
     limit, = arrays("limit () in (0, inf]", limit)
     layers, x, learned, feedback = _checked(layers, x, learn, feedback, dt, gain, reset,
                                             rule)
+    made_for = [rule, learned, _shapes(layers, learned, len(x), rule, feedback)]
     if state is None:
         needed = 2 * memory(layers, len(x), rule, learn, feedback)
         if needed > limit:
             raise ValueError(f"rule is {rule!r}: its derivatives need {needed:.2g} "
                              f"bytes, must be at most limit = {limit:.2g}")
-        state = _rest(layers, learned, len(x), rule, feedback)
-    elif bundle("state", state, State).made_for != [rule, *learned] \
-            or _stored(state) != _shapes(layers, learned, len(x), rule, feedback):
+        state = _rest(layers, len(x), made_for)
+    elif bundle("state", state, State).made_for != made_for:
         raise ValueError("state belongs to other layers, another batch, another rule "
                          "or other learned constants: must be from the previous step")
     model = {"dt": dt, "gain": gain, "reset": reset}
@@ -515,22 +515,15 @@ def _shapes(layers, learned, B, rule, feedback):
     return influence, filtered, gates, past
 
 
-def _stored(state):
-    lists = state.influence, [pair or () for pair in state.filtered], \
-        [gates for gates, _ in state.past], [kept for _, kept in state.past]
-    return tuple([[a.shape for a in part] for part in parts] for parts in lists)
-
-
-def _rest(layers, learned, B, rule, feedback):
-    dtype = layers[0].W.dtype
-    shapes = _shapes(layers, learned, B, rule, feedback)
+def _rest(layers, B, made_for):
+    dtype, shapes = layers[0].W.dtype, made_for[2]
     influence, filtered, gates, past = (
         [[np.zeros(shape, dtype) for shape in part] for part in lists]
         for lists in shapes)
     filtered = [sparse_rtrl.Traces(*pair) if pair else None for pair in filtered]
     still = [np.zeros((B, len(one.W)), dtype) for one in layers]
     return State([None] * len(layers), still, influence, filtered,
-                 list(zip(gates, past, strict=True)), [rule, *learned])
+                 list(zip(gates, past, strict=True)), made_for)
 
 
 def _learned(layers, learn):

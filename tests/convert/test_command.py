@@ -39,11 +39,8 @@ def test_file_has_the_published_layout(words, tmp_path, capsys):
 OWN = ["-o", "a.h5", "--label", "(.*)"]
 
 LISTS = {
-    "bytes.csv": b"file,label\none,\xff\n", "head.csv": b"a,b\none,1\n",
-    "empty.csv": b"", "short.csv": b"file,label\none\ntwo,2\n",
-    "part.csv": b"file,label\none,1\n", "all.txt": b"one.wav\n\ntwo\n",
-    "twice.csv": b"file,label\none,1\none.wav,1\n", "more.txt": b"one\nthree\n",
-    "whole.csv": b"file,label\none,1\ntwo,2\n", "b.h5.parts/mine": b"mine"}
+    "bytes.txt": b"one\n\xff\n", "empty.txt": b"", "all.txt": b"one.wav\n\ntwo\n",
+    "more.txt": b"one\nthree\n", "b.h5.parts/mine": b"mine"}
 
 
 @pytest.mark.parametrize("options, match", [
@@ -60,7 +57,7 @@ LISTS = {
     (["-o", "a.h5", "--longest", "-1"], "longest is -1.0"),
     (["-o", "a.h5", "--jobs", "0"], "jobs is 0"),
     (["-o", "a.h5"], "2 recordings would have their file names as labels: must have "
-     "--label folder, --label PATTERN or --label FILE.csv; --label '(.*)' keeps"),
+     "--label folder or --label PATTERN; --label '(.*)' keeps"),
     (["yes/one.wav", "-o", "a.h5"], "one.wav and yes/one.wav have the same name: must "
      "have --label folder"),
     (["./one.wav", "-o", "a.h5", "--label", "folder"], "./one.wav is given twice"),
@@ -72,18 +69,9 @@ LISTS = {
     ([*OWN, "--speaker", "(.)"], "one.wav: --speaker finds 'o': must be an integer"),
     ([*OWN, "--speaker", "(x)?"], "one.wav: --speaker finds None: must be an integer"),
     ([*OWN, "--speaker", "o"], "--speaker is 'o': must have a group"),
-    (["-o", "a.h5", "--label", "none.csv"], "none.csv"),
-    (["-o", "a.h5", "--label", "bytes.csv"], "bytes.csv is not UTF-8"),
-    (["-o", "a.h5", "--label", "head.csv"], "head.csv has the columns ['a', 'b']: mu"),
-    (["-o", "a.h5", "--label", "empty.csv"], "empty.csv has the columns None: must"),
-    (["-o", "a.h5", "--label", "short.csv"], "short.csv, line 2: must have a file and"),
-    (["-o", "a.h5", "--label", "part.csv"], "two.wav is not in part.csv: must have a"),
-    (["-o", "a.h5", "--label", "twice.csv"], "twice.csv, line 3: 'one.wav' is ambigu"),
-    (["yes/one.wav", "-o", "a.h5", "--label", "whole.csv"], "whole.csv, line 2: 'one' "
-     "is ambiguous or repeated: must name one recording; add its folder"),
     ([*OWN, "--test", "none.txt", "b.h5"], "none.txt"),
-    ([*OWN, "--test", "bytes.csv", "b.h5"], "not UTF-8"),
-    ([*OWN, "--test", "empty.csv", "b.h5"], "names 0 of 2"),
+    ([*OWN, "--test", "bytes.txt", "b.h5"], "bytes.txt is not UTF-8"),
+    ([*OWN, "--test", "empty.txt", "b.h5"], "names 0 of 2"),
     ([*OWN, "--test", "all.txt", "b.h5"], "names 2 of 2"),
     ([*OWN, "--test", "more.txt", "b.h5"],
      "more.txt, line 2: 'three' names 0 recordings: must name one"),
