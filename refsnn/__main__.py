@@ -120,7 +120,6 @@ import refsnn
 __all__ = ["main"]
 
 LONGEST = 30.0                          # s, as in `audio.read`
-MEMBRANES = ("2020", "2021")            # names in `basilar.MEMBRANES`
 STATUSES = ("right", "wrong", "vacuous", "missing")
 PACKAGES = ("python", "numpy", "scipy", "h5py")
 DATA = {"datasets": ("data/digits.npz", "data/README")}     # data files of a module
@@ -166,7 +165,7 @@ def _told(options, report, lines):
 
 def _run(options):
     from refsnn.oracle import protocol
-    protocol.free()
+    protocol._free()
     report = protocol.run(
         options.command_line, options.only,
         options.xfail and protocol.expected(options.xfail), options.seed,
@@ -242,11 +241,6 @@ def _vendor(options):
                          "with .py")
     checks = Path(folder, "_checks.py").read_text(encoding="utf-8")
     text = Path(source).read_text(encoding="utf-8")
-    first = text.partition("\n")[0]
-    if not re.match("# refsnn .* needs: ", first):
-        raise ValueError(
-            f"line 1 of {module} is {first!r:.60}: must be a header '# refsnn VERSION "
-            "| NAME | SPDX-License-Identifier: MIT | needs: PACKAGES'")
     text = _alone(text, checks).encode()
     wanted = {}
     for name in DATA.get(module, ()):
@@ -303,30 +297,21 @@ def _alone(text, checks):
 
 
 def _write(wanted):
-    """Write a dict {path: bytes} of files."""
-    parts, made, done = [], [], []
-    try:
-        for to, data in wanted.items():
-            if os.path.lexists(to):
-                raise ValueError(f"{to} exists: must be a new file")
-            if not os.path.isdir(os.path.dirname(to) or "."):
-                os.mkdir(os.path.dirname(to))
-                made.append(os.path.dirname(to))
-            parts.append(f"{to}.{os.getpid()}.part")
-            with open(parts[-1], "xb") as file:
-                file.write(data)
-        for to, part in zip(wanted, parts, strict=True):
+    """Write a dict {path: bytes} of files, each completely or not at all."""
+    for to in wanted:
+        if os.path.lexists(to):
+            raise ValueError(f"{to} exists: must be a new file")
+    for to, data in wanted.items():
+        os.makedirs(os.path.dirname(to) or ".", exist_ok=True)
+        part = f"{to}.{os.getpid()}.part"
+        try:
+            Path(part).write_bytes(data)
             if os.path.lexists(to):
                 raise ValueError(f"{to} was created meanwhile: must be a new file")
             os.rename(part, to)
-            done.append(to)
-    finally:
-        whole = len(done) == len(wanted)
-        for path in parts + done * (not whole):
-            if os.path.exists(path):
-                os.remove(path)
-        for path in made * (not whole):
-            os.rmdir(path)
+        finally:
+            if os.path.exists(part):
+                os.remove(part)
 
 
 def _new(path):
@@ -390,7 +375,7 @@ def _parser():
                              help="longest time for a reply, in seconds (default: 60)")
     commands.choices["diagnose"].add_argument(
         "--rule", default="bptt", metavar="RULE",
-        help="name of a golden vector of variable size (default: bptt)")
+        help="golden vector: bptt, bptt_detached or rtrl (default: bptt)")
     test.add_argument("--only", nargs="+", metavar="ID",
                       help="names of golden vectors (default: all)")
     test.add_argument("--xfail", metavar="FILE",
@@ -428,8 +413,6 @@ def _parser():
     convert.add_argument("--mix", action="store_true",
                          help="average the channels of stereo files (without --mix, "
                               "stereo files are refused)")
-    convert.add_argument("--membrane", default="2021", choices=MEMBRANES,
-                         help="membrane constants (default: 2021)")
     convert.add_argument("--ramp", type=float, metavar="S",
                          help="duration of each fade, in seconds (default: 0.03)")
     convert.add_argument("--like", choices=("lauscher-1.0.1",), help=(

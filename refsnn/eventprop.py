@@ -58,11 +58,7 @@ integrals of these potentials from 0 to t, are
     int U_i = sum_j W_ij K(t - t_j - d_ij)                           (22)
     K(s) = int_0^s k = tau_syn (1 - exp(-s/tau_syn)) - tau_mem k(s)
 
-where the sums are over all spikes that have arrived by the time t.  If no
-spike arrives at the time of the maximum of U_i, the maximum has the same
-derivatives as U_i at this fixed time.  If an arriving spike ends the rise
-of U_i, the maximum also depends on the arrival time, but
-`readout_backward` neglects this dependence.
+where the sums are over all spikes that have arrived by the time t.
 
 Derivation.  Eq. (4) solves (1).  At the maximum of U, I = U, so that U(s*)
     = I(s*).  For 0 < s < s*, U rises and is concave, so that Newton's

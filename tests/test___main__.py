@@ -29,7 +29,6 @@ PATH = {**os.environ, "PYTHONPATH": str(Path(command.__file__).resolve().parents
                                        ["run", "--seed", "a", "--", "true"],
                                        ["vendor", "lif"],
                                        ["convert", "a.wav", "-o", "b", "--seed", "x"],
-                                       ["convert", "a", "-o", "b", "--membrane", "1"],
                                        ["convert", "a", "-o", "b", "--like", "shd"],
                                        ["convert", "a", "-o", "b", "--clipped", "no"],
                                        ["convert", "a", "-o", "b", "--test", "list"]])

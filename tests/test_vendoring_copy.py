@@ -277,26 +277,11 @@ def test_refusals_leave_nothing(tmp_path, monkeypatch, capsys, module, destinati
     assert (tmp_path / "there.py").read_text() == "mine"
 
 
-@pytest.mark.parametrize("first", [
-    "", '"""Text."""', "import numpy as np", "# refsnn 0.1.0 | my.py", "# needs: h5py"])
-def test_a_module_without_header_is_refused(tmp_path, monkeypatch, capsys, first):
-    for name in ("_checks", "lif"):
-        text = (PACKAGE / f"{name}.py").read_text(encoding="utf-8")
-        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(command, "__file__", str(tmp_path / "__main__.py"))
-    assert vendor("lif", tmp_path / "good.py")[0] == 0
-    (tmp_path / "lif.py").write_text(f"{first}\n{text}", encoding="utf-8")
-    assert vendor("lif", tmp_path / "bad.py") == (2, [])
-    assert capsys.readouterr().err == (
-        f"refsnn: line 1 of lif is {first!r}: must be a header "
-        "'# refsnn VERSION | NAME | SPDX-License-Identifier: MIT | needs: PACKAGES'\n")
-    assert listing(tmp_path) == ["_checks.py", "good.py", "lif.py"]
-
-
 @pytest.mark.parametrize("error, status", [(KeyboardInterrupt, 130),
                                            (OSError("no space left"), 2)])
 @pytest.mark.parametrize("at", [1, 2, 3])
-def test_an_interrupted_copy_leaves_nothing(tmp_path, monkeypatch, error, status, at):
+def test_an_interrupted_copy_leaves_whole_files(tmp_path, monkeypatch, error, status,
+                                                at):
     calls = []
 
     def rename(part, to, real=os.rename):
@@ -307,7 +292,12 @@ def test_an_interrupted_copy_leaves_nothing(tmp_path, monkeypatch, error, status
 
     monkeypatch.setattr(os, "rename", rename)
     assert vendor("datasets", tmp_path) == (status, [])
-    assert len(calls) == at and listing(tmp_path) == []
+    whole = ["data/digits.npz", "data/README"][:at - 1]
+    assert len(calls) == at and listing(tmp_path) == ["data", *sorted(whole)]
+    assert all((tmp_path / name).read_bytes() == (PACKAGE / name).read_bytes()
+               for name in whole)
+    monkeypatch.undo()
+    assert vendor("datasets", tmp_path)[0] == 0         # the same command continues
 
 
 def test_an_unwritable_folder_is_refused(tmp_path, capsys):

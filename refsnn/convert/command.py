@@ -31,7 +31,6 @@ class Settings(NamedTuple):
     """Hold the options that determine the spikes of a sound."""
     channels: int           # places along the cochlea
     seed: int               # of the random spikes
-    membrane: str           # constants of the membrane, "2020" or "2021"
     aligned: bool           # the first spike is moved to t = 0
     ramp: float             # duration of each fade, s, or None for half the sound
     padded: bool            # silence is appended to make the conversion fast
@@ -121,6 +120,5 @@ def _settings(options):
     arrays("channels () int in [1, 10000], seed () int in [0, inf), jobs () int in "
            "[1, inf), longest () in (0, 3600], ramp? () in (0, 3600]", o.channels,
            o.seed, o.jobs, o.longest, o.ramp)
-    return Settings(o.channels, o.seed, o.membrane, aligned,
-                    ramp if o.ramp is None else o.ramp, padded, o.longest, o.clipped,
-                    o.mix)
+    return Settings(o.channels, o.seed, aligned, ramp if o.ramp is None else o.ramp,
+                    padded, o.longest, o.clipped, o.mix)

@@ -29,7 +29,7 @@ def _convert_all(todo, folder, settings, jobs):
     todo = [one for part, one in todo.items() if not os.path.exists(part)]
     groups = _groups(todo, settings.channels, -(-len(todo) // jobs))
     done, errors = total - sum(one.seconds for one in todo), {}
-    table = basilar.table(basilar.places(settings.channels), settings.membrane)
+    table = basilar.table(basilar.places(settings.channels))
     work = functools.partial(_convert, table=table, settings=settings)
     try:
         for one, error in _progress(_results(work, groups, jobs), total, done):

@@ -33,8 +33,7 @@ from refsnn import _checks
 from refsnn.oracle import check, exchange, matching, stored
 from refsnn.oracle.build.vector import Vector
 
-__all__ = ["Case", "answering", "cases", "expected", "failures", "free", "run", "save",
-           "table"]
+__all__ = ["Case", "answering", "cases", "expected", "failures", "run", "save", "table"]
 
 HELLO = {"id": 0, "protocol": 1, "wanted": ["tool", "version"]}     # first request
 LONGEST = 2 * 10**7     # bytes of a reply
@@ -397,7 +396,7 @@ def save(report, path="report.json"):
     ----------
     report, path : dict and str, result of `run` and path of the file
     """
-    free(path)
+    _free(path)
     part = f"{path}.{os.getpid()}.part"
     try:
         pathlib.Path(part).write_text(stored._text(report), "utf-8", newline="\n")
@@ -407,13 +406,8 @@ def save(report, path="report.json"):
             os.remove(part)
 
 
-def free(path="report.json"):
-    """Check that `save` may write a file.
-
-    >>> free("new.json")
-
-    Arguments as for `save`.
-    """
+def _free(path="report.json"):
+    """Check that `save` may write a file."""
     if os.path.lexists(path):
         try:
             old = exchange.parse(pathlib.Path(path).read_bytes()).get("command")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from recorded import PATH, clipped, contents, record, run, same, silent
 
-from refsnn import __main__, audio, basilar, cochlea, events
+from refsnn import __main__, audio, cochlea, events
 from refsnn.convert import command, workers
 
 
@@ -129,8 +129,7 @@ def test_what_is_interrupted_leaves_nothing(words, tmp_path, monkeypatch, error)
     assert sorted(os.listdir(tmp_path)) == ["one.wav", "two.wav"]
 
 
-def test_choices_are_those_of_the_modules():
-    assert sorted(__main__.MEMBRANES) == sorted(basilar.MEMBRANES)
+def test_the_longest_sound_is_that_of_the_modules():
     for function in (audio.read, cochlea.convert):
         longest = inspect.signature(function).parameters["longest"].default
         assert __main__.LONGEST == longest

@@ -11,15 +11,15 @@ from refsnn import __main__, audio, basilar, cochlea
 from refsnn.convert import command, sounds, workers
 
 
-@pytest.mark.parametrize("options, ramp, membrane, aligned", [
-    ([], 0.03, "2021", True), (["--like", "lauscher-1.0.1"], None, "2021", False),
-    (["--ramp", "0.01", "--membrane", "2020"], 0.01, "2020", True),
-    (["--ramp", "0.01", "--like", "lauscher-1.0.1"], 0.01, "2021", False)])
-def test_spikes_are_those_of_the_modules(tmp_path, options, ramp, membrane, aligned):
+@pytest.mark.parametrize("options, ramp, aligned", [
+    ([], 0.03, True), (["--like", "lauscher-1.0.1"], None, False),
+    (["--ramp", "0.01"], 0.01, True),
+    (["--ramp", "0.01", "--like", "lauscher-1.0.1"], 0.01, False)])
+def test_spikes_are_those_of_the_modules(tmp_path, options, ramp, aligned):
     word = record(tmp_path / "word.wav", seconds=0.1)
     run(word, "-o", tmp_path / "a.h5", "--seed", 3, *options)
     x = audio.prepare(audio.resample(*audio.read(word)), 48000, ramp=ramp)
-    table = basilar.table(basilar.places(16), membrane)
+    table = basilar.table(basilar.places(16))
     times, units = cochlea.convert(
         x, lambda f, c: basilar.interpolate(table, f, c), 16, sounds._stream(x, 3),
         padded=aligned)
@@ -37,13 +37,12 @@ def test_spikes_depend_on_samples_seed_and_options_only(words, tmp_path):
     for name, arguments in (("a", words), ("reversed", words[::-1]),
                             ("renamed", [words[1], renamed]),
                             ("seed", [*words, "--seed", 1]),
-                            ("ramp", [*words, "--ramp", 0.01]),
-                            ("old", [*words, "--membrane", "2020"])):
+                            ("ramp", [*words, "--ramp", 0.01])):
         assert run(*arguments, "-o", tmp_path / f"{name}.h5") == 0
         results[name] = contents(tmp_path / f"{name}.h5")[0]
     assert same(results["a"], results["reversed"][::-1])
     assert same(results["a"], results["renamed"][::-1])
-    for name in ("seed", "ramp", "old"):
+    for name in ("seed", "ramp"):
         for one, other in zip(results["a"], results[name], strict=True):
             assert one[0].size != other[0].size or (one[0] != other[0]).any()
 
@@ -109,13 +108,13 @@ def test_a_bad_recording_leaves_nothing(tmp_path, capsys, make, match):
 
 
 def test_bad_arguments_of_the_modules_are_told_as_they_are(words):
-    settings = command.Settings(16, 0, "2021", True, -1.0, True, 30.0, "refuse", False)
+    settings = command.Settings(16, 0, True, -1.0, True, 30.0, "refuse", False)
     with pytest.raises(ValueError, match=r"one.wav: ramp is -1.0: .*in \(0, 1e12\]"):
         sounds._samples(words[0], settings)
 
 
 @pytest.mark.parametrize("options", [["--seed", "1"], ["--channels", "17"],
-                                     ["--membrane", "2020"], ["--ramp", "0.02"],
+                                     ["--ramp", "0.02"],
                                      ["--like", "lauscher-1.0.1", "--ramp", "0.03"]])
 def test_parts_of_other_options_are_not_used(words, options):
     arguments = ["convert", words[0], "-o", "a.h5", "--channels", "16"]

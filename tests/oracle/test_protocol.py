@@ -14,7 +14,7 @@ from schemas import complaints
 
 from refsnn import __main__ as command
 from refsnn.oracle import check, exchange, matching, protocol, stored
-from refsnn.oracle.protocol import cases, expected, failures, free, run, save, table
+from refsnn.oracle.protocol import cases, expected, failures, run, save, table
 
 SCHEMA = json.loads((stored.FOLDER / "report_schema.json").read_text("utf-8"))
 PAGE = (stored.FOLDER / "PROTOCOL.md").read_text("utf-8")
@@ -435,7 +435,6 @@ def test_bad_arguments_are_one_line(tmp_path, monkeypatch, capsys, arguments, ma
 
 def test_only_reports_are_replaced(tmp_path):
     path = tmp_path / "report.json"
-    free(path)
     report = {"command": "run", "findings": []}
     save(report, path)
     save(report, path)
