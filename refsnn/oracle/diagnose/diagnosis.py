@@ -58,8 +58,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refsnn import conventions
-from refsnn.oracle import check, identify, protocol
-from refsnn.oracle.build.registry import REGISTRY
+from refsnn.oracle import identify
 from refsnn.oracle.diagnose.loops import _reproduced
 from refsnn.oracle.diagnose.variants import (
     ALL, CONSTANTS, FORWARD, LEARNED, RULES, TINY, N, T, _adjoints, _ask,
@@ -79,7 +78,6 @@ EXTRAS = {"one sample": ALL._replace(B=1), "a diagonal V": ALL._replace(diagonal
 AXES = dict.fromkeys(("loss", *LEARNED), ()) | {
     "spikes": ("step", "sample", "neuron"), "mem": ("step", "sample", "neuron"),
     "dW": ("row", "column"), "dV": ("row", "column"), "dx": ("step", "sample", "input")}
-OTHERS = [name for name, entry in REGISTRY.items() if entry.size and name not in RULES]
 SWITCHED = ("current decay", "membrane decay", "recurrence", "reset")
 SHOWN = {       # terms in the equations of lif, forward and backward
     "input": ("W x[t] in (2)", ""), "threshold": ("U[t] > threshold in (1)", ""),
@@ -108,7 +106,6 @@ class Diagnosis(NamedTuple):
     side: str
     terms: tuple
     arrays: tuple
-    variants: dict
     text: str
 
 
@@ -140,9 +137,7 @@ def diagnose(function, rule="bptt"):
         dtau_syn, dtau_mem, dlog_tau_syn, dlog_tau_mem
                             the same for alpha = exp(-1/tau_syn) and beta =
                             exp(-1/tau_mem); not compared if alpha or beta is 0
-    rule : {"bptt", "bptt_detached", "rtrl"} or another golden vector
-        For other golden vectors of variable size, such as "lif_stack", the
-        pass and the layer are found, and no terms.
+    rule : {"bptt", "bptt_detached", "rtrl"}, a golden vector
 
     Returns
     -------
@@ -152,15 +147,12 @@ def diagnose(function, rule="bptt"):
         terms       at most two wrong terms, outputs or dtypes; none if the
                     outputs allow several explanations
         arrays      names of wrong outputs
-        variants    names of wrong outputs for each variant of the network
         text        reason in words, and the explanations that remain
     """
     if not callable(function):
         raise ValueError(f"function is {function!r:.60}: must be callable")
-    if str(rule) in OTHERS:
-        return _elsewhere(function, rule)
     if str(rule) not in RULES:
-        raise ValueError(f"rule is {rule!r:.60}: must be one of {(*RULES, *OTHERS)}")
+        raise ValueError(f"rule is {rule!r:.60}: must be one of {tuple(RULES)}")
     names = []
 
     def call(p, own=None, single=False):
@@ -174,33 +166,16 @@ def diagnose(function, rule="bptt"):
         call, single=True), " Apart from this, results are rounded to float32.")
 
 
-def _elsewhere(function, rule):
-    """Locate errors for other golden vectors."""
-    for case in protocol.cases([rule]):
-        given = function(_copied(case.vector.inputs))
-        found = protocol.failures(case, given)
-        wrong = tuple(f.output for f in found if f.output)
-        if wrong:
-            side, layer = check.where(case.vector, wrong, set(given) - set(wrong))
-            side = {"forward pass": "forward", "loss": "forward",
-                    "backward pass": "backward"}.get(side, "unknown")
-            return Diagnosis(side, (layer,) * bool(layer), wrong, {}, found[-1].text)
-    return Diagnosis("right", (), (), {}, f"{_listed(sorted(given))} are right.")
-
-
 def _judged(call, note=""):
     runs = {v: [call(_network(v, seed)) for seed in range(SEEDS)] for v in _variants()}
     every = [run for row in runs.values() for run in row]
-    table = {_label(v): tuple(sorted(frozenset().union(*(run.wrong for run in row))))
-             for v, row in runs.items()}
     for v, row in runs.items():
         for run in row:
             if run.broken:
-                return _broken(run, f" (variant \"{_label(v)}\")")._replace(
-                    variants=table)
+                return _broken(run, f" (variant \"{_label(v)}\")")
     given, wrong = every[0].found, frozenset().union(*(run.wrong for run in every))
     if not wrong:
-        return _right(call, given, table)
+        return _right(call, given)
     tried = {name: [call(_network(v, seed)) for seed in range(SEEDS)]
              for name, v in EXTRAS.items()}
     extra = [name for name, row in tried.items() if any(
@@ -211,7 +186,7 @@ def _judged(call, note=""):
     place, small, shown = _simplest(runs, forward, sizes)
     if wrong == {"loss"} == set(given) and _rounded(every) and all(
             np.isclose(run.found["loss"], run.right["loss"], 5e-6) for run in every):
-        return Diagnosis("forward", ("float32",), ("loss",), table, (
+        return Diagnosis("forward", ("float32",), ("loss",), (
             "Wrong: loss. " + _conclusion("forward", (), ("float32",))))
     if not note and (place.dtypes == ("float32",) or _rounded(every)) and not all(
             _same(run.found[name].astype(np.float32), run.right[name], _scale(
@@ -238,7 +213,7 @@ def _judged(call, note=""):
             _conclusion(side, terms, dtypes, sorted(lacking)),
             extra and f"All results are right with {_listed(extra)}.",
             f"{shown}: {place.text}.{note}")
-    return Diagnosis(side, (*terms, *dtypes)[:2], tuple(sorted(wrong)), table,
+    return Diagnosis(side, (*terms, *dtypes)[:2], tuple(sorted(wrong)),
                      " ".join(filter(None, text)))
 
 
@@ -249,20 +224,20 @@ def _rounded(runs):
         np.array_equal(value, value.astype(np.float32)) for value in values)
 
 
-def _right(call, given, table):
+def _right(call, given):
     """Test a function on longer input sequences."""
     rows = [call(_long(seed)) for seed in range(SEEDS)]
     for run in rows:
         if run.broken:
-            return _broken(run, f" ({GRADED})")._replace(variants=table)
+            return _broken(run, f" ({GRADED})")
     wrong = tuple(sorted(frozenset().union(*(run.wrong for run in rows))))
     if not wrong:
         kinds = sorted({str(value.dtype) for value in given.values()})
-        return Diagnosis("right", (), (), table, (
+        return Diagnosis("right", (), (), (
             f"{_listed(given)} ({', '.join(kinds)}) are right in all variants."))
     side = "forward" if set(wrong) & set(FORWARD) else \
         "backward" if set(given) & set(FORWARD) else "unknown"
-    return Diagnosis(side, (), wrong, table, (
+    return Diagnosis(side, (), wrong, (
         f"Wrong: {_listed(wrong)}, but only in {GRADED}."))
 
 
@@ -314,12 +289,10 @@ def _conclusion(side, terms, dtypes, lacking=()):
 def _broken(run, where=""):
     name, why = run.broken
     if not name:
-        return Diagnosis("unknown", (), (), {}, (
-            f"The function {why.rstrip('.')}{where}."))
+        return Diagnosis("unknown", (), (), f"The function {why.rstrip('.')}{where}.")
     side = "forward" if name in FORWARD else "backward" if (
         "finite" not in why or {"spikes", "mem"} <= set(run.given)) else "unknown"
-    return Diagnosis(side, (name,) * ("shape" in why), (name,), {},
-                     f"{name} {why}{where}.")
+    return Diagnosis(side, (name,) * ("shape" in why), (name,), f"{name} {why}{where}.")
 
 
 def _constants(p):
@@ -644,7 +617,7 @@ def _calls(call):
         return _broken(first)
 
     def told(terms, text, run=again):
-        return Diagnosis("between calls", terms, tuple(sorted(run.wrong)), {}, text)
+        return Diagnosis("between calls", terms, tuple(sorted(run.wrong)), text)
 
     if first.changed:
         return told(("inputs",), f"A call changes {_listed(first.changed)} in place.")

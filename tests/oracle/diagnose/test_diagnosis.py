@@ -5,7 +5,6 @@ import functools
 
 import numpy as np
 import pytest
-from answers import ANSWERS
 from corruptions import CHANGES, INVISIBLE, TERMS, corrupted
 from faults import FAULTS, build
 from strategies import thinned
@@ -13,7 +12,7 @@ from strategies import thinned
 from refsnn import surrogates
 from refsnn.oracle.diagnose import diagnosis as module
 from refsnn.oracle.diagnose import diagnose, variants
-from refsnn.oracle.diagnose.variants import RULES, Run, _variants
+from refsnn.oracle.diagnose.variants import RULES, Run
 
 RIGHT = corrupted()
 UNNAMED = {     # several terms explain the results: no signal at all, or rounding
@@ -47,8 +46,7 @@ def test_doctest():
                                    ("mem",), ("dV",), ("dx", "dW"), ("loss",)])
 def test_a_right_function_is_right(names):
     told = diagnose(only(names))
-    assert told[:3] == ("right", (), ()) and not any(told.variants.values())
-    assert len(told.variants) == len(_variants())
+    assert told[:3] == ("right", (), ())
     *first, last = (name for name in RULES["bptt"] if name in names)
     listed = f"{', '.join(first)} and {last}" if first else last
     assert told.text == f"{listed} (float64) are right in all variants."
@@ -539,8 +537,6 @@ def test_the_text_states_the_reason():
                            "The recurrence is wrong: V S[t] in (2) of lif. ")
     told = judged("backward", "recurrence", "sign")
     assert "The recurrence is wrong: V^T dI[t+1] in (8) of lif. " in told.text
-    for name, arrays in told.variants.items():
-        assert bool(arrays) == ("V = 0" not in name)
     assert "All results are right with one sample. " in judged(
         "backward", "error", "factor B").text
     sums = corrupted("backward", "error", "factor B")
@@ -699,7 +695,7 @@ def test_faults_between_calls():
     for function, terms, text in cases:
         told = diagnose(function)
         assert told[:2] == ("between calls", terms), function
-        assert text in told.text and told.variants == {}
+        assert text in told.text
         if function is buffered:
             assert told.text == "A later call overwrites the results of an earlier one."
         assert bool(told.arrays) == (function not in (buffered, counted, spoiled))
@@ -760,12 +756,11 @@ def test_faults_of_long_sequences_and_graded_inputs(edits):
     told = diagnose(build("numpy", *edits))
     assert told.side == ("forward" if "mem" in told.arrays else "backward")
     assert told.terms == () and "only in a longer sequence" in told.text
-    assert not any(told.variants.values())
 
 
 def test_a_function_that_fails_in_long_sequences():
     told = diagnose(lambda p: RIGHT(p) if len(p["x"]) < 13 else 1 / 0)
-    assert told[:2] == ("unknown", ()) and len(told.variants) == len(_variants())
+    assert told[:2] == ("unknown", ())
     assert "ZeroDivisionError: division by zero (a longer sequence" in told.text
 
 
@@ -799,17 +794,16 @@ def test_an_unusable_result_is_described():
 
     assert diagnose(lambda p: {"dV": np.nan * p["V"]})[:2] == ("unknown", ())
     assert told("dV", lambda p: np.nan * p["V"])[:] == (
-        "backward", (), ("dV",), {}, "dV is not finite.")
+        "backward", (), ("dV",), "dV is not finite.")
     assert told("mem", lambda p: p["mem"].T)[:] == (
-        "forward", ("mem",), ("mem",), {}, "mem is of shape (3, 2, 12): must be "
+        "forward", ("mem",), ("mem",), "mem is of shape (3, 2, 12): must be "
         "(12, 2, 3).")
     assert diagnose(lambda p: p["missing"])[:] == (
-        "unknown", (), (), {}, "The function raises KeyError: 'missing'.")
-    assert diagnose(lambda p: exec("raise ValueError(\"One line.\")"))[4] == (
+        "unknown", (), (), "The function raises KeyError: 'missing'.")
+    assert diagnose(lambda p: exec("raise ValueError(\"One line.\")"))[3] == (
         "The function raises ValueError: One line.")
     late = diagnose(lambda p: RIGHT(p) | shown(p))
     assert late[:3] == ("backward", (), ("dx",))
-    assert len(late.variants) == len(_variants())
     some = diagnose(only(("dW", "loss"), lambda p: RIGHT(p) | (
         {} if p["alpha"] else {"dW": 1 / 0 if not p["beta"] else p["W"]})))
     assert some.side == "unknown" and "ZeroDivisionError" in some.text
@@ -819,27 +813,10 @@ def test_an_unusable_result_is_described():
                          "(variant \"alpha = 0\").")
 
 
-@pytest.mark.parametrize("rule, name, found", [
-    ("lif_stack", "dW", ("backward", ("layer 1",), ("dW",))),
-    ("lif_stack", "mem2", ("forward", ("layer 2",), ("mem2",))),
-    ("lif_readout", "dW_out", ("backward", ("readout",), ("dW_out",))),
-    ("bptt_adaptive", "loss", ("forward", (), ("loss",))),
-    ("tbptt_chunks", "dV", ("backward", (), ("dV",))),
-    ("eprop", "", ("right", (), ()))])
-def test_errors_of_other_networks_are_located(rule, name, found):
-    def function(p):
-        outputs = ANSWERS[rule](p)
-        return outputs | ({name: 3 * outputs[name]} if name else {})
-
-    told = diagnose(function, rule)
-    assert told[:3] == found
-    assert ("times 3" in told.text or name in told.text) and told.variants == {}
-
-
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="^function is 3: must be callable"):
         diagnose(3)
-    for rule in ("surrogates", None, 3):
+    for rule in ("lif_stack", None, 3):
         with pytest.raises(ValueError, match=f"^rule is {rule!r}: must be one of"):
             diagnose(RIGHT, rule)
     with pytest.raises(ValueError, match="^function returns 3.*must be a dict with"):
