@@ -132,10 +132,15 @@ def unplaced(root):
 
 def count(lines):
     """Return a sentence that counts reproduced results."""
-    words = collections.Counter(line.word for part in lines.values() for line in part)
-    return (f"Of {words.total()} published numbers and figures, {words['reproduced']} "
-            f"are reproduced, {words['agrees']} agree with our results although our "
-            f"data or networks differ, "
+    every = [line for part in lines.values() for line in part]
+    words = collections.Counter(line.word for line in every)
+    quoted = sum(line.word == "reproduced" and any(
+        claim.published.known in ("second-hand", "recalled")
+        for _, claim, _ in line.answers if claim.published) for line in every)
+    return (f"Of {words.total()} published results, {words['reproduced']} are reproduced "
+            f"({quoted} of them with a published number that other sources quote), "
+            f"{words['agrees']} agree with our results although our data or networks "
+            f"differ, "
             f"{words['not reproduced']} are not reproduced, {words['differs']} differ "
             f"on other data or networks, {words['not decided']} are not decided, "
             f"{words[DRAWN]} are drawn without a published number, and {words[ABSENT]} "
