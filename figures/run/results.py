@@ -137,10 +137,10 @@ def count(lines):
     quoted = sum(line.word == "reproduced" and any(
         claim.published.known in ("second-hand", "recalled")
         for _, claim, _ in line.answers if claim.published) for line in every)
-    return (f"Of {words.total()} published results, {words['reproduced']} are reproduced "
-            f"({quoted} of them with a published number that other sources quote), "
-            f"{words['agrees']} agree with our results although our data or networks "
-            f"differ, "
+    return (f"Of {words.total()} published results, {words['reproduced']} are "
+            f"reproduced ({quoted} of them with a published number that other sources "
+            f"quote), {words['agrees']} agree with our results although our data or "
+            f"networks differ, "
             f"{words['not reproduced']} are not reproduced, {words['differs']} differ "
             f"on other data or networks, {words['not decided']} are not decided, "
             f"{words[DRAWN]} are drawn without a published number, and {words[ABSENT]} "

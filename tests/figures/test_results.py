@@ -188,8 +188,9 @@ def test_lines_are_counted_by_the_worst_of_their_numbers(project):
     page = results.text(project)
     assert ("**Of 10 published results, 1 are reproduced (0 of them with a published "
             "number that other sources quote), 1 agree with our results although our "
-            "data or networks differ, 1 are not reproduced, 1 differ on other data or networks, 4 are not decided, 1 are drawn without "
-            "a published number, and 1 were not attempted.**") in page
+            "data or networks differ, 1 are not reproduced, 1 differ on other data or "
+            "networks, 4 are not decided, 1 are drawn without a "
+            "published number, and 1 were not attempted.**") in page
     assert ("Of 3 own properties, which no paper states, 1 hold, 2 fail, and 0 are not "
             "decided.") in page
     assert ("Reasons of the 4 lines that are not decided: no published number that can "
@@ -269,8 +270,9 @@ def test_only_the_marked_part_of_the_readme_is_written(project):
             "| Bad | 0.8 ± 0.002 (3) | 0.9 ± 0.001 (3) | **not reproduced** |\n\n"
             "Of 10 published results, 1 are reproduced (0 of them with a published "
             "number that other sources quote), 1 agree with our results although our "
-            "data or networks differ, 1 are not reproduced, 1 differ on other data or networks, 4 are not decided, 1 are drawn without "
-            "a published number, and 1 were not attempted.\n"
+            "data or networks differ, 1 are not reproduced, 1 differ on other data or "
+            "networks, 4 are not decided, 1 are drawn without a "
+            "published number, and 1 were not attempted.\n"
             "Of 3 own properties, which no paper states, 1 hold, 2 fail, and 0 are not "
             f"decided.\n{results.END}after")
 
