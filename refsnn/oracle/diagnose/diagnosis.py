@@ -462,8 +462,9 @@ def _dynamics(call, runs, given, bad):
         runs = {v: runs[v] for v in runs if v.W == 1}
     terms, why = _switched(runs, bad, True)
     if terms == ("reset",):             # or another effect of spikes
-        terms, why = (), ("The results are right without spikes: the input, gain, reset, "
-                          "threshold, their time steps or the loss can be wrong.")
+        terms, why = (), (
+            "The results are right without spikes: the input, gain, reset, threshold, "
+            "their time steps or the loss can be wrong.")
     if "mem" not in given:
         return terms, why
     rows = runs[ALL] + [call(_loud(run.p)) for run in runs[ALL]]
