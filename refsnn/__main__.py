@@ -40,10 +40,11 @@ be converted, it is omitted and listed at the end, and the exit status is
 
 A golden vector is a small test problem with its correct results.  The
 command `vectors` writes the golden vectors of `refsnn.oracle` as JSON and
-npz files.  The command `check` compares the results of a simulator with
-the correct results.  RESULTS is an npz or .json file of the simulator's
-results.  For example, the array bptt.dW is the output dW of the golden
-vector bptt.  A .json file holds arrays such as
+npz files.  If FOLDER ends with .zip, `vectors` writes the JSON files,
+their schemas and the licence to a zip file.  The command `check` compares
+the results of a simulator with the correct results.  RESULTS is an npz or
+.json file of the simulator's results.  For example, the array bptt.dW is
+the output dW of the golden vector bptt.  A .json file holds arrays such as
 
   {"bptt.dV": {"dtype": "float64", "shape": [2,2], "data": [1,0.5,-3,2]}}
 
@@ -139,7 +140,8 @@ def _convert(options):
 def _vectors(options):
     from refsnn.oracle import files
     count = files.write(options.folder)
-    print(f"{options.folder}: {count} golden vectors, described in vectors.json")
+    where = "README.md" if options.folder.endswith(".zip") else "vectors.json"
+    print(f"{options.folder}: {count} golden vectors, described in {where}")
 
 
 def _check(options):
@@ -328,7 +330,7 @@ def _parser():
     for name, run, text, arguments in (
             ("convert", _convert, "convert sounds to spikes", {}),
             ("vectors", _vectors, "write the golden vectors", {
-                "folder": "new folder for the vectors"}),
+                "folder": "new folder for the vectors, or new .zip file"}),
             ("check", _check, "compare results with the golden vectors", {
                 "results": "npz or JSON file of arrays such as bptt.dW"}),
             ("run", _run, "test a program that follows the protocol", {}),

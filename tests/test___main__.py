@@ -143,6 +143,9 @@ def test_vectors_are_written_and_their_answers_are_right(tmp_path, monkeypatch, 
         "LICENSE", "PROTOCOL.md", "README.md", "bptt.json", "bptt.npz",
         "report_schema.json", "schema.json", "set.json", "si_paper.json",
         "si_paper.npz", "vectors.json"]
+    assert command.main(["vectors", "new.zip"]) == 0
+    assert capsys.readouterr().out == (
+        "new.zip: 2 golden vectors, described in README.md\n")
     results = {}
     for name in ("bptt", "si_paper"):
         with np.load(f"new/{name}.npz", allow_pickle=False) as arrays:
@@ -191,8 +194,10 @@ def test_results_in_float32_pass(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("arguments, match", [
-    (["vectors", "there.npz"], "there.npz exists: must be a new folder"),
+    (["vectors", "there.npz"], "there.npz exists: must be a new file"),
     (["vectors", "no/new"], "no/new has no parent folder"),
+    (["vectors", "no/new.zip"], "no/new.zip has no parent folder"),
+    (["vectors", "there.zip"], "there.zip exists: must be a new file"),
     (["vectors", ""], "folder is '': must be a new folder"),
     (["check", "missing.npz"], "missing.npz is missing"),
     (["check", "."], "is not a regular file"), (["check", "text.npz"], "text.npz"),
@@ -208,6 +213,7 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, monkeypatch, capsys, argum
     np.savez("there.npz", other=np.ones(3))
     (tmp_path / "text.npz").write_text("no zip")
     (tmp_path / "lif.py").write_text("mine")
+    (tmp_path / "there.zip").write_text("mine")
     before = {name: (tmp_path / name).read_bytes() for name in os.listdir()}
     assert command.main(arguments) == 2
     told = capsys.readouterr()
@@ -460,7 +466,7 @@ def test_probes_are_written_run_and_identified(tmp_path, monkeypatch, capsys):
     assert command.main(["probes", "new"]) == 0
     assert capsys.readouterr().out == "new: 4 probes, described in probes.json\n"
     assert command.main(["probes", "new"]) == 2
-    assert "new exists: must be a new folder" in capsys.readouterr().err
+    assert "new exists: must be a new file or folder" in capsys.readouterr().err
     with np.load("new/all.npz") as arrays:
         probe = dict(arrays)
     for name, taus in (("spikingjelly", {"tau_syn": 8, "tau_mem": 4}),

@@ -53,7 +53,7 @@ DEFLATED = 1032         # largest ratio of unpacked to packed size
 
 
 def write(folder):
-    """Write golden vectors to a folder; return their number, an int.
+    """Write golden vectors to a folder or zip file; return their number, an int.
 
     >>> write("nowhere/a")
     Traceback (most recent call last):
@@ -62,14 +62,15 @@ def write(folder):
     Parameters
     ----------
     folder : str
-        New folder for the files, their schemas and the licence.  It appears
-        only when complete.
+        New folder, or a new file that ends with .zip, for the JSON files,
+        their schemas and the licence.  It appears only when complete.
     """
     _free(folder)
     found = stored.load()
     copied = *TEXTS, *(f"{name}.json" for name in (*stored.OTHERS, *found))
 
     def fill(part):
+        os.mkdir(part)
         for name in copied:
             shutil.copyfile(stored.FOLDER / name, os.path.join(part, name))
         for name, v in found.items():
@@ -80,30 +81,40 @@ def write(folder):
             np.savez(os.path.join(part, f"{name}.npz"), **arrays)
         _describe(os.path.join(part, "vectors.json"), _description(found))
 
-    _complete(folder, fill)
+    def pack(part):                     # with reproducible bytes
+        top = f"refsnn-vectors-{stored.catalogue()['version']}"
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in sorted(copied):
+                archive.writestr(zipfile.ZipInfo(f"{top}/{name}"),
+                                 (stored.FOLDER / name).read_bytes(),
+                                 zipfile.ZIP_DEFLATED)
+
+    _complete(folder, pack if str(folder).endswith(".zip") else fill)
     return len(found)
 
 
-def _free(folder):
-    if not folder:
+def _free(path):
+    if not path:
         raise ValueError("folder is '': must be a new folder")
-    if os.path.lexists(folder):
-        raise ValueError(f"{folder} exists: must be a new folder")
-    if not os.path.isdir(os.path.dirname(os.path.normpath(folder)) or "."):
-        raise ValueError(f"{folder} has no parent folder: must be in one that exists")
+    if os.path.lexists(path):
+        raise ValueError(f"{path} exists: must be a new file or folder")
+    if not os.path.isdir(os.path.dirname(os.path.normpath(path)) or "."):
+        raise ValueError(f"{path} has no parent folder: must be in one that exists")
 
 
-def _complete(folder, fill):
-    """Make a folder that appears only when complete."""
-    folder = os.path.normpath(folder)
-    part = f"{folder}.{os.getpid()}.part"
-    os.mkdir(part)
+def _complete(path, make):
+    """Make a file or folder that appears only when complete."""
+    path = os.path.normpath(path)
+    part = f"{path}.{os.getpid()}.part"
     try:
-        fill(part)
-        if os.path.lexists(folder):
-            raise ValueError(f"{folder} was created meanwhile: must be a new folder")
-        os.rename(part, folder)
+        make(part)
+        if os.path.lexists(path):
+            raise ValueError(f"{path} was created meanwhile: must be a new file or "
+                             "folder")
+        os.rename(part, path)
     finally:
+        if os.path.isfile(part):
+            os.remove(part)
         shutil.rmtree(part, ignore_errors=True)
 
 
@@ -144,6 +155,7 @@ def write_stimuli(folder):
                                   LEVELS["threshold"])
 
     def fill(part):
+        os.mkdir(part)
         for name, stimulus in found.items():
             arrays = {"x": stimulus.x, "W": stimulus.W} | LEVELS
             np.savez(os.path.join(part, f"{name}.npz"), **{

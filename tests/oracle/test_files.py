@@ -160,6 +160,10 @@ def test_what_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             function(str(tmp_path / "new"))
         assert os.listdir(tmp_path) == []
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", dump)
+    with pytest.raises(KeyboardInterrupt):
+        write(str(tmp_path / "new.zip"))
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_folder_that_appears_meanwhile_is_kept(tmp_path, monkeypatch):
@@ -452,7 +456,25 @@ def test_json_has_one_spelling(folder, tmp_path):
         assert '":[' not in text
 
 
-# ---- JSON files
+# ---- archives and JSON files
+
+def test_an_archive_holds_the_set_and_its_licence(tmp_path):
+    path = tmp_path / "set.zip"
+    assert write(str(path)) == len(VECTORS)
+    folder = f"refsnn-vectors-{stored.catalogue()['version']}"
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == sorted(
+            f"{folder}/{item.name}" for item in stored.FOLDER.iterdir())
+        for name in archive.namelist():
+            assert archive.read(name) == (stored.FOLDER.joinpath(
+                name.partition("/")[2])).read_bytes()
+    first = path.read_bytes()
+    with pytest.raises(ValueError, match="set.zip exists: must be a new file or"):
+        write(str(path))
+    path.unlink()
+    write(str(path))
+    assert path.read_bytes() == first and os.listdir(tmp_path) == ["set.zip"]
+
 
 def test_json_files_hold_the_same_arrays_as_npz_files(tmp_path):
     arrays = {"a.b": np.float32([[0.1, 2]]), "c": np.arange(3), "d": np.float64(0.1)}
