@@ -58,7 +58,8 @@ from typing import NamedTuple
 import numpy as np
 
 from refsnn import conventions
-from refsnn.oracle import identify
+from refsnn.oracle import check, identify, protocol
+from refsnn.oracle.build.registry import REGISTRY
 from refsnn.oracle.diagnose.loops import _reproduced
 from refsnn.oracle.diagnose.variants import (
     ALL, CONSTANTS, FORWARD, LEARNED, RULES, TINY, N, T, _adjoints, _ask,
@@ -78,6 +79,7 @@ EXTRAS = {"one sample": ALL._replace(B=1), "a diagonal V": ALL._replace(diagonal
 AXES = dict.fromkeys(("loss", *LEARNED), ()) | {
     "spikes": ("step", "sample", "neuron"), "mem": ("step", "sample", "neuron"),
     "dW": ("row", "column"), "dV": ("row", "column"), "dx": ("step", "sample", "input")}
+OTHERS = [name for name, entry in REGISTRY.items() if entry.size and name not in RULES]
 SWITCHED = ("current decay", "membrane decay", "recurrence", "reset")
 SHOWN = {       # terms in the equations of lif, forward and backward
     "input": ("W x[t] in (2)", ""), "threshold": ("U[t] > threshold in (1)", ""),
@@ -137,7 +139,9 @@ def diagnose(function, rule="bptt"):
         dtau_syn, dtau_mem, dlog_tau_syn, dlog_tau_mem
                             the same for alpha = exp(-1/tau_syn) and beta =
                             exp(-1/tau_mem); not compared if alpha or beta is 0
-    rule : {"bptt", "bptt_detached", "rtrl"}, a golden vector
+    rule : {"bptt", "bptt_detached", "rtrl"} or another golden vector
+        For other golden vectors of variable size, such as "lif_stack", the
+        pass and the layer are found, and no terms.
 
     Returns
     -------
@@ -151,8 +155,10 @@ def diagnose(function, rule="bptt"):
     """
     if not callable(function):
         raise ValueError(f"function is {function!r:.60}: must be callable")
+    if str(rule) in OTHERS:
+        return _elsewhere(function, rule)
     if str(rule) not in RULES:
-        raise ValueError(f"rule is {rule!r:.60}: must be one of {tuple(RULES)}")
+        raise ValueError(f"rule is {rule!r:.60}: must be one of {(*RULES, *OTHERS)}")
     names = []
 
     def call(p, own=None, single=False):
@@ -164,6 +170,20 @@ def diagnose(function, rule="bptt"):
 
     return _calls(call) or _judged(call) or _judged(functools.partial(
         call, single=True), " Apart from this, results are rounded to float32.")
+
+
+def _elsewhere(function, rule):
+    """Locate errors for other golden vectors."""
+    for case in protocol.cases([rule]):
+        given = function(_copied(case.vector.inputs))
+        found = protocol.failures(case, given)
+        wrong = tuple(f.output for f in found if f.output)
+        if wrong:
+            side, layer = check.where(case.vector, wrong, set(given) - set(wrong))
+            side = {"forward pass": "forward", "loss": "forward",
+                    "backward pass": "backward"}.get(side, "unknown")
+            return Diagnosis(side, (layer,) * bool(layer), wrong, found[-1].text)
+    return Diagnosis("right", (), (), f"{_listed(sorted(given))} are right.")
 
 
 def _judged(call, note=""):

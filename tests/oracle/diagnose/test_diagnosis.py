@@ -5,6 +5,7 @@ import functools
 
 import numpy as np
 import pytest
+from answers import ANSWERS
 from corruptions import CHANGES, INVISIBLE, TERMS, corrupted
 from faults import FAULTS, build
 from strategies import thinned
@@ -813,10 +814,27 @@ def test_an_unusable_result_is_described():
                          "(variant \"alpha = 0\").")
 
 
+@pytest.mark.parametrize("rule, name, found", [
+    ("lif_stack", "dW", ("backward", ("layer 1",), ("dW",))),
+    ("lif_stack", "mem2", ("forward", ("layer 2",), ("mem2",))),
+    ("lif_readout", "dW_out", ("backward", ("readout",), ("dW_out",))),
+    ("bptt_adaptive", "loss", ("forward", (), ("loss",))),
+    ("tbptt_chunks", "dV", ("backward", (), ("dV",))),
+    ("eprop", "", ("right", (), ()))])
+def test_errors_of_other_networks_are_located(rule, name, found):
+    def function(p):
+        outputs = ANSWERS[rule](p)
+        return outputs | ({name: 3 * outputs[name]} if name else {})
+
+    told = diagnose(function, rule)
+    assert told[:3] == found
+    assert "times 3" in told.text or name in told.text
+
+
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="^function is 3: must be callable"):
         diagnose(3)
-    for rule in ("lif_stack", None, 3):
+    for rule in ("surrogates", None, 3):
         with pytest.raises(ValueError, match=f"^rule is {rule!r}: must be one of"):
             diagnose(RIGHT, rule)
     with pytest.raises(ValueError, match="^function returns 3.*must be a dict with"):
