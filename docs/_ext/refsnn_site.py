@@ -165,13 +165,15 @@ def proved(module, k):
              for file, name in tests])
 
 
-def read_pages():
+def read_pages():       # a search for a word shows the page of words first
+    words = re.findall(r"(?m)^\| ([a-z ]{3,}) \|", read("WORDS.md"))
     return {f"read/{module}": rendered(
         "module", module.replace("/", ".") + " (module)", module=module)
             for module in modules()} | {
         "read/index": rendered("read", "Read", under=[
             "read/equations", "read/words", *named("read", modules())]),
-        "read/words": rendered("document", "Words and letters", of=read("WORDS.md")),
+        "read/words": rendered("words", "Words and letters").replace(
+            "\n.. raw", f"\n.. index:: ! {', ! '.join(words)}\n\n.. raw", 1),
         "read/equations": rendered("equations", "All equations", fields="hide-toc")}
 
 
@@ -309,16 +311,14 @@ def seen(mistake):
 
 def defined(text):
     """Link the modules and equations that the text of a golden vector names."""
-    found = []
-    for part in re.split(r"(?=\brefsnn\.)", str(escape(text))):
-        path = re.match(r"refsnn\.([\w.]*\w)|", part)
-        of = next((one for one in modules() if path[1] and path[1].replace(
-            ".", "/") in (one, f"{one}/{path[1].rpartition('.')[2]}")), None)
+    first, *parts = re.split(r"\brefsnn\.([\w.]*\w)", str(escape(text)))
+    for name, part in zip(parts[::2], parts[1::2], strict=True):
+        of = next(one for one in modules() if name.replace(".", "/") in (
+            one, f"{one}/{name.rpartition('.')[2]}"))
         for k in equations.marks(of) if of in equations.modules() else ():
             part = part.replace(f"({k})", f'<a href="/read/{of}.html#eq-{k}">({k})</a>')
-        found.append(f'<a href="/read/{of}.html">{path[0]}</a>{part[len(path[0]):]}'
-                     if of else part)
-    return Markup("".join(found))
+        first += f'<a href="/read/{of}.html">refsnn.{name}</a>{part}'
+    return Markup(first)
 
 
 def check_pages():

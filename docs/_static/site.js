@@ -1,7 +1,9 @@
 // The note above a tutorial also offers its notebook.
 // Lists show the entries in which each word of the filter begins a word, or else those
 // that contain all words.  Entries whose module is one of the words come first, then
-// those with whole words.  The potential is also called membrane.
+// those with whole words.  If no entry contains all words, entries are shown in which a
+// word of the filter begins a word, those with most such words first.  The potential is
+// also called membrane.
 addEventListener("DOMContentLoaded", () => {
   const note = document.querySelector(".sphx-glr-download-link-note");
   note?.append(document.querySelector(".sphx-glr-download-jupyter").cloneNode(true));
@@ -22,7 +24,10 @@ addEventListener("DOMContentLoaded", () => {
         kind == 3 || matches.every(match => match[kind].test(one.text)));
     for (const one of entries)
       if (!one.rank && !matches.every(match => match[2].test(one.text))) one.rank = 4;
-    const most = entries.some(one => one.rank < 3) ? 3 : 4;
+    const any = entries.some(one => one.rank < 4);
+    for (const one of any ? [] : entries)
+      one.rank += words.length - matches.filter(match => match[1].test(one.text)).length;
+    const most = !any ? 4 + words.length : entries.some(one => one.rank < 3) ? 3 : 4;
     const sorted = [...entries].sort((a, b) => a.rank - b.rank || a.place - b.place);
     for (const {entry, list, rank} of sorted) {
       entry.hidden = rank >= most;
@@ -30,8 +35,9 @@ addEventListener("DOMContentLoaded", () => {
     }
     for (const list of lists.length > 1 ? lists : [])
       list.closest("section").hidden = !list.querySelector(":scope > :not([hidden])");
-    told.textContent = `${entries.filter(one => !one.entry.hidden).length} of ` +
-      `${entries.length} ${told.dataset.of}`;
+    told.textContent = (any ? "" : "No entry has all words. ") +
+      `${entries.filter(one => !one.entry.hidden).length} of ${entries.length} ` +
+      told.dataset.of;
   };
   box.addEventListener("input", show);
   show();

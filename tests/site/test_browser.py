@@ -246,7 +246,7 @@ def test_a_line_of_a_source_page_is_highlighted(run):
 
 
 def test_the_filter_shows_the_equations_with_all_words(run):
-    (some, every, first), _ = run("""
+    (some, every, first, traces, near, none), _ = run("""
       await open("read/equations.html");
       const count = () => [...frame.contentDocument.querySelectorAll(".entry")].filter(
         one => one.checkVisibility()).map(one => one.innerText);
@@ -256,11 +256,17 @@ def test_the_filter_shows_the_equations_with_all_words(run):
         box.dispatchEvent(new Event("input"));
         return count();
       };
-      return [filter("ZG18 lambda"), every.length, filter("lif linearise")];
+      return [filter("ZG18 lambda"), every.length, filter("lif linearise"),
+              filter("eligibility trace"), filter("xyzzy eligibility trace"),
+              filter("xyzzy")];
     """)
     assert every > 400 and 2 <= len(some) < 20
     assert all("ZG18" in text and "lambda" in text for text in some)
     assert first[0].startswith("lif (") and "linearise" in first[0]
+    assert {text.split("\u00b7")[0].partition(") ")[0] for text in traces} >= {
+        "alif (8", "sparse_rtrl (7", "stack.online (4", "superspike (8",
+        "superspike (9"}
+    assert set(near[:len(traces)]) == set(traces) and none == []
 
 
 def test_the_filter_of_mistakes_prefers_words_to_parts_of_words(run):
@@ -303,3 +309,4 @@ def test_search_finds(run, words, page):
       return links.map(link => new URL(link.href).pathname.slice(1));
     """, WORDS=words)
     assert page in found[:10]
+    assert words != "eligibility trace" or found[0] == "read/words.html"

@@ -102,6 +102,17 @@ def test_texts_of_golden_vectors_link_their_equations(site):
         "/read/fast/si.html", "/read/fast/si.html#eq-2"]
 
 
+@pytest.mark.parametrize("text, links", [
+    ("(1) of `lif`", ["lif.html#eq-1", "lif.html"]),
+    ("(1)-(3), (7) and (8) of\nthe module `fast.lif`", [
+        *(f"fast/lif.html#eq-{k}" for k in (1, 3, 7, 8)), "fast/lif.html"]),
+    ("(2) and `rtrl`; (3) of `none`, (4)", ["rtrl.html"])])
+def test_equations_of_named_modules_are_links(site, text, links):
+    found = str(site.TEMPLATES.get_template("related.html").module.related(text))
+    assert re.findall('href="/read/(.*?)"', found) == links
+    assert re.sub("<.*?>", "", found) == text
+
+
 def test_mistakes_are_measured(site):
     vector = site.vectors()["bptt"]
     dW, dx = vector.outputs["dW"], vector.outputs["dx"]
@@ -305,6 +316,9 @@ def test_every_page_is_made(site, pages):
         assert f"check/mistakes/{site.slug(mistake)}" in pages
     assert "questions.html#q" in pages["check/mistakes/reset-detached"]
     assert "\nDerivation\n---" in pages["read/lif"]
+    assert re.search("html#eq-9\">\\(9\\)</a> of .*<code>lif</code>", pages["read/words"])
+    for entry in (r"bptt \(1\).*· adjoint", r"lif \(8\).*· adjoint"):
+        assert re.search(entry, pages["read/equations"])
     assert pages["papers/nmz19"].count("The correct sign is plus") == 1
     for page in ("index", "papers/index"):
         assert re.search(r'verdicts.html#not-reproduced">\d+</a> are not', pages[page])
