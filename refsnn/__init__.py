@@ -26,7 +26,7 @@ models
     delays              delays on a time grid, with gradients
 
 rules
-    bptt                backpropagation through time, full or truncated
+    bptt                BPTT of any network over J, F and q, also truncated
     rtrl                exact real-time recurrent learning over J, F and q
     sparse_rtrl         RTRL of LIF layers, exact or approximate
     snap                SnAp-n: RTRL limited to influences over n synapses

@@ -14,6 +14,9 @@ the total derivative dL/dh[t]:
     a[t] = q[t] + J[t+1]^T a[t+1],  a[T] = 0       (1)  [NMZ19]
     dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
 
+For a LIF layer, eqs. (7)-(10) of the module `lif` are eqs. (1) and (2)
+written out.
+
 A long trajectory can be processed in chunks of time steps.  The last state
 of a chunk is also the first state of the next chunk.  The later of two
 chunks sets F[first] = 0, so that the derivative F of the shared state
@@ -40,10 +43,9 @@ Exact.  The gradient is exact for the given arrays J, F and q, from which
 Cost.   `gradient` takes O(T B n (n + p)) time for n states and p
     parameters, and `truncated` takes O(T B n (K n + p)) time.
 Departures.  [NMZ19] writes separate sums for each layer of a network.  In
-    this module, the vector h holds all states of all layers.  For a LIF
-    layer, eqs. (7)-(10) of the module `lif` are eqs. (1) and (2) written
-    out.  The caller adds the gradients of terms that depend directly on
-    the parameters, such as weight decay.
+    this module, the vector h holds all states of all layers.  The caller
+    adds the gradients of terms that depend directly on the parameters,
+    such as weight decay.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """

@@ -19,6 +19,8 @@ def bad_answer(text):
         ("five sentences", len(sentences) != 5),
         ("a thread", not re.match(r"Asked in [\w-]+/[\w.-]+#\d+", sources)),
         ("a link", "](" not in sources),
+        ("your own program", "told(" in text and not re.search(
+            "^Your own program: `python -m refsnn ", text, re.M)),
         ("a command", not re.search(r"^>>> ", "\n\n".join(rest), re.M))) if wrong]
 
 
@@ -34,8 +36,9 @@ def test_an_answer_is_complete(question):
 
 def test_what_is_missing_is_seen():
     good = ("One. Two 0.5. Three. Four? Five.\n\nAsked in a/b#1. See [c](d.html).\n\n"
-            "```python\n>>> 1\n1\n\n```\n")
+            "Your own program: `python -m refsnn check a.npz`.\n\n"
+            "```python\n>>> told(1)\n1\n\n```\n")
     assert bad_answer(good) == []
     for old, new in (("Four? ", ""), ("#1", ""), ("[c](d.html)", "c"), (">>>", "..."),
-                     ("Asked", "Seen")):
+                     ("Asked", "Seen"), ("own ", "")):
         assert len(bad_answer(good.replace(old, new))) == 1
