@@ -111,6 +111,14 @@ def test_rows_of_stored_and_fresh_inputs(verdicts):
     assert told.count("fresh") == 1
 
 
+def test_the_page_says_who_chose_the_surrogate(verdicts):
+    rows = [row for row in verdicts.PAGE.read_text().splitlines()
+            if "| surrogate " in row and "through the reset |" in row]
+    chosen = [row for row in rows if " (chosen by the adapter), " in row]
+    assert len([row for row in rows if " (default of the tool), " in row]) == 5
+    assert len(chosen) == len(rows) - 5 and any("fast_sigmoid" in row for row in chosen)
+
+
 def test_conventions_are_told_in_words(verdicts):
     told = {"layer": ["as x", "settled: decay exact, input next, compare >, drive one"],
             "probe": ["as x", "settled: compare half, refractory 2, floor False, "

@@ -13,6 +13,7 @@ The adapter of a tool is a module that imports the tool inside its functions:
   PINS        versions to install, the tool first
   NEURONS     for each neuron: the convention that `identify` must name
   RECURRENT   neurons that take V, the recurrent weights; V is None for all others
+  SURROGATE   "default of the tool" if the adapter does not choose the surrogate
   DECAY       "exact" for exp(-dt/tau) or "euler" for 1 - dt/tau, if the neurons take
               time constants; None if they take decay factors
   record      (x, W, V, constants) -> dict of spikes, perhaps mem and syn, and dW, the
@@ -285,6 +286,8 @@ def section(tool, module, verdict):
     for neuron, told in verdict["neurons"].items():
         gradient = next((line.removeprefix("gradients: ") for line in told["layer"]
                          if line.startswith("gradients: ")), "none computed")
+        gradient = re.sub("^surrogate [^,]*", r"\g<0> (%s)" % getattr(
+            module, "SURROGATE", "chosen by the adapter"), gradient)
         layer, probe = (told[key][0].removeprefix("as ") for key in ("layer", "probe"))
         name = (layer if layer in probe else probe).partition(": decay")[0]
         name = re.sub(r"\((\w+)\)", r"([\1](#presets))", name).removesuffix(", but")
@@ -300,6 +303,9 @@ def section(tool, module, verdict):
         if rows or key == "vectors":
             lines.append(f"| {vector}{', fresh inputs' * (key == 'fresh')} | "
                          f"{right or '-'} | {wrong or '-'} |")
+    if any("times -2" in row[2] for row in sum(verdict["gradients"].values(), [])):
+        lines += ["", "Right means the factor 1: a gradient times -2 points the wrong "
+                  "way and is twice as large."]
     if verdict["gradients"]:
         lines += ["", "| gradient of spike times | by | cosine | verdict |",
                   "|---|---|---|---|"]

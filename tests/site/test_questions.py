@@ -1,6 +1,7 @@
 """Each question has an answer of five sentences, links, and a command that is right."""
 
 import doctest
+import json
 import re
 from pathlib import Path
 
@@ -32,6 +33,18 @@ def test_the_commands_are_right():
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_an_answer_is_complete(question):
     assert question.endswith("?") and bad_answer(QUESTIONS[question]) == []
+
+
+def test_versions_are_those_of_judged_tools():
+    judged = json.loads((PATH.parents[1] / "tests/peers/verdicts.json").read_text())
+    told = re.findall(r"\[[\w-]+\s([\d.]+)\]\(check/tools/(\w+)\.html\)",
+                      QUESTIONS["Which EventProp code is right?"])
+    assert {tool: version for version, tool in told} == {
+        tool: verdict["version"] for tool, verdict in judged.items()
+        if verdict["gradients"]}
+    assert [tool for _, tool in told if any(
+        row[2] != "right" for rows in judged[tool]["gradients"].values()
+        for row in rows)] == ["norse"]
 
 
 def test_what_is_missing_is_seen():

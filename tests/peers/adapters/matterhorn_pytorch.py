@@ -7,6 +7,7 @@ NEURONS = {
     "LIF": "spikingjelly LIFNode (spikingjelly)",
     "LIF, hard_reset=False":
         "spikingjelly LIFNode (spikingjelly), but reset by subtraction"}
+SURROGATE = "default of the tool"
 DECAY = "euler"
 VECTORS = ()
 

@@ -7,6 +7,7 @@ NEURONS = {
     "lif_step": "norse lif_step (norse)",
     "lif_feed_forward_step": "norse lif_feed_forward_step (norse_feed_forward)"}
 RECURRENT = ("lif_step",)
+SURROGATE = "default of the tool"
 DECAY = "euler"
 VECTORS = ("surrogates",)
 GRADIENTS = ("lif_adjoint_step", "lif_adjoint_step_sparse",
@@ -114,7 +115,8 @@ while not z:
 z.backward()                    # the loss is the time of this spike
 print(f"{x.grad.item():.4f} {W.grad.item():.4f}")""",
      "shows": "0.0146 0.0024",
-     "right": "1.0000 -0.0012 (the spike follows a later input)"},
+     "right": "1.0000 -0.0012 (x.grad is the derivative by the time of the input: the "
+              "spike follows a later input)"},
     {"fault": "The backward pass of lif_adjoint_step_sparse reads dU/dt at a spike "
               "from the potential after the reset.",
      "place": "code of `norse/torch/functional/adjoint/lif_adjoint.py`",

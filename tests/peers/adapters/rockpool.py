@@ -3,6 +3,7 @@
 PINS = ("rockpool==3.1.0", "torch==2.13.0")
 NEURONS = {"LIFTorch": "rockpool LIF (rockpool)"}
 RECURRENT = ("LIFTorch",)
+SURROGATE = "default of the tool"
 DECAY = "exact"
 VECTORS = ()
 
