@@ -53,6 +53,10 @@ following lines:
 EXAMPLE
 ```
 
+If no convention fits a node, the command prints the nearest one after "does not follow
+the graph in any known convention", with the first difference, and returns exit status
+1.
+
 ## Axes of a convention
 
 | axis | choices | meaning |
