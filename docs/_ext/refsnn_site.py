@@ -94,8 +94,7 @@ def markdown(text, folder=""):
         return f'<a href="/{place}.html">{match[2]}</a>' if place else match[2]
 
     def labelled(match):
-        names = re.findall(r"<th>(.*?)</th>", match[0])
-        cells = iter(names * match[0].count("<tr>"))
+        cells = iter(re.findall("<th>(.*?)</th>", match[0]) * match[0].count("<tr>"))
         return re.sub("<td>", lambda _: f'<td data-label="{next(cells)}">', match[0])
 
     found = MarkdownIt("commonmark").enable("table").render(text)
@@ -306,6 +305,7 @@ def seen(mistake):
     told = "; ".join(sorted(a for a in texts if sum(a in b for b in texts) == 1))
     told = re.sub(rf"(?<![\w/])({'|'.join(judged())})(?![\w/#])",
                   r"[\1](/check/tools/\1.html)", told)
+    told = re.sub("^pub.*", r"[code of [ZG18]](https://github.com/fzenke/\g<0>)", told)
     return markdown(f"Seen in {told}." if told else "No public source.")
 
 

@@ -224,22 +224,42 @@ def pages(site):
     return site.pages()
 
 
-def test_tools_and_questions_are_linked_to_known_mistakes(pages):
+def test_tools_and_questions_are_linked_to_known_mistakes(site, pages):
     """A tool has a mistake, has it not, or is not compared."""
     def tools(mistake):
         text = pages[f"check/mistakes/{mistake}"].partition("Judged tools\n")[2]
         return re.findall(r"<li>(.*)</li>", text)
 
     have, free, other = tools("missing-factor-tau-syn-of-dw")
-    assert have.endswith(": none.") and "jaxsnn" in free and "norse" in other
-    have, _, other = tools("steepness-ignored")
-    assert "tools/norse.html" in have and "tools/norse.html" not in other
+    compared = free.count(".html")
+    assert have.endswith(f": none of the {compared} compared.") and "jaxsnn" in free
+    assert f": {len(site.judged()) - compared} of the {len(site.judged())} <a" in other
+    have, other = tools("surrogate-read-after-the-reset")
+    assert have.endswith("no tool was compared.")
+    have, *_ = tools("steepness-ignored")
+    assert "tools/norse.html" in have and "norse" not in have.partition("</a>")[2]
     mistake = "check/mistakes/surrogate-read-after-the-reset"
     assert "questions.html#q13" in pages[mistake]
     assert f"{mistake}.html" in pages["questions"]
     mistake = "check/mistakes/slope-at-a-spike-read-after-the-reset"
     assert "questions.html#q" in pages[mistake]
     assert f"{mistake}.html" in pages["questions"]
+
+
+def test_the_list_of_mistakes_has_tools_and_questions(site, pages):
+    entries = {re.search("<a .*?>(.*?)</a>", part)[1]: part for part in html.unescape(
+        pages["check/mistakes"]).split('class="entry"')[1:]}
+    for name in ("surrogate one step late", "surrogate read without the adaptation",
+                 "surrogate read at the membrane, threshold forgotten",
+                 "surrogate read after the reset", "surrogate shifted to 1"):
+        text = entries[name].lower()
+        assert "surrogate" in text and re.search("membrane|potential", text), name
+        assert "questions.html#q" in text
+    assert re.search(r"that have it: <a [^>]*>norse</a> [\d.]+</p>",
+                     entries["steepness ignored"])
+    assert "Judged tools" not in entries["surrogate shifted to 1"]
+    assert "github.com/fzenke/pub2018superspike" in entries[
+        "surrogate read after the reset"]
 
 
 def test_mistakes_are_grouped_and_sorted(site, pages):
@@ -259,7 +279,8 @@ def test_pages_of_tools_say_in_words_what_a_version_does(site, pages):
         assert not verdict["neurons"] or "a tie: " in text or "gain: " in text
     assert re.search(r"Not right: <a [^>]*>EventProp</a> \(lif_adjoint_step, ",
                      pages["check/tools/norse"])
-    row = re.search(r">eventprop</a></th>(.*?)</tr>", pages["check/tools"], re.S)[1]
+    row = re.search(r">gradients of spike times</a></th>(.*?)</tr>",
+                    pages["check/tools"], re.S)[1]
     assert row.count("✓") == 3 and row.count("≠") == 1
     assert "tools.html#presets" in pages["check/tools/snntorch"]
     assert "\nPresets\n---" in pages["check/tools"]
