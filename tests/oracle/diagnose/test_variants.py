@@ -155,11 +155,13 @@ def test_unusable_results_are_described():
         result = found(told[0], value)
         assert result.broken == told and result.wrong == {told[0]}
         assert result.found is result.right and result.p is p
-        assert result.given == {} and result.reset is True and result.changed == ()
+        assert set(result.given) == set(RIGHT(p))       # they tell which pass is known
+        assert result.reset is True and result.changed == ()
     with pytest.raises(ValueError, match="^mem is a masked array: must be a plain"):
         found("mem", lambda p: np.ma.array(RIGHT(p)["mem"]))
     raised = variants._ask(lambda p: p["missing"], "bptt", p)
     assert raised.broken == ("", "raises KeyError: 'missing'") and not raised.wrong
+    assert raised.given == {}
     assert found("loss", lambda p: RIGHT(p)["loss"].reshape(1, 1)).broken == ()
     assert found("spikes", lambda p: RIGHT(p)["spikes"] > 0).wrong == frozenset()
     flat = found("loss", lambda p: RIGHT(p)["loss"].reshape(1, 1))
