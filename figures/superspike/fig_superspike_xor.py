@@ -405,7 +405,7 @@ def shown(data):
 
 
 def plot(data, fig):
-    fig.set_size_inches(12.5, 9.4)
+    fig.set_size_inches(12.5, 10)
     left, right = fig.subfigures(1, 2, width_ratios=(1.15, 1))
     _plot_example(data, left)
     curves, finals, alive = right.subplots(3, 1, height_ratios=(1.5, 1, 1))
@@ -418,9 +418,9 @@ def plot(data, fig):
                     ls=":" if name in CONTROLS else "-", label=CASES[name][2])
     runs = values.shape[1]
     curves.set(xlabel="training time (s)", ylabel="share of wrong patterns",
-               ylim=(0, 1.52), yticks=np.linspace(0, 1, 6),
+               ylim=(0, 1.02), yticks=np.linspace(0, 1, 6),
                title=f"{runs} runs each, and the mean")
-    curves.legend(ncols=2, loc="upper right")
+    right.legend(ncols=2, loc="outside upper center")
     for i, name in enumerate(names):
         last, ok = data[f"{name}_last"], data[f"{name}_solved"]
         order = np.lexsort((ok, last))
