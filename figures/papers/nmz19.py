@@ -78,4 +78,4 @@ SETTINGS = (
     Experiment("xor", "Temporal XOR (fig. 7)", (
         ("network", "2-4-2", "same"),
         ("methods", "one", "surrogate gradient; spike-time gradient"),
-        ("runs", "1", "100; no full run is stored"))))
+        ("runs", "1", "100"))))

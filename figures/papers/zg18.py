@@ -62,7 +62,7 @@ ROWS = (
         reason="drawn by `spike_picture`, at three strengths and 32 hidden neurons "
         "after 20 trials"),
     Row("eq. A.4", "Mean of z^4 for Poisson spikes",
-        reason="derived again in a test (`test_superspike_signals`); no number is "
+        reason="derived by a test (`test_superspike_signals`); no number is "
         "published"))
 
 NEURON = (

@@ -113,7 +113,8 @@ def _line(root, stored, where, row):
         answers.append((name, claim, result))
     found = {result.verdict for _, _, result in answers if result}
     if not row.claims:
-        return Line(row, (), DRAWN if row.reason.startswith(DRAWN + " by ") else ABSENT)
+        shown = row.reason.startswith((f"{DRAWN} by ", "derived by "))
+        return Line(row, (), DRAWN if shown else ABSENT)
     word = next((word for word in WORST_FIRST if word in found), "not decided")
     if word in ("agrees", "reproduced") and None in [one[2] for one in answers]:
         word = "not decided"
@@ -143,8 +144,8 @@ def count(lines):
             f"networks differ, "
             f"{words['not reproduced']} are not reproduced, {words['differs']} differ "
             f"on other data or networks, {words['not decided']} are not decided, "
-            f"{words[DRAWN]} are drawn without a published number, and {words[ABSENT]} "
-            f"were not attempted.")
+            f"{words[DRAWN]} are drawn or derived without a published number, and "
+            f"{words[ABSENT]} were not attempted.")
 
 
 def count_undecided(lines):
@@ -372,8 +373,25 @@ def settings_of(key, module, stored):
         link = linked([one.figure]) if one.figure in stored else f"`{one.figure}`"
         found += [f"**[{key}] {one.title}** ({link})", "",
                   *title_row("setting", "published", "refsnn"),
-                  *(row_of(*cells) for cells in one.settings), ""]
+                  *(row_of(*cells) for cells in with_runs(module, one, stored)), ""]
     return found
+
+
+def with_runs(module, one, stored):
+    """Return the settings of an experiment, with the number of runs that are stored.
+
+    If no result in the rows of the paper has the stated number of runs, the stored
+    numbers replace it.  If no full run is stored, the stated number is called planned.
+    """
+    judged = stored[one.figure].judged if one.figure in stored else {}
+    found = {judged[key][1].n for row in module.ROWS for name, _, key in (
+        text.partition(".") for text in row.claims)
+        if name == one.figure and key in judged and judged[key][1].n}
+    for setting, published, ours in one.settings:
+        if setting == "runs" and ours.isdigit() and found and int(ours) not in found:
+            ours = " or ".join(map(str, sorted(found)))
+        yield setting, published, (f"{ours} (planned)" if setting == "runs"
+                                   and one.figure not in stored else ours)
 
 
 def failures(stored):

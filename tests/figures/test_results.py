@@ -157,7 +157,8 @@ ROWS = (
     papers.Row("fig. 7", "shown", ("toy.shown", "toy.holds")),
     papers.Row("fig. 7", "own", ("toy.holds",)),
     papers.Row("fig. 8", "another figure", ("other.good", "toy.good")),
-    papers.Row("fig. 9", "a curve", reason="drawn by `toy`; no number is published"))
+    papers.Row("fig. 9", "a curve", reason="drawn by `toy`; no number is published"),
+    papers.Row("eq. 1", "a mean", reason="derived by a test; no number is published"))
 DOC = "List what [ZG18] publishes: toys.\n\nZenke, arXiv 1.1.  It was\nread.\n"
 TODAY = {"commit": None, "digest": None, "data": None, "versions": dict.fromkeys(
     gallery.PROGRAMS, "1"), "machine": None, "date": None}
@@ -184,17 +185,27 @@ def test_lines_are_counted_by_the_worst_of_their_numbers(project):
     lines = results.lines_of(project, results.read(project))["ZG18"]
     assert [line.word for line in lines] == [
         "not attempted", "reproduced", "not reproduced", "agrees", "differs",
-        "not decided", "not decided", "not decided", "not decided", "drawn"]
+        "not decided", "not decided", "not decided", "not decided", "drawn", "drawn"]
     page = results.text(project)
-    assert ("**Of 10 published results, 1 are reproduced (0 of them with a published "
+    assert ("**Of 11 published results, 1 are reproduced (0 of them with a published "
             "number that other sources quote), 1 agree with our results although our "
             "data or networks differ, 1 are not reproduced, 1 differ on other data or "
-            "networks, 4 are not decided, 1 are drawn without a "
+            "networks, 4 are not decided, 2 are drawn or derived without a "
             "published number, and 1 were not attempted.**") in page
     assert ("Of 3 own properties, which no paper states, 1 hold, 2 fail, and 0 are not "
             "decided.") in page
     assert ("Reasons of the 4 lines that are not decided: no published number that can "
             "be judged (2), a single run (1), no full run is stored (1).") in page
+
+
+@pytest.mark.parametrize("figure, planned, told", [
+    ("toy", "5", "2 or 3"), ("toy", "3", "3"), ("toy", "1; many: 3", "1; many: 3"),
+    ("other", "5", "5 (planned)")])
+def test_settings_tell_the_number_of_stored_runs(project, figure, planned, told):
+    module = types.SimpleNamespace(ROWS=ROWS[1:2])
+    one = papers.Experiment(figure, "A", (("rate", "5", "5"), ("runs", "1", planned)))
+    assert list(results.with_runs(module, one, results.read(project))) == [
+        ("rate", "5", "5"), ("runs", "1", told)]
 
 
 def test_the_first_page_has_one_line_for_each_row(project):
@@ -268,10 +279,10 @@ def test_only_the_marked_part_of_the_readme_is_written(project):
             "|---|---|---|---|\n"
             "| Good | 0.8 ± 0.002 (3) | 0.8 ± 0.001 (3) | reproduced |\n"
             "| Bad | 0.8 ± 0.002 (3) | 0.9 ± 0.001 (3) | **not reproduced** |\n\n"
-            "Of 10 published results, 1 are reproduced (0 of them with a published "
+            "Of 11 published results, 1 are reproduced (0 of them with a published "
             "number that other sources quote), 1 agree with our results although our "
             "data or networks differ, 1 are not reproduced, 1 differ on other data or "
-            "networks, 4 are not decided, 1 are drawn without a "
+            "networks, 4 are not decided, 2 are drawn or derived without a "
             "published number, and 1 were not attempted.\n"
             "Of 3 own properties, which no paper states, 1 hold, 2 fail, and 0 are not "
             f"decided.\n{results.END}after")
