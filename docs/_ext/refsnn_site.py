@@ -171,8 +171,8 @@ def read_pages():       # a search for a word shows the page of words first
             for module in modules()} | {
         "read/index": rendered("read", "Read", under=[
             "read/equations", "read/words", *named("read", modules())]),
-        "read/words": rendered("words", "Words and letters").replace(
-            "\n.. raw", f"\n.. index:: ! {', ! '.join(words)}\n\n.. raw", 1),
+        "read/words": f".. index:: ! {', ! '.join(words)}\n"
+                      + rendered("words", "Words and letters"),
         "read/equations": rendered("equations", "All equations", fields="hide-toc")}
 
 

@@ -270,7 +270,7 @@ def test_the_filter_shows_the_equations_with_all_words(run):
 
 
 def test_the_filter_of_mistakes_prefers_words_to_parts_of_words(run):
-    (ties, potential, part, groups, notes), _ = run("""
+    (surrogate, ties, potential, part, groups, notes), _ = run("""
       await open("check/mistakes.html");
       const box = frame.contentDocument.getElementById("filter");
       const shown = where => [...frame.contentDocument.querySelectorAll(where)].filter(
@@ -280,13 +280,17 @@ def test_the_filter_of_mistakes_prefers_words_to_parts_of_words(run):
         box.dispatchEvent(new Event("input"));
         return shown(".entry");
       };
-      const found = [filter("tie"), filter("potential shown"), filter("daptatio")];
+      const found = [filter("surrogate potential"), filter("tie"),
+                     filter("potential shown"), filter("daptatio")];
       const groups = shown("h2");
       await open("tutorials/learn_online.html");
       return [...found, groups, shown(".sphx-glr-download-link-note a")];
     """)
     assert ties and all(re.search(r"\btie", text) for text in ties)
     assert any(text.startswith("membrane and current shown") for text in potential)
+    for name in ("one step late", "read at the membrane", "read after the reset",
+                 "read without the adaptation", "shifted to 1"):
+        assert any(text.startswith(f"surrogate {name}") for text in surrogate)
     assert part and all("adaptation" in text for text in part)
     assert 1 <= len(groups) < 6 and any(note.endswith(".ipynb") for note in notes)
 
