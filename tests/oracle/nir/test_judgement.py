@@ -187,6 +187,15 @@ def test_what_follows_no_convention_is_not_named(tmp_path, graph):
     assert row == 100
 
 
+def test_potentials_are_compared_up_to_the_first_wrong_spike(tmp_path, graph):
+    found = recorded(tmp_path / "a.h5", graph, "decay=Euler", drive(1, 300, 1))
+    own = found.nodes["lif"]
+    own["spikes"][:, 200] = 1 - own["spikes"][:, 200]
+    own["membrane"][:, 200:] += 0.05
+    fit = judge(graph, found)[0].fit
+    assert fit.misses == 1 and fit.error < 1e-9 and fit.convention.decay == "Euler"
+
+
 def test_steps_that_diverge_are_no_obstacle(tmp_path):
     write(tmp_path / "a.nir", lif(tau=[1e-5], v_threshold=[2.0]))
     graph = graphs.read(str(tmp_path / "a.nir"))
