@@ -29,5 +29,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples", "gallery_dirs": "tutorials",
     "filename_pattern": r"\.py$" if importlib.util.find_spec("torch") else
                         r"/(?!check_pytorch)\w+\.py$",
+    "first_notebook_cell": "# refsnn must be installed: in a clone of the repository,\n"
+                           "# python -m pip install -e .",
     "download_all_examples": False, "show_memory": False, "show_signature": False,
     "write_computation_times": False, "min_reported_time": 1e9}

@@ -1,4 +1,4 @@
-// The note above a tutorial also offers its notebook.
+// The note above a tutorial also offers its notebook, and says what it needs.
 // Lists show the entries in which each word of the filter begins a word, or else those
 // that contain all words.  Entries whose module is one of the words come first, then
 // those with whole words.  If no entry contains all words, entries are shown in which a
@@ -6,7 +6,8 @@
 // also called membrane.
 addEventListener("DOMContentLoaded", () => {
   const note = document.querySelector(".sphx-glr-download-link-note");
-  note?.append(document.querySelector(".sphx-glr-download-jupyter").cloneNode(true));
+  note?.append(document.querySelector(".sphx-glr-download-jupyter").cloneNode(true),
+    "Both need refsnn: in a clone of the repository, python -m pip install -e .");
   const box = document.getElementById("filter");
   if (!box) return;
   const lists = [...document.querySelectorAll(".filtered")];

@@ -200,6 +200,14 @@ def test_the_site_is_small_and_no_file_asks_another_host():
     assert sum(path.stat().st_size for path in SITE.rglob("*")) <= MOST
 
 
+def test_notebooks_begin_with_what_they_need():
+    if not SITE.is_dir():
+        missing("no site: python -m sphinx docs docs/out")
+    found = [json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]
+             for path in SITE.rglob("*.ipynb")]
+    assert found and all("pip install -e ." in "".join(cell) for cell in found)
+
+
 # ---- with a browser
 
 def test_pages_are_as_narrow_as_a_phone_and_ask_no_other_host(run):
