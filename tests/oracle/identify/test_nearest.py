@@ -72,7 +72,7 @@ def test_of_conventions_that_part_at_once_the_one_of_least_error_is_nearest():
         x, W, V, rows, _ = layer(PRESETS[name], 5, m=5, n=4)
         rows["mem"][0, 1, 3] += 1e-3
         report = identify.identify(x, W, some(rows, "mem", "spikes"), V, **TAUS)
-        assert report.nearest[:2] == (name, None)
+        assert report.nearest[:2] == (name, ())
         assert report.parting[:4] == (0, 1, 3, "mem")
 
 
