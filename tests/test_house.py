@@ -22,7 +22,7 @@ COMPOSERS = [path for folder in ("oracle", "convert", "stack")
 CONTRACTS = ROOT / "tests" / "contract"
 MODULES = [*CORE, *FAST, *COMPOSERS]
 REQUIRED = ("numpy", "scipy", "h5py")
-OPTIONAL = ("pooch", "soundfile", "hypothesis")
+OPTIONAL = ("pooch", "soundfile", "hypothesis", "tqdm")
 STANDARD = {"__future__", "gzip", "hashlib", "itertools", "json", "math", "os",
             "pathlib", "re", "struct", "sys", "typing", "wave", "zipfile", "zlib",
             "io", "collections", "contextlib", "functools", "warnings", "argparse",

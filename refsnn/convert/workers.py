@@ -1,4 +1,4 @@
-# refsnn 0.1.0 | convert/workers.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
+# refsnn 0.1.0 | convert/workers.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: tqdm
 """Convert many sounds in several processes, and print the progress.
 
 Short sounds are converted in groups, which is faster than separate
@@ -86,10 +86,21 @@ def _start_worker():
 
 
 def _progress(results, total, done):
-    start, first = time.monotonic(), done
-    for one, error in results:
-        done += one.seconds
-        left = (time.monotonic() - start) * (total - done) / (done - first)
-        print(f"{done:.2f}/{total:.2f} s of sound, {left:.0f} s left: {one.path}",
-              file=sys.stderr, flush=True)
-        yield one, error
+    try:
+        import tqdm
+    except ImportError:
+        start, first = time.monotonic(), done
+        for one, error in results:
+            done += one.seconds
+            left = (time.monotonic() - start) * (total - done) / (done - first)
+            print(f"{done:.2f}/{total:.2f} s of sound, {left:.0f} s left: {one.path}",
+                  file=sys.stderr, flush=True)
+            yield one, error
+    else:
+        form = "{percentage:3.0f}%|{bar}| {n:.2f}/{total:.2f} s of sound " \
+            "[{elapsed}<{remaining}]"
+        with tqdm.tqdm(total=total, initial=done, bar_format=form,
+                       file=sys.stderr) as bar:
+            for one, error in results:
+                bar.update(min(one.seconds, total - bar.n))
+                yield one, error
