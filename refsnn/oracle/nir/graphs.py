@@ -36,6 +36,7 @@ STATES = SPIKING + ANALOG
 DEFAULTS = {"v_reset": (0.0, SPIKING), "w_in": (1.0, ("CubaLI", "CubaLIF"))}
 DEPTH, MEMBERS = 16, 2000       # largest depth, and number of nodes and graphs
 MOST, TEXT = 1 << 28, 1 << 20   # bytes of all arrays, and of the texts of a field
+CHUNKS = 1 << 12                # compressed chunks of a field
 DEFLATE, FILTERS = 1, {1, 2, 3, 32000}      # also shuffle, Fletcher checksum, LZF
 # A primitive, its arrays as stored, and the length of its output.
 NODE = collections.namedtuple("NODE", "type fields size")
@@ -261,11 +262,11 @@ def _field(group, name, where, kinds="fiub", needed=True):
             file, SEQUENCE, data.size, offset=offset)["length"].sum(dtype=np.uint64)
             <= TEXT, f"{where} holds texts in pieces, or long ones: must have at most "
             f"{TEXT} bytes")
-    chunks = []
-    if DEFLATE in filters:          # HDF5 expands a chunk without a limit
-        data.id.chunk_iter(chunks.append)
-    for chunk in chunks:
-        stream = zlib.decompressobj()
+    count = data.id.get_num_chunks() if DEFLATE in filters else 0
+    _need(count <= CHUNKS, f"{where} has {count} compressed chunks: must be at most "
+          f"{CHUNKS}")
+    for chunk in map(data.id.get_chunk_info, range(count)):
+        stream = zlib.decompressobj()       # HDF5 expands a chunk without a limit
         if not chunk.filter_mask >> filters.index(DEFLATE) & 1:
             packed = data.id.read_direct_chunk(chunk.chunk_offset)[1]
             stream.decompress(packed, size + 4)     # 4 bytes of a checksum

@@ -179,6 +179,8 @@ def hostile(kind, file):
     elif kind == "wide chunk":
         place.create_dataset("tau", (3,), "f8", chunks=(3,), compression="gzip")
         place["tau"].id.write_direct_chunk((0,), zlib.compress(bytes(1 << 20)))
+    elif kind == "many chunks":
+        place.create_dataset("tau", data=np.ones(5000), chunks=(1,), compression="gzip")
     elif kind == "ring":
         del place["type"]
         place["type"], place["edges"] = "NIRGraph", np.zeros((0, 2))
@@ -190,7 +192,7 @@ def hostile(kind, file):
     ("external data", "data in other files"), ("virtual", "data in other files"),
     ("huge", "of shape"), ("huge chunks", "of shape"), ("group", "is no dataset"),
     ("bomb", r"filters \[1, 1\]"), ("wide chunk", "a chunk of more than 24 bytes"),
-    ("ring", "is too deep")])
+    ("many chunks", "has 5000 compressed chunks"), ("ring", "is too deep")])
 def test_a_hostile_file_is_refused(tmp_path, kind, told):
     path = str(tmp_path / "a.nir")
     write(path, lif())
