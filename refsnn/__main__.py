@@ -375,7 +375,7 @@ def _parser():
                              help="longest time for a reply, in seconds (default: 60)")
     commands.choices["diagnose"].add_argument(
         "--rule", default="bptt", metavar="RULE",
-        help="golden vector: bptt, bptt_detached or rtrl (default: bptt)")
+        help="name of a golden vector of variable size (default: bptt)")
     test.add_argument("--only", nargs="+", metavar="ID",
                       help="names of golden vectors (default: all)")
     test.add_argument("--xfail", metavar="FILE",
