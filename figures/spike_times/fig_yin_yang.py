@@ -83,7 +83,8 @@ def encode(points):
 def network(weights, spikes):
     """Return recordings and first output spike times."""
     one = fast.simulate(*spikes, weights[0], until=UNTIL, **TAUS)
-    two = fast.simulate(one.times, one.units, weights[1], until=UNTIL, **TAUS)
+    two = fast.simulate(one.times, one.units, weights[1], until=UNTIL, first=True,
+                        **TAUS)
     return one, two, eventprop.first(two.times, two.units, 3)
 
 

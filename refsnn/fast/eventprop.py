@@ -57,7 +57,8 @@ Derivation.  The module `eventprop` derives all equations.  Without a
 Exact.  Spikes and gradients equal those of `eventprop` up to rounding.  If
     U almost touches the threshold, rounding can add or remove a spike.
 Cost.   For S input spikes per sample, a simulation takes O(S B n) time and
-    memory, and additional time for each spike.
+    memory, and additional time for each spike.  Without delays, all neurons
+    of a sample share the exponentials between two input spikes.
 Departures.  [WP21] uses the adjoint variables lambda_V = -dU/tau_mem and
     lambda_I = -dI/tau_syn, and no delays.
 
@@ -71,7 +72,7 @@ from typing import NamedTuple
 import numpy as np
 
 # `python -m refsnn vendor NAME FILE` adds these functions to a copy.
-from refsnn._checks import arrays, one_of, shown
+from refsnn._checks import arrays, flags, one_of, shown
 
 __all__ = ["backward", "simulate"]
 
@@ -83,10 +84,11 @@ class Recording(NamedTuple):
     """Hold spikes and states.  The function `simulate` describes the fields."""
     times: list
     units: list
+    samples: np.ndarray
     order: np.ndarray
-    passes: list
+    gaps: list
     inputs: list
-    constants: np.ndarray
+    constants: list
     __repr__ = shown
 
 
@@ -102,7 +104,7 @@ class Gradient(NamedTuple):
 
 
 def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=None,
-             most=10_000):
+             most=10_000, first=False):
     """Simulate a layer from one input spike to the next, eqs. (1)-(8).
 
     >>> W = np.array([[4.0]])
@@ -112,84 +114,99 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
     ([0.3574, 1.1359], [0, 0])
 
     Arguments as for `eventprop.simulate`.
-    The input spikes may be in any order.
+    The input spikes may be in any order.  With `first`, a neuron spikes at most once,
+    which is sufficient for a loss that depends on first spikes.
 
     Returns
     -------
     Recording
         times, units  spike times and spiking neurons of each sample, sorted,
                       for the next layer
-        order, passes, inputs, constants
+        samples, order, gaps, inputs, constants
                       intermediate results for `backward`
     """
     W, delays, *constants, until, most = arrays(
         "W (n, m) float, delays? (n, m) in [0, inf), tau_mem (n?) in (0, inf), tau_syn "
         "(n?) in (0, inf), threshold (n?) in (0, inf), until () in (0, inf), most () "
         "int in [0, inf)", W, delays, tau_mem, tau_syn, threshold, until, most)
-    stops, *inputs = _arrivals(times, units, W, delays, until)
-    weights = inputs[0].astype(float)
-    (_, B, n), dtype = weights.shape, W.dtype
-    constants = np.array([np.broadcast_to(a, (B, n)).ravel() for a in constants], float)
-    mem, syn, now = np.zeros((3, B * n))
-    counts, fired_at, fired_by, passes = np.zeros(B, int), [], [], []
-    for k, stop in enumerate(stops):
-        lanes, passes_of_gap = np.flatnonzero(stop > now), []
-        while len(lanes):       # a lane is one neuron in one sample
-            U, current, own = mem[lanes], syn[lanes], constants[:, lanes]
-            gap, wait = stop[lanes] - now[lanes], _crossing(U, current, *own)
-            fired = wait < gap
-            s = np.where(fired, wait, gap)
-            passes_of_gap.append((lanes, fired, *(a.astype(dtype, copy=False)
-                                                  for a in (s, U, current))))
-            mem[lanes], syn[lanes] = _flow(s, U, current, *own[:2])        # (1)
-            now[lanes] += s
-            lanes = lanes[fired]
-            mem[lanes] = 0                                                 # (3)
-            fired_at.append(now[lanes])
-            fired_by.append(lanes)
-            counts += np.bincount(lanes // n, minlength=B)
+    flags("first", first)
+    samples, stops, j, source, real = _arrivals(times, units, W, delays, until)
+    by_input, neurons = W.T.astype(float), np.arange(len(W))
+    B, n, dtype = len(samples), len(W), W.dtype
+    constants = [np.atleast_1d(a).astype(float) for a in constants]
+    now, (mem, syn), counts = np.zeros((B, 1)), np.zeros((2, B, n)), np.zeros(B, int)
+    may_spike, gaps, fired = np.ones((B, n), bool), [], [(np.zeros(0), *[counts[:0]] * 2)]
+    for stop, inputs in zip(stops, j, strict=True):
+        now, mem, syn = (a[:len(stop)] for a in (now, mem, syn))
+        gap, passes = stop - now, []
+        # I decreases, so that U stays below its value for a constant current.
+        bound = syn + np.exp(-gap / constants[0]) * (mem - syn)
+        b, i = np.nonzero(may_spike[:len(stop)] & (syn > constants[2])
+                          & (bound >= constants[2]))
+        U, current, t, end = mem[b, i], syn[b, i], now[b, i % now.shape[1]], stop[
+            b, i % stop.shape[1]]
+        gaps.append((passes, *(a.astype(dtype, copy=False) for a in (gap, mem, syn))))
+        mem, syn = _flow(gap, mem, syn, *constants[:2])                    # (1)
+        while len(b):
+            own = [a[i % len(a)] for a in constants]
+            wait = _crossing(U, current, *own)
+            spikes = wait < end - t
+            s = np.where(spikes, wait, end - t)
+            passes.append((b, i, spikes, *(a.astype(dtype, copy=False)
+                                           for a in (s, U, current))))
+            U, current = _flow(s, U, current, *own[:2])                    # (1)
+            U[spikes] = 0                                                  # (3)
+            mem[b, i], syn[b, i] = U, current
+            b, i, U, current, t, end = (a[spikes] for a in (b, i, U, current, t + s,
+                                                            end))
+            fired.append((t, b, i))
+            counts += np.bincount(b, minlength=B)
             if counts.max() > most:
-                b = int(counts.argmax())
-                raise ValueError(f"most is {most}: sample {b} has more spikes by the "
-                                 f"time {stop.max():.6g}, so must be larger, or the "
-                                 "weights smaller")
-        passes.append(passes_of_gap)
-        now[:] = stop
-        if k < len(weights):
-            syn += weights[k].ravel()                                      # (2)
-    at, by = np.concatenate(fired_at), np.concatenate(fired_by)
-    order = np.lexsort((by, at, by // n))
-    ends = np.cumsum(counts)[:-1]
-    return Recording(np.split(at[order].astype(dtype), ends),
-                     np.split(by[order] % n, ends), order, passes, inputs,
-                     constants.astype(dtype))
+                raise ValueError(f"most is {most}: sample {samples[counts.argmax()]} "
+                                 f"has more spikes by the time {stop.max():.6g}, so "
+                                 "must be larger, or the weights smaller")
+            if first:
+                may_spike[b, i] = False
+                break
+        now = stop
+        syn[:len(inputs)] += by_input[inputs, neurons]                     # (2)
+    t, b, i = (np.concatenate(a) for a in zip(*fired, strict=True))
+    order = np.lexsort((i, t, samples[b]))
+    ends = np.cumsum(np.bincount(samples[b], minlength=B))[:-1]
+    return Recording(np.split(t[order].astype(dtype), ends), np.split(i[order], ends),
+                     samples, order, gaps, [W, j, source, real],
+                     [a.astype(dtype) for a in constants])
 
 
 def _arrivals(times, units, W, delays, until):
-    """Sort the input spikes by arrival time at each neuron."""
-    (n, m), neurons = W.shape, np.arange(len(W))
+    """Sort the samples by their numbers of spikes, and the spikes by arrival time.
+
+    For each k, the lists hold the arrival times and inputs of the spikes k of all
+    samples with more than k spikes, (B, 1) without delays and (B, n) with delays.
+    """
+    n, m = W.shape
     times, = arrays("times[] (_*) float in [0, inf)", times, dtype=W.dtype)
     units, = arrays(f"units[] (_*) int in [0, {m})", units)
-    sizes = [len(t) for t in times]
-    if not times or sizes != [len(j) for j in units]:
+    sizes = np.array([len(t) for t in times])
+    if not times or sizes.tolist() != [len(j) for j in units]:
         raise ValueError(f"units has {[len(j) for j in units][:8]} spikes in the first "
-                         f"samples, times has {sizes[:8]}: must be equal, for at least "
-                         "1 sample")
-    real = np.arange(max(sizes)) < np.array(sizes)[:, None]
+                         f"samples, times has {sizes[:8].tolist()}: must be equal, for "
+                         "at least 1 sample")
+    samples = np.argsort(-sizes, kind="stable")         # most spikes first
+    real = np.arange(sizes.max() + 1) < sizes[samples][:, None]
     at, j = np.full(real.shape, until, float), np.zeros(real.shape, int)
-    at[real], j[real] = np.concatenate(times), np.concatenate(units)
+    at[real], j[real] = (np.concatenate([a[b] for b in samples]) for a in (times, units))
     at, j = at.T[:, :, None], j.T[:, :, None]
     if delays is not None:
-        at = at + delays.astype(float)[neurons, j]
+        at = at + delays.astype(float)[np.arange(n), j]
     order = at.argsort(axis=0, kind="stable")
-    at, j = (np.take_along_axis(a, order, 0) for a in (at, j))
-    place = j * n + neurons
-    stops = np.full((len(at) + 1, *place.shape[1:]), until)
-    np.minimum(at, until, out=stops[:-1])
-    stops = stops.reshape(len(stops), -1)
-    source = np.broadcast_to(order + np.arange(len(sizes))[:, None] * real.shape[1],
-                             place.shape)
-    return stops, W.T.ravel()[place], place, source, real, (n, m)
+    at, j = (np.take_along_axis(a, order, 0) for a in (np.minimum(at, until), j))
+    source = order + np.arange(len(sizes))[:, None] * real.shape[1]
+    rows = [np.count_nonzero(sizes >= k) for k in range(len(at) + 1)]
+    stops = [a[:size] for a, size in zip(at, rows[:-1], strict=True)]
+    j, source = ([a[:size] for a, size in zip(every, rows[1:], strict=True)]
+                 for every in (j, source))
+    return samples, stops, j, source, real
 
 
 def _crossing(mem, syn, tau_mem, tau_syn, threshold):
@@ -254,8 +271,10 @@ def backward(dtimes, recording):
         Each field is a sum over the samples, except dtimes.
     """
     one_of("recording", recording, Recording)
-    weights, place, source, real, (n, m) = recording.inputs
-    constants, dtype = recording.constants.astype(float), recording.times[0].dtype
+    W, j, source, real = recording.inputs
+    constants = [a.astype(float) for a in recording.constants]
+    (n, m), B, neurons, by_input = W.shape, len(real), np.arange(len(W)), W.T.astype(float)
+    dtype = recording.times[0].dtype
     dtimes, = arrays("dtimes[] (_*)", dtimes, dtype=dtype)
     sizes, wanted = ([len(a) for a in lists] for lists in (dtimes, recording.times))
     if sizes != wanted:
@@ -263,39 +282,59 @@ def backward(dtimes, recording):
                          f"have {wanted[:8]}, as in recording")
     dt = np.empty(len(recording.order))
     dt[recording.order] = np.concatenate(dtimes)
-    dmem, dsyn, *dconstants = np.zeros((5, len(constants[0])))
-    dw, moved = np.zeros((2, len(weights), len(dmem)))
-    left = len(dt)
-    for k in range(len(weights), -1, -1):
-        if k < len(weights):
-            dw[k] = dsyn                                                   # (12)
-            moved[k] = weights[k].ravel() * (dsyn / constants[1]           # (11)
-                                             - dmem / constants[0])
-        for lanes, fired, *state in reversed(recording.passes[k]):
-            s, U, current = (a.astype(float, copy=False) for a in state)
-            dU, dI = dmem[lanes], dsyn[lanes]
-            tau_mem, tau_syn, threshold = (a[lanes] for a in constants)
-            fade, decay, kernel, y, p = _response(s, tau_mem, tau_syn)
-            i = np.flatnonzero(fired)
-            left, ends = left - len(i), (current * decay)[i]
-            dU[i] = (dU[i] * ends - tau_mem[i] * dt[left:left + len(i)]) / (   # (13)
-                ends - threshold[i])
-            dconstants[2][lanes[i]] -= dU[i]                               # (14)
-            r = np.where(y < -0.5, (np.exp(y) - p) / np.minimum(y, -0.5),   # (17)
-                         np.polyval(SERIES, np.maximum(y, -0.5)))
-            z = np.where(tau_mem >= tau_syn, r, p - r)
-            slow = np.maximum(fade, decay) * s * s / tau_mem
-            by_mem = slow * (p - z) / tau_mem ** 2 - kernel / tau_mem      # (19)
-            by_syn = slow * z / tau_syn ** 2                               # (18)
-            dconstants[0][lanes] += dU * (U * fade * s / tau_mem ** 2      # (15)
-                                          + current * by_mem)
-            dconstants[1][lanes] += current * (dU * by_syn                 # (16)
-                                               + dI * decay * s / tau_syn ** 2)
-            dsyn[lanes] = decay * dI + kernel * dU                         # (9)
-            dmem[lanes] = fade * dU                                        # (10)
-    dW, ddelays = (np.bincount(place.ravel(), a.ravel(), m * n).reshape(m, n).T.astype(
-        dtype) for a in (dw, moved))
+    dmem, dsyn, dthreshold = np.zeros((3, B, n))
+    dtaus = np.zeros((2, B, n))
+    dw, moved = np.empty((2, real.sum(), n))
+    last, left = len(dw), len(dt)
+    for inputs, (passes, *state) in zip(reversed(j), reversed(recording.gaps)):
+        size, rows = len(inputs), len(state[1])
+        last -= size
+        dw[last:last + size] = dsyn[:size]                                 # (12)
+        moved[last:last + size] = by_input[inputs, neurons] * (            # (11)
+            dsyn[:size] / constants[1] - dmem[:size] / constants[0])
+        found = _between(dmem[:rows], dsyn[:rows], *state, *constants[:2])
+        if passes:
+            b, i = passes[0][:2]
+            found[:, b, i] = 0
+            found[:2, b, i] = dmem[b, i], dsyn[b, i]
+        for b, i, spikes, *later in reversed(passes):
+            s, U, current = (a.astype(float, copy=False) for a in later)
+            tau_mem, tau_syn, threshold = (a[i % len(a)] for a in constants)
+            dU, dI = found[:2, b, i]
+            left, ends = left - spikes.sum(), current * np.exp(-s / tau_syn)
+            dU[spikes] = ((dU * ends)[spikes] - tau_mem[spikes] * dt[      # (13)
+                left:left + spikes.sum()]) / (ends - threshold)[spikes]
+            dthreshold[b, i] -= spikes * dU                                # (14)
+            found[:2, b, i] = 0
+            found[:, b, i] += _between(dU, dI, s, U, current, tau_mem, tau_syn)
+        dmem[:rows], dsyn[:rows] = found[:2]
+        dtaus[:, :rows] += found[2:]
+    place = (np.concatenate(j) * n + neurons).ravel()
+    dW, ddelays = (np.bincount(place, a.ravel(), m * n).reshape(m, n).T.astype(dtype)
+                   for a in (dw, moved))
+    source = np.concatenate(source)
+    if source.shape[1] == 1:
+        moved = moved.sum(axis=1)
     dinputs = np.bincount(source.ravel(), moved.ravel(), real.size).reshape(real.shape)
-    dinputs = np.split(dinputs[real].astype(dtype), np.cumsum(real.sum(axis=1))[:-1])
-    return Gradient(dW, dinputs, ddelays, *(
-        a.reshape(-1, n).sum(axis=0).astype(dtype) for a in dconstants))
+    dinputs = [dinputs[b, real[b]].astype(dtype) for b in recording.samples.argsort()]
+    return Gradient(dW, dinputs, ddelays, *(a.sum(axis=0).astype(dtype)
+                                            for a in (*dtaus, dthreshold)))
+
+
+def _between(dU, dI, s, U, current, tau_mem, tau_syn):
+    """Return dU and dI before an interval s without events, and its dtau_mem, dtau_syn.
+
+    U and `current` are the state at the start of the interval.
+    """
+    fade, decay, kernel, y, p = _response(s, tau_mem, tau_syn)
+    r = np.where(y < -0.5, (np.exp(y) - p) / np.minimum(y, -0.5),          # (17)
+                 np.polyval(SERIES, np.maximum(y, -0.5)))
+    z = np.where(tau_mem >= tau_syn, r, p - r)
+    slow = np.maximum(fade, decay) * s * s / tau_mem
+    by_mem = slow * (p - z) / tau_mem ** 2 - kernel / tau_mem              # (19)
+    by_syn = slow * z / tau_syn ** 2                                       # (18)
+    return np.array([
+        fade * dU,                                                         # (10)
+        decay * dI + kernel * dU,                                          # (9)
+        dU * (fade * s / tau_mem ** 2 * U + by_mem * current),             # (15)
+        current * (by_syn * dU + decay * s / tau_syn ** 2 * dI)])          # (16)

@@ -58,7 +58,8 @@ GOOD = {"times": [AT], "units": [UNITS], "W": W, "tau_mem": 1.0, "tau_syn": 2.0,
     ({"units": [UNITS / 1]}, r"units\[0\] is float64: must hold integers"),
     ({"tau_syn": 0.0}, "tau_syn is 0.0"),
     ({"most": 2}, "most is 2: sample 0 has more spikes"),
-    ({"most": 1.5}, "most is 1.5"), ({"most": -1}, "most is -1")])
+    ({"most": 1.5}, "most is 1.5"), ({"most": -1}, "most is -1"),
+    ({"first": 1}, "first is 1: must be True or False")])
 def test_spikes(change, match):
     with pytest.raises(ValueError, match=f"^{match}"):
         eventprop.simulate(**GOOD | change)

@@ -67,6 +67,25 @@ def test_two_layers_equal_eventprop(seed, delayed):
 
 
 @examples(10)
+@given(SEEDS, st.booleans())
+def test_first_spikes_are_those_of_all_spikes(seed, delayed):
+    rng = np.random.default_rng(seed)
+    times = [np.sort(rng.uniform(0, 9, size)) for size in (5, 0, 12)]
+    units = [rng.integers(0, 3, len(t)) for t in times]
+    W, options = layer(rng, 4, 3, delayed)
+    some, every = (fast.simulate(times, units, W, first=first, **options)
+                   for first in (True, False))
+    wanted = eventprop.first(every.times, every.units, 4)
+    np.testing.assert_array_equal(eventprop.first(some.times, some.units, 4), wanted)
+    count = np.isfinite(wanted).sum()
+    assert sum(map(len, some.times)) == count
+    assume(sum(map(len, every.times)) > count > 2)
+    dfirst = np.where(np.isfinite(wanted), rng.normal(size=wanted.shape), 0)
+    equal(*(fast.backward(eventprop.first_backward(dfirst, *rec[:2]), rec)
+            for rec in (some, every)))
+
+
+@examples(10)
 @given(SEEDS)
 def test_float32_and_the_order_of_the_input_spikes(seed):
     rng = np.random.default_rng(seed)
@@ -118,3 +137,7 @@ def test_more_spikes_than_allowed_are_refused():
     for W, most in ((3.0, 1), (1e300, 50)):
         with pytest.raises(ValueError, match=f"^most is {most}: sample 0 has more spi"):
             fast.simulate(*one[:2], np.full((2, 1), W), **options, most=most)
+    with pytest.raises(ValueError, match="^most is 3: sample 1 has more spikes"):
+        fast.simulate([[6.0, 7.0, 8.0], [0.0], [6.0, 7.0]], [np.zeros(size, int)
+                                                             for size in (3, 1, 2)],
+                      np.array([[0.0], [9.0]]), **options, most=3)
