@@ -59,7 +59,7 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
 for spike, label in ((None, "hard threshold"), (anchored, "anchored spike function")):
     path = [forward(W + s * one, W_out, *few, spike)[0] for s in shifts]
     left.plot(shifts, path, label=label)
-left.set(xlabel="change of one weight (thresholds)", ylabel="loss of 2 samples (nats)")
+left.set(title="Loss of 2 samples (nats)", xlabel="change of one weight (thresholds)")
 
 # %%
 # Training with Adam.  Next, ``learn_online.py`` learns without a backward pass in time.
@@ -74,7 +74,7 @@ for _ in range(60):
 print(f"Held-out: loss {loss:.3f}, accuracy {losses.accuracy(out, test[1], 'sum'):.3f}")
 right.semilogy(curve, label="200 held-out samples")
 right.axhline(np.log(k), color="black", linestyle=":", label="guessing: log 4")
-right.set(xlabel="training step", ylabel="loss (nats)")
+right.set(title="Loss during training (nats)", xlabel="training step")
 left.legend()
 right.legend()
 fig.savefig("surrogate_gradients.png", dpi=150)

@@ -51,7 +51,7 @@ fig, axes = plt.subplots(1, k, figsize=(10, 3.8), sharey=True, layout="constrain
 for i, (ax, word) in enumerate(zip(axes, train.keys, strict=True)):
     b = list(train.labels).index(i)
     ax.plot(1e3 * train.times[b], train.units[b], "k.", markersize=3)
-    ax.set(title=f'"{word}"', xlabel="time (ms)")
+    ax.set(title=f"Spikes of the word {word}", xlabel="time (ms)")
 axes[0].set_ylabel("channel (low frequencies at the top)")
 fig.savefig("wav_to_classifier.png", dpi=150)
 

@@ -1,4 +1,5 @@
-// The note above a tutorial also offers its notebook, and says what it needs.
+// The note above a tutorial also offers its notebook, and says what it needs.  Pictures
+// of tutorials in their list get an alternative text.
 // Lists show the entries in which each word of the filter begins a word, or else those
 // that contain all words.  Entries whose module is one of the words come first, then
 // those with whole words.  If no entry contains all words, entries are shown in which a
@@ -8,6 +9,8 @@ addEventListener("DOMContentLoaded", () => {
   const note = document.querySelector(".sphx-glr-download-link-note");
   note?.append(document.querySelector(".sphx-glr-download-jupyter").cloneNode(true),
     "Both need refsnn: in a clone of the repository, python -m pip install -e .");
+  for (const one of document.querySelectorAll(".sphx-glr-thumbcontainer"))
+    one.querySelector("img").alt = one.getAttribute("tooltip");
   const box = document.getElementById("filter");
   if (!box) return;
   const lists = [...document.querySelectorAll(".filtered")];

@@ -138,14 +138,25 @@ def count(lines):
     quoted = sum(line.word == "reproduced" and any(
         claim.published.known in ("second-hand", "recalled")
         for _, claim, _ in line.answers if claim.published) for line in every)
-    return (f"Of {words.total()} published results, {words['reproduced']} are "
-            f"reproduced ({quoted} of them with a published number that other sources "
-            f"quote), {words['agrees']} agree with our results although our data or "
-            f"networks differ, "
-            f"{words['not reproduced']} are not reproduced, {words['differs']} differ "
-            f"on other data or networks, {words['not decided']} are not decided, "
-            f"{words[DRAWN]} are drawn or derived without a published number, and "
-            f"{words[ABSENT]} were not attempted.")
+    quoted = bool(quoted) * (
+        f" ({quoted} of them with a published number that other sources quote)")
+    return f"Of {words.total()} published results, " + _counted(words, {
+        "reproduced": "{are} reproduced" + quoted,
+        "agrees": "agree{s} with our results although our data or networks differ",
+        "not reproduced": "{are} not reproduced",
+        "differs": "differ{s} on other data or networks",
+        "not decided": "{are} not decided",
+        DRAWN: "{are} drawn or derived without a published number",
+        ABSENT: "{were} not attempted"})
+
+
+def _counted(words, texts):
+    """Return the end of a sentence with counts, which omits zeros after the first."""
+    one, many = ({"s": "s", "are": "is", "were": "was"},
+                 {"s": "", "are": "are", "were": "were"})
+    told = [f"{words[word]} {text.format(**(one if words[word] == 1 else many))}"
+            for k, (word, text) in enumerate(texts.items()) if words[word] or not k]
+    return ", ".join([*told[:-1], (len(told) > 1) * "and " + told[-1]]) + "."
 
 
 def count_undecided(lines):
@@ -178,9 +189,9 @@ def count_own(stored):
     words = collections.Counter(result.verdict for one in stored.values()
                                 for claim, result in one.judged.values()
                                 if claim.kind == "own")
-    return (f"Of {words.total()} own properties, which no paper states, "
-            f"{words['holds']} hold, {words['fails']} fail, and "
-            f"{words['not decided']} are not decided.")
+    return f"Of {words.total()} own properties, which no paper states, " + _counted(
+        words, {"holds": "hold{s}", "fails": "fail{s}",
+                "not decided": "{are} not decided"})
 
 
 # ---- Markdown

@@ -42,7 +42,8 @@ const find = (where, text) => [...frame.contentDocument.querySelectorAll(where)]
 const click = async one => { const end = loaded(); one.click(); await end; };
 """ % PHONE
 
-# Returns the pages that are too wide, and what they load from other hosts.
+# Returns the pages that are too wide, what they load from other hosts, and pictures
+# without an alternative text.
 WIDE = """
 const found = [];
 for (const page of PAGES) {
@@ -51,8 +52,10 @@ for (const page of PAGES) {
   frame.contentDocument.body.insertAdjacentHTML("beforeend", ADDED);
   const foreign = frame.contentWindow.performance.getEntriesByType("resource").map(
     entry => entry.name).filter(name => !name.startsWith(location.origin));
-  if (whole.scrollWidth > whole.clientWidth || foreign.length)
-    found.push([page, whole.scrollWidth, foreign]);
+  const bare = [...frame.contentDocument.images].filter(one => !one.alt.trim()).map(
+    one => one.src);
+  if (whole.scrollWidth > whole.clientWidth || foreign.length || bare.length)
+    found.push([page, whole.scrollWidth, foreign, bare]);
 }
 return found;
 """
@@ -210,13 +213,29 @@ def test_notebooks_begin_with_what_they_need():
 
 # ---- with a browser
 
-def test_pages_are_as_narrow_as_a_phone_and_ask_no_other_host(run):
+def test_pages_fit_a_phone_ask_no_other_host_and_describe_pictures(run):
     every = pages()
     for start in range(0, len(every), BATCH):
         found, console = run(WIDE, PAGES=every[start:start + BATCH], ADDED="")
         assert found == [] and console == []
-    wide = f'<div style="width: {PHONE + 20}px">.</div>'
-    assert len(run(WIDE, PAGES=["use.html"], ADDED=wide)[0]) == 1
+    for added in (f'<div style="width: {PHONE + 20}px">.</div>', "<img>"):
+        assert len(run(WIDE, PAGES=["use.html"], ADDED=added)[0]) == 1
+
+
+def test_nothing_scrolls_sideways_on_a_desktop(run):
+    found, _ = run("""
+      frame.style.width = "1280px";
+      const found = [];
+      for (const page of PAGES) {
+        await open(page);
+        for (const one of frame.contentDocument.querySelectorAll("article *"))
+          if (one.scrollWidth > one.clientWidth + 1 &&
+              getComputedStyle(one).overflowX == "auto")
+            found.push([page, one.scrollWidth, one.innerText.slice(0, 40)]);
+      }
+      return found;
+    """, PAGES=[f"{kind}.html" for kind in KINDS])
+    assert found == []
 
 
 def test_text_is_legible_in_both_themes(run):

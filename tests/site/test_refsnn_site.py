@@ -194,6 +194,7 @@ def test_errata_name_their_paper_and_their_test(site):
     for word in ("misprint", "typo", "erratum", *errata, *departures,
                  "read/rnn.html#errata", "read/superspike.html#departures"):
         assert word in page
+    assert "read/fast/superspike.html#departures" not in page       # it says only "See"
 
 
 def test_only_changed_pictures_are_drawn(site, monkeypatch, tmp_path):
@@ -283,7 +284,9 @@ def test_pages_of_tools_say_in_words_what_a_version_does(site, pages):
                     pages["check/tools"], re.S)[1]
     assert row.count("✓") == 3 and row.count("≠") == 1
     assert "tools.html#presets" in pages["check/tools/snntorch"]
-    assert "\nPresets\n---" in pages["check/tools"]
+    presets = pages["check/tools"].partition("\nPresets\n---")[2]
+    assert presets.count("●") == presets.count("<tbody>") * len(
+        site.refsnn.conventions.PRESETS) > 100
 
 
 def test_the_page_check_shows_a_recording_and_its_report(site, pages):
