@@ -32,11 +32,8 @@ def primitive(kind, size, rng, dtype):
         return getattr(nir, kind)(draw(size)), size
     if kind == "Flatten":
         return nir.Flatten({"input": np.array([size])}, 0, -1), size
-    fields = {name: draw(size) for name in graphs.FIELDS[kind].split()}
-    if kind in graphs.DEFAULTS["w_in"][1]:
-        fields["w_in"] = draw(size)
-    if kind in graphs.SPIKING:
-        fields["v_reset"] = -draw(size)
+    fields = {name: draw(size) * (-1 if name == "v_reset" else 1)
+              for name in graphs.FIELDS[kind].split()}
     return getattr(nir, kind)(**fields), size
 
 

@@ -80,8 +80,8 @@ AXES = {        # the first choice is the default
              "lag 2 from bias")}
 CONVENTION = collections.namedtuple("CONVENTION", AXES)
 DEFAULT = CONVENTION(*(choices[0] for choices in AXES.values()))
-# Potential before the reset and at the end of a row, current and spikes of a node,
-# (S, T, n), or (conventions, S, T, n).
+# Potential before the reset and at the end of a row, current and spikes of a node, each
+# of shape (S, T, n).
 TRACE = collections.namedtuple("TRACE", "before after current spikes")
 MOST = 1_000_000        # largest number of spikes of a sample
 
@@ -149,26 +149,26 @@ def _flow(p, v, current, x, t):
 
 def _crossing(p, v, current, x, end):
     """Return the time of a spike before `end`."""
-    threshold, wait = p["v_threshold"], np.full(v.shape, np.inf)
-    if "w_in" in p:
-        calm = (x == 0) & (p["v_reset"] == p["v_leak"]) & (v < threshold)
-        for some, find in (calm, _undriven), (~calm & (v <= threshold), _driven):
-            if some.any() and end > 0:
-                part = {name: a[some] for name, a in p.items()}
-                wait[some] = find(part, v[some], current[some], x[some], end)
-    elif "tau" in p:
-        u = p["v_leak"] + p["r"] * x
-        up = (u > threshold) & (v <= threshold)
-        ratio = (u - v)[up] / (u - threshold)[up]
-        wait[up] = p["tau"][up] * np.log(ratio)                            # (8)
-    else:
-        up = p["r"] * x > 0
-        wait[up] = (threshold - v)[up] / (p["r"] * x)[up]                  # (7)
+    threshold = p["v_threshold"]
+    with np.errstate(all="ignore"):         # there may be no crossing
+        if "w_in" in p:
+            wait = _driven(p, v, current, x, end)
+            calm = (x == 0) & (p["v_reset"] == p["v_leak"]) & (v < threshold)
+            if calm.any() and end > 0:
+                part = {name: a[calm] for name, a in p.items()}
+                wait[calm] = _undriven(part, v[calm], current[calm], end)
+        elif "tau" in p:
+            u = p["v_leak"] + p["r"] * x
+            wait = p["tau"] * np.log((u - v) / (u - threshold))            # (8)
+            wait[u <= threshold] = np.inf
+        else:
+            wait = (threshold - v) / (p["r"] * x)                          # (7)
+            wait[p["r"] * x <= 0] = np.inf
     wait[v > threshold] = 0
     return np.where(wait <= end, wait, np.inf)
 
 
-def _undriven(p, v, current, x, end):
+def _undriven(p, v, current, end):
     leak, n = p["v_leak"], len(v)
     state = eventprop.State((v - leak)[None], (p["r"] * current)[None])
     found = eventprop.simulate(
@@ -181,9 +181,8 @@ def _driven(p, v, current, x, end):
     u, threshold = p["v_leak"] + p["r"] * p["w_in"] * x, p["v_threshold"]
     j, q = p["r"] * (current - p["w_in"] * x), p["tau_syn"] / p["tau_mem"] - 1
     q = np.where(q == 0, 1e-300, q)         # log(1 + q g)/q tends to g
-    with np.errstate(all="ignore"):         # NaN if there is no extremum
-        top = p["tau_syn"] * np.log1p(q * (1 - (v - u) / j)) / q           # (9)
-    top = np.clip(np.nan_to_num(top), 0, end)
+    top = p["tau_syn"] * np.log1p(q * (1 - (v - u) / j)) / q               # (9)
+    top = np.clip(np.nan_to_num(top), 0, end)           # NaN if there is no extremum
     early = _flow(p, v, current, x, top)[0] > threshold
     crosses = early | (_flow(p, v, current, x, end)[0] > threshold)
     low, high = np.where(early, 0, top), np.where(early, top, end)
@@ -205,16 +204,14 @@ def _apply(node, x, bias=True):
 
 
 def _spread(nodes, sources, held, bias=True):
-    """Return the outputs and inputs of nodes."""
-    outputs = dict(held)
-
-    def total(name):
-        return sum((outputs[a] for a in sources[name]), np.zeros(_width(nodes[name])))
-
-    for name, node in nodes.items():
+    """Return the outputs and inputs of nodes, of which some outputs are held."""
+    outputs, totals = dict(held), {}
+    for name, node in [*nodes.items()] * 2:         # twice, because of loops
+        totals[name] = sum((outputs[a] for a in sources[name] if a in outputs),
+                           np.zeros(_width(node)))
         if name not in held:
-            outputs[name] = _apply(node, total(name), bias)
-    return outputs, {name: total(name) for name in nodes}
+            outputs[name] = _apply(node, totals[name], bias)
+    return outputs, totals
 
 
 def _silent(nodes):
@@ -240,10 +237,9 @@ def _solve(graph, inputs, dt, pulse=True):
 
 def _events(nodes, sources, inputs, dt, pulse, b, traces, spikes):
     """Write sample b to traces and spikes."""
-    p = {name: _constants(nodes[name]) for name in traces}
-    state = {name: np.zeros((2, nodes[name].size)) for name in p}
-    delays = {name: _constants(node)["delay"]
-              for name, node in nodes.items() if node.type == "Delay"}
+    p = {name: _constants(node) for name, node in nodes.items()
+         if node.type in ("Delay", *STATES)}
+    state = {name: np.zeros((2, nodes[name].size)) for name in traces}
     held, drive, queue, now, row = _silent(nodes), {}, [], 0.0, 0
     T = next(iter(inputs.values())).shape[1]
 
@@ -256,39 +252,38 @@ def _events(nodes, sources, inputs, dt, pulse, b, traces, spikes):
             held.update({name: held[name] + x for name, x in changes.items()})
         totals = _spread(nodes, sources, held if step else _silent(nodes) | changes,
                          bias=step)[1]
-        for name, delay in delays.items():
+        for name, k in p.items():
             x = totals[name] - drive.get(name, 0.0) * step
-            for wait in np.unique(delay[x != 0]):
-                later(now + wait, {name: x * (delay == wait)}, step)
+            for wait in np.unique(k["delay"][x != 0]) if "delay" in k else ():
+                later(now + wait, {name: x * (k["delay"] == wait)}, step)
+            if name in state and not step:
+                scale = k["w_in"] / k["tau_syn"] if "w_in" in k else \
+                    k["r"] / k.get("tau", 1.0)                             # (10)
+                state[name][int("w_in" in k)] += scale * x
         if step:
             drive.update(totals)
-            return
-        for name, k in p.items():
-            scale = k["w_in"] / k["tau_syn"] if "w_in" in k else \
-                k["r"] / k.get("tau", 1.0)                                 # (10)
-            state[name][int("w_in" in k)] += scale * totals[name]
 
     send({}, True)
     later(0.0, None, pulse)             # None is the end of a row
     while sum(len(some[b]) for some in spikes.values()) < MOST:
         span, first = queue[0][0] - now, None
-        for name in (name for name in p if nodes[name].type in SPIKING):
+        for name in (name for name in state if nodes[name].type in SPIKING):
             wait = _crossing(p[name], *state[name], drive[name], span)
             if wait.min() <= span:
                 first, i, span = name, int(np.argmin(wait)), float(wait.min())
-        for name in p:
+        for name in state:
             state[name] = np.stack(_flow(p[name], *state[name], drive[name], span))
         now += span
         if first:
+            one = (np.arange(nodes[first].size) == i).astype(float)
             state[first][0, i] = p[first]["v_reset"][i]
             spikes[first][b].append((now, i))
             traces[first].spikes[b, min(int(now / dt + 1e-6), T - 1), i] += 1
-            one = (np.arange(nodes[first].size) == i).astype(float)
-            send({first: one}, pulse)
+            changes, step = {first: one}, pulse
             if pulse:
                 later(now + dt, {first: -one}, True)
-            continue
-        now, changes, step = queue.pop(0)
+        else:
+            now, changes, step = queue.pop(0)
         if changes is None:
             for name, trace in traces.items() if row else ():
                 trace.before[b, row - 1] = trace.after[b, row - 1] = state[name][0]
@@ -304,40 +299,39 @@ def _events(nodes, sources, inputs, dt, pulse, b, traces, spikes):
 
 
 def _rule(node, some, dt, unit):
-    """Return the constants of conventions for `_advance`."""
-    p, zero = _constants(node), np.zeros(node.size)
-    parts = np.array([[part + zero for part in _coefficients(p, dt, one)]
-                      for one in some]).transpose(1, 0, 2)[:, :, None]
-    parts[[1, 3, 5]] *= unit            # d, c and b
-    near = np.round if some[0].numbers == "integer" else np.asarray
-    return parts, *(near(p[name] * unit) if name in p else None
-                    for name in ("v_reset", "v_threshold")), near, *(
+    """Return a function that computes the next row of a node, and the first v."""
+    p, near, cut = _constants(node), np.asarray, np.asarray
+    if some[0].numbers == "integer":
+        near, cut = np.round, np.trunc
+    alpha, d, beta, c, a, b = np.array([[part + 0 * p["r"] for part in _coefficients(
+        p, dt, one)] for one in some]).transpose(1, 0, 2)[:, :, None]
+    d, c, b = d * unit, c * unit, b * unit
+    low, high = (near(p.get(name, 0.0) * unit) for name in ("v_reset", "v_threshold"))
+    many, subtract, late, tie, leak = (
         np.array([choice in one for one in some])[:, None, None]
-        for choice in ("many", "subtract", "next row", "spike"))
-
-
-def _advance(rule, state, x):
-    """Compute the next row of a node."""
-    (alpha, d, beta, c, a, b), low, high, near, many, subtract, late, tie = rule
-    cut, (_, v, current, spikes) = np.trunc if near is np.round else near, state
-    v = cut(beta * v) + near(c + a * current + b * x)                      # (1)
-    current = cut(alpha * current) + near(d * x)                           # (1)
-    if high is None:
-        return TRACE(v, v, current, spikes)
+        for choice in ("many", "subtract", "next row", "spike", "v_leak"))
 
     def reset(v, spikes):
         return np.where(subtract, v - spikes * (high - low),               # (14)
                         np.where(spikes > 0, low, v))                      # (14)
 
-    v = np.where(late, reset(v, spikes), v)
-    over = (v - high) / (high - low)
-    count = np.maximum(np.where(tie, np.floor(over) + 1, np.ceil(over)), 0)
-    spikes = np.where(many, count, np.minimum(count, 1))                   # (13)
-    return TRACE(v, np.where(late, v, reset(v, spikes)), current, spikes)
+    def advance(state, x):
+        _, v, current, spikes = state
+        v = cut(beta * v) + near(c + a * current + b * x)                  # (1)
+        current = cut(alpha * current) + near(d * x)                       # (1)
+        if node.type not in SPIKING:
+            return TRACE(v, v, current, spikes)
+        v = np.where(late, reset(v, spikes), v)
+        over = (v - high) / (high - low)
+        count = np.maximum(np.where(tie, np.floor(over) + 1, np.ceil(over)), 0)
+        spikes = np.where(many, count, np.minimum(count, 1))               # (13)
+        return TRACE(v, np.where(late, v, reset(v, spikes)), current, spikes)
+
+    return advance, leak * unit * p.get("v_leak", 0.0)
 
 
 def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
-    """Simulate one node in several conventions, from recorded spikes if known."""
+    """Simulate a node in each convention, from recorded spikes if known."""
     (S, T), nodes = next(iter(inputs.values())).shape[:2], graph.nodes
     given, rest = inputs | recorded, _spread(nodes, graph.sources, _silent(nodes))[0]
     wanted = {name, *_upstream(name, graph.sources, given)}
@@ -352,10 +346,8 @@ def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
             _need(delays[one].min() > 0 or all(b != one for _, b in graph.late),
                   f"{one}/delay is below dt/2 in a loop: must be longer")
         elif node.type in STATES:
-            rules[one] = _rule(node, some, dt, unit)
-            start = np.array([c.start == "v_leak" for c in some])[:, None, None] * unit
-            v = np.zeros((len(some), S, node.size)) + start * _constants(node).get(
-                "v_leak", 0.0)
+            rules[one], v = _rule(node, some, dt, unit)
+            v = v + np.zeros((len(some), S, node.size))
             state[one] = TRACE(v, v, 0 * v, 0 * v)
     past, rows = [], []         # outputs in all rows, and TRACEs
 
@@ -373,11 +365,12 @@ def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
                 out = sum(total(one, t - k) * (delays[one] == k)
                           for k in np.unique(delays[one]))
             elif one in state:
-                row = state[one] = _advance(rules[one], state[one], total(one, t))
+                row = state[one] = rules[one](state[one], total(one, t))
                 out = row.spikes if nodes[one].type in SPIKING else row.after / unit
             else:
                 out = _apply(nodes[one], total(one, t))
             past[t].setdefault(one, out)
         rows.append(state[name])
-    return TRACE(*(np.stack(part, axis=2) / scale for part, scale in zip(
-        zip(*rows, strict=True), (unit, unit, unit, 1), strict=True)))
+    found = np.array(rows)              # (T, 4, conventions, S, n)
+    found[:, :3] /= unit
+    return [TRACE(*found[:, :, k].transpose(1, 2, 0, 3)) for k in range(len(some))]

@@ -15,7 +15,7 @@ import itertools
 
 import numpy as np
 
-from refsnn.oracle.nir.dynamics import TRACE, _candidates, _replay, _solve
+from refsnn.oracle.nir.dynamics import _candidates, _replay, _solve
 from refsnn.oracle.nir.graphs import SPIKING, STATES, _constants, _need, _upstream
 
 __all__ = ["judge"]
@@ -62,13 +62,12 @@ def _judged(graph, name, recording, exact, pulse):
         if "spikes" in some and graph.nodes[a].type in SPIKING}
     free = {a for a in {name, *_upstream(name, graph.sources, given)}
             if graph.nodes[a].type in STATES}
-    v, tau = own.get("membrane", np.zeros(1)), p.get("tau", p.get("tau_mem", 1.0))
+    v, tau = own.get("membrane", np.zeros(1)), p.get("tau", p.get("tau_mem", np.nan))
     whole = bool(v.dtype.kind in "iu" or np.abs(v).max() > 99 and (v % 1 == 0).all())
     memory = np.max(tau) / dt if "v_leak" in p else next(iter(own.values())).shape[1]
     most = 1 / max(1, np.abs(v).max()) if whole else max(CLOSE, 2.0 ** -23 * memory)
-    units = {"1": 1.0} | ({"1/v_threshold": 1 / p["v_threshold"]} if np.all(
-        p.get("v_threshold", 0)) else {}) | (
-        {"tau/dt": tau / dt} if "v_leak" in p else {}) | {"fitted": None}
+    units = {"1": 1.0, "1/v_threshold": 1 / p.get("v_threshold", np.nan),
+             "tau/dt": tau / dt, "fitted": None}        # NaN fits no recording
     axes, some = _candidates(
         {graph.nodes[a].type for a in free}, any(b in free for _, b in graph.late),
         any(np.any(graph.nodes[a].fields.get("v_leak", 0)) for a in free), whole)
@@ -76,8 +75,7 @@ def _judged(graph, name, recording, exact, pulse):
             if one.loop != "lag 0" or name in given and free == {name}]
 
     def replay(some, unit=1.0):
-        trace = _replay(graph, some, recording.inputs, dt, given, name, unit)
-        return [TRACE(*(a[k] for a in trace)) for k in range(len(some))]
+        return _replay(graph, some, recording.inputs, dt, given, name, unit)
 
     fits = [] if exact is None else [_fit(own, exact, None, units, most, np.inf)]
     fits += _fits(own, replay, some, units, most)
@@ -86,8 +84,8 @@ def _judged(graph, name, recording, exact, pulse):
     good = [fit.convention for fit in fits if one and named and fit.convention
             and not fit.misses and fit.error <= 2 * best.error + 1e-12
             and fit.shown == best.shown]
-    choices = {axis: sorted({getattr(other, axis) for other in good}) for axis in axes}
-    undecided = {axis: some for axis, some in choices.items() if len(some) > 1}
+    undecided = {axis: sorted(some) for axis in axes
+                 if len(some := {getattr(other, axis) for other in good}) > 1}
     told = ", ".join(f"{axis} {getattr(one, axis)}" for axis in axes if axis not in
                      undecided) if one else "exact solution in continuous time"
     told += f", lag {best.lag}" + f", lag of spikes {best.late}" * (
@@ -98,14 +96,13 @@ def _judged(graph, name, recording, exact, pulse):
             best.name != "1")
     lines = [f"{name} ({node.type}, n = {node.size}): " + "does not follow the graph "
              "in any known convention; nearest: " * (not named) + told]
-    if undecided:
-        lines.append("  not decided by this recording: " + "; ".join(
-            f"{axis} {' or '.join(some)}" for axis, some in undecided.items()))
-    silent = node.type in SPIKING and "spikes" in own and not own["spikes"].any()
-    if silent:
-        lines.append("  no spike is recorded: threshold and reset are not judged")
-    source = f"spikes of {', '.join(sorted(free - {name}))} are simulated" \
-        if free > {name} else "from recorded inputs"
+    lines += ["  not decided by this recording: " + "; ".join(
+        f"{axis} {' or '.join(some)}" for axis, some in undecided.items())
+        ] * bool(undecided)
+    silent = node.type in SPIKING and not own.get("spikes", np.ones(1)).any()
+    lines += ["  no spike is recorded: threshold and reset are not judged"] * silent
+    others = ", ".join(sorted(free - {name}))
+    source = f"spikes of {others} are simulated" if others else "from recorded inputs"
     lines.append(f"  replay: error {best.error:.2g} of the largest value, "
                  f"{best.misses} entries of spikes differ, {source}")
     if not named and one:
@@ -175,9 +172,9 @@ def _fit(own, trace, convention, units, most, least):
 def _error(own, trace, T, lag, shown, unit):
     """Return the largest relative error, and unit."""
     worst, scale = 0.0, 1.0
+    potential = trace.before if shown == "before" else trace.after
     for key in (key for key in ("current", "membrane") if key in own):
-        u = trace.current if key == "current" else trace.before if shown == "before" \
-            else trace.after
+        u = trace.current if key == "current" else potential
         v, u = own[key][:, :T].astype(float), _late(u, lag)[:, :T]
         if key == "membrane" and shown == "marked":
             marks = own["spikes"][:, :T] > 0 if "spikes" in own else v < v
@@ -203,8 +200,7 @@ def _first(own, trace, fit):
         if key in own:
             wanted = _late(a, lag) * unit
             bad = np.abs(own[key] - wanted) > CLOSE * np.abs(own[key]).max()
-            for t in np.flatnonzero(bad.any(axis=(0, 2)))[:1]:
-                b, i = np.argwhere(bad[:, t])[0]
+            for t, b, i in np.argwhere(bad.swapaxes(0, 1))[:1]:
                 found.append((t, b, i, key, own[key][b, t, i], wanted[b, t, i]))
     return "row {}, sample {}, neuron {}, {} is {:.9g} for {:.9g}".format(
         *min(found)) if found else "none"

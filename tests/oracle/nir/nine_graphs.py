@@ -29,8 +29,7 @@ P = {"r": [1.0, 2.0], "v_leak": [0.0, 0.125], "tau": [8e-3, 12e-3],
 
 
 def neuron(kind, **changes):
-    wanted = graphs.FIELDS[kind].split() + [
-        name for name, (_, kinds) in graphs.DEFAULTS.items() if kind in kinds]
+    wanted = graphs.FIELDS[kind].split()
     return w.node(kind, **{name: value for name, value in (P | changes).items()
                            if name in wanted})
 

@@ -19,14 +19,11 @@ from refsnn.oracle.nir import dynamics, graphs
 from refsnn.oracle.nir.dynamics import AXES, DEFAULT
 
 TIGHT = {"rtol": 1e-12, "atol": 1e-14, "method": "DOP853"}
-FIELDS = {kind: graphs.FIELDS[kind].split() + [
-    name for name, (_, kinds) in graphs.DEFAULTS.items() if kind in kinds]
-    for kind in graphs.STATES}
 
 
 def parameters(kind, rng, n=3):
     """Return random parameters; the first neuron of a Cuba has equal time constants."""
-    p = {name: rng.uniform(0.5, 2, n) for name in FIELDS[kind]}
+    p = {name: rng.uniform(0.5, 2, n) for name in graphs.FIELDS[kind].split()}
     if "v_leak" in p:
         p["v_leak"] = rng.normal(size=n) / 4
     if "v_reset" in p:
@@ -277,12 +274,12 @@ def test_steps_are_those_of_a_loop_in_every_convention(kind, seed, tie):
     found = graphs.GRAPH(nodes, {"x": [], "z": ["x"]}, set(), {}, [], "")
     axes, some = dynamics._candidates({kind}, False, False, False)
     assert len(some) == len(set(some)) > 1
-    trace = dynamics._replay(found, some, {"x": x}, dt, {}, "z")
+    traces = dynamics._replay(found, some, {"x": x}, dt, {}, "z")
     live = 0
-    for k, one in enumerate(some):
+    for one, trace in zip(some, traces, strict=True):
         wanted = looped(kind, p, one, x[0, :, 0], dt)
         for a, b in zip(trace, wanted, strict=True):
-            assert np.allclose(a[k, 0, :, 0], b, rtol=RTOL, atol=1e-12), one
+            assert np.allclose(a[0, :, 0], b, rtol=RTOL, atol=1e-12), one
         live += wanted[3].sum() > 0
     assert live or "v_threshold" not in p or seed % 2 == 0
 
@@ -309,14 +306,14 @@ def test_steps_are_those_of_conventions(preset, text, kind, lag):
         if kind == "CubaLIF" else {"tau": tau_mem}
     nodes = {"x": graphs.NODE("Input", {}, n), "z": graphs.NODE(kind, p, n)}
     found = graphs.GRAPH(nodes, {"x": [], "z": ["x"]}, set(), {}, [], "")
-    trace = dynamics._replay(found, [dynamics._named(text)],
-                             {"x": np.moveaxis(x, 1, 0)}, 1.0, {}, "z")
-    spikes = np.roll(trace.spikes[0, 0], lag, axis=0)
+    trace, = dynamics._replay(found, [dynamics._named(text)],
+                              {"x": np.moveaxis(x, 1, 0)}, 1.0, {}, "z")
+    spikes = np.roll(trace.spikes[0], lag, axis=0)
     spikes[:lag] = 0
     assert 3 < spikes.sum() and (spikes == wanted["spikes"][:, 0]).all()
     shift = int(preset.startswith("nir"))       # these record the state before the row
-    close(trace.after[0, 0][:len(x) - shift], wanted["mem"][shift:, 0]) if not shift \
-        else close(trace.before[0, 0], run.mem[1:, 0])
+    close(trace.after[0][:len(x) - shift], wanted["mem"][shift:, 0]) if not shift \
+        else close(trace.before[0], run.mem[1:, 0])
 
 
 def test_a_loop_carries_earlier_rows(tmp_path):
@@ -331,11 +328,11 @@ def test_a_loop_carries_earlier_rows(tmp_path):
                         ("2 from 0", [1, 1, -0.25, -0.25, 0.25]),
                         ("2 from bias", [1.25, 1.25, -0.25, -0.25, 0.25])):
         one = dynamics._named(f"gain=1,loop=lag {text}")
-        trace = dynamics._replay(found, [one], x, 1e9, {}, "z")     # no memory: v = x
+        trace, = dynamics._replay(found, [one], x, 1e9, {}, "z")    # no memory: v = x
         assert trace.before.ravel().tolist() == drive, text
     given = {"z": np.array([[[1.0], [0.0], [0.0], [1.0], [0.0]]])}
     one = dynamics._named("gain=1,loop=lag 0")
-    trace = dynamics._replay(found, [one], x, 1e9, given, "z")
+    trace, = dynamics._replay(found, [one], x, 1e9, given, "z")
     assert trace.before.ravel().tolist() == [0.75, 1.25, 0.25, -0.25, 0.25]
 
 
@@ -344,10 +341,10 @@ def test_delays_of_steps_are_rows(tmp_path):
              "z": node("I", r=[1.0, 1.0])}
     found = built(tmp_path, nodes, chain("x", "d", "z"))
     x = {"x": np.array([[[1.0, 1.0], [2.0, 3.0], [0, 0], [0, 0], [0, 0]]])}
-    trace = dynamics._replay(found, [dynamics._named("gain=1")], x, 0.1, {}, "z")
-    assert trace.after[0, 0].T.tolist() == [[1, 3, 3, 3, 3], [0, 0, 0, 1, 4]]
+    trace, = dynamics._replay(found, [dynamics._named("gain=1")], x, 0.1, {}, "z")
+    assert trace.after[0].T.tolist() == [[1, 3, 3, 3, 3], [0, 0, 0, 1, 4]]
     exact = dynamics._solve(found, x, 0.1)[0]["z"].after[0]
-    close(exact, 0.1 * trace.after[0, 0])
+    close(exact, 0.1 * trace.after[0])
     nodes["d"] = node("Delay", delay=[0.0, 0.0])
     nodes["z"] = node("IF", r=[1.0, 1.0], v_threshold=[9.0, 9.0])
     found = built(tmp_path, nodes, chain("x", "z", "d", "z"))
@@ -355,14 +352,14 @@ def test_delays_of_steps_are_rows(tmp_path):
         dynamics._replay(found, [DEFAULT], x, 0.1, {}, "z")
     nodes["d"] = node("Delay", delay=[0.1, 0.1])        # one row is long enough
     found = built(tmp_path, nodes, chain("x", "z", "d", "z"))
-    assert dynamics._replay(found, [DEFAULT], x, 0.1, {}, "z").after.any()
+    assert dynamics._replay(found, [DEFAULT], x, 0.1, {}, "z")[0].after.any()
 
 
 def test_a_simulation_starts_from_0_or_from_v_leak(tmp_path):
     found = single(tmp_path, "LI", {"tau": [2.0], "r": [1.0], "v_leak": [0.75]}, n=1)
     some = [dynamics._named(text) for text in ("", "start=v_leak")]
-    rest, leak = dynamics._replay(found, some, {"x": np.zeros((1, 9, 1))}, 0.5, {},
-                                  "z").after[:, 0, :, 0]
+    rest, leak = (trace.after.ravel() for trace in dynamics._replay(
+        found, some, {"x": np.zeros((1, 9, 1))}, 0.5, {}, "z"))
     close(leak, np.full(9, 0.75))
     close(rest, 0.75 * (1 - np.exp(-0.25 * np.arange(1, 10))))
 

@@ -97,10 +97,10 @@ def test_convention_lag_and_unit_are_named(tmp_path, graph, text, lag, unit):
 def test_potentials_before_the_reset_and_marked_rows_are_named(tmp_path, graph):
     found = recorded(tmp_path / "a.h5", graph, "decay=Euler", drive(1, 400, 1))
     own, one = found.nodes["lif"], dynamics._named("decay=Euler")
-    trace = dynamics._replay(graph, [one], found.inputs, DT, {}, "lif")
-    own["membrane"] = trace.before[0]
+    trace, = dynamics._replay(graph, [one], found.inputs, DT, {}, "lif")
+    own["membrane"] = trace.before
     assert judge(graph, found)[0].fit.shown == "before"
-    own["membrane"] = np.where(own["spikes"] > 0, 3.0, trace.after[0])
+    own["membrane"] = np.where(own["spikes"] > 0, 3.0, trace.after)
     assert judge(graph, found)[0].fit.shown == "marked"
 
 
