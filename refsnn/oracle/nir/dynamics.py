@@ -42,13 +42,11 @@ simulator is one choice for each key of `AXES`.  The factors 1 - alpha and
     spikes S = 1 if v > v_threshold, at the end of a row             (13)
     v := v_reset if S,  or  v := v - S (v_threshold - v_reset)       (14)
 
-Derivation.  Eqs. (1)-(6) solve the differential equations, with
-    tau_mem k = int_0^t exp(-(t - s)/tau_mem - s/tau_syn) ds.  Eqs. (7) and
-    (8) invert (1).  At the time (9), v' = 0.
+Derivation.  Eqs. (1)-(6) solve the equations of NIR with tau_mem k =
+    int_0^t exp(-(t - s)/tau_mem - s/tau_syn) ds; (7) and (8) invert (1).
 Exact.  `_solve` is exact, but omits nodes that read the potential of an I,
     LI or CubaLI node, and Threshold nodes that read Dirac pulses.
-Cost.   For n neurons, `_solve` takes O(n) time per event, and a simulation
-    O(n) time per row and convention.
+Cost.   For n neurons, an event, or a row in a convention, takes O(n) time.
 Departures.  `refsnn.eventprop` solves CubaLIF neurons without input whose
     v_reset equals v_leak.  In simulations, delays are rounded to rows.
 
@@ -195,12 +193,12 @@ def _driven(p, v, current, x, end):
 
 def _apply(node, x, bias=True):
     """Return the output of a stateless node."""
-    fields = {name: a.astype(float).ravel() for name, a in node.fields.items()}
+    fields = {name: a.astype(float) for name, a in node.fields.items()}
     if "weight" in fields:
-        x = x @ node.fields["weight"].astype(float).T
-        return x + fields["bias"] if bias and "bias" in fields else x
-    return x * fields["scale"] if "scale" in fields else \
-        (x > fields["threshold"]).astype(float) if "threshold" in fields else x
+        return x @ fields["weight"].T + fields.get("bias", 0.0) * bias
+    if "threshold" in fields:
+        return (x > fields["threshold"].ravel()).astype(float)
+    return x * fields["scale"].ravel() if "scale" in fields else x
 
 
 def _spread(nodes, sources, held, bias=True):

@@ -63,7 +63,7 @@ def read(path, repair=False):
     """
     with _reading(path):
         groups, notes = _contents(path), []
-        version = groups.get("", {}).get("version") or [""]
+        version, = groups[""].get("version") or [""]
         groups = {"/".join(place.split("/")[2::2]): found for place, found in sorted(
             groups.items()) if re.fullmatch("node(/nodes/[^/]+)*", place)}
         nodes = {name: _node(name, found) for name, found in groups.items()}
@@ -98,7 +98,7 @@ def read(path, repair=False):
             if node.type != "Input" and not sources[name]:
                 notes.append(f"{name} has no input, which is taken as 0")
     nodes, sources = ({name: a[name] for name in order} for a in (nodes, sources))
-    return GRAPH(nodes, sources, late, skipped, notes, version[0])
+    return GRAPH(nodes, sources, late, skipped, notes, version)
 
 
 def _node(name, found):

@@ -24,6 +24,7 @@ __all__ = ["image", "read"]
 
 KEYS = {"spikes": "spikes", "membrane": "membrane", "mem": "membrane", "v": "membrane",
         "voltage": "membrane", "current": "current", "syn": "current", "i": "current"}
+EVENTS = "n_neurons", "t_max", "idx", "time"
 ENTRIES = 1 << 26       # largest number of entries of all arrays, and of bytes of a CSV
 # Arrays (S, T, n) for S samples of each Input, a dict of arrays of each node, the
 # duration of a row in s or None, and the names that are no nodes of the graph.
@@ -99,6 +100,8 @@ def _nirdata(path, graph, dt):
     steps = [one.get("dt") for _, one in groups.values() if "data" in one] or [dt]
     _need(None not in steps, "dt is missing: for events, --dt must give it")
     for key, (place, one) in groups.items():
+        _need("data" in one or {*EVENTS} <= one.keys(), f"{place} lacks data, or one "
+              f"of {', '.join(EVENTS)}: must be present")
         found[key] = one["data"] if "data" in one else _rows(one, place, steps[0])
         _need(sum(a.size for a in found.values()) <= ENTRIES, f"{place} is one of many "
               f"large arrays: must be {ENTRIES} entries in sum")
@@ -107,16 +110,14 @@ def _nirdata(path, graph, dt):
 
 def _rows(events, where, dt):
     """Return events as an array of rows."""
-    n, end, index, time = map(events.get, ("n_neurons", "t_max", "idx", "time"))
-    _need(None not in (n, end) and index is not None and time is not None,
-          f"{where} lacks data, or idx, time, n_neurons and t_max: must be present")
+    n, end, index, time = (events[name] for name in EVENTS)
     value = events.get("value", np.ones(index.shape))
     T = math.ceil(end / dt - 1e-6) if 0 < end / dt < ENTRIES else 0
-    _need(index.dtype.kind in "iu" and index.ndim == 2 and T > 0 and
-          index.shape == time.shape == value.shape and
-          1 <= n <= ENTRIES and len(index) * T * n <= ENTRIES, f"{where}: idx and time "
-          f"are of shapes {index.shape} and {time.shape}, t_max is {end:.6g}, n_neurons"
-          f" {n:.6g}: must be equal shapes (S, events), and 1 to {ENTRIES} entries")
+    _need(index.dtype.kind in "iu" and index.ndim == 2 and T > 0 and index.shape ==
+          time.shape == value.shape and 1 <= n and len(index) * T * n <= ENTRIES,
+          f"{where}: idx and time are of shapes {index.shape} and {time.shape}, t_max "
+          f"is {end:.6g}, n_neurons {n:.6g}: must be equal shapes (S, events), and 1 "
+          f"to {ENTRIES} entries")
     real, found = index != -1, np.zeros((len(index), T, int(n)))
     at, i = time[real], index[real]
     _need(((i >= 0) & (i < n) & (at >= 0) & (at < end + 1e-6 * dt)).all(), f"{where} "

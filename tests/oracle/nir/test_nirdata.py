@@ -135,7 +135,7 @@ def broken(kind, path, graph):
     ("x", "numbers of samples and rows"), ("lif/mem", "not finite"),
     ("dt", "must be positive and equal"), ("wide", "must be (samples, rows, 1)"),
     ("words", "could not convert string 'a'"), ("columns", "must have x, v, spikes"),
-    ("field", "lacks data, or idx"), ("attribute", "lacks data, or idx"),
+    ("field", "lacks data, or one of"), ("attribute", "lacks data, or one of"),
     ("step", "dt is missing"), ("steps", "must be positive and equal"),
     ("neurons", "n_neurons 1e+12"),
     ("time", "has an event outside"), ("index", "has an event outside"),
