@@ -7,6 +7,7 @@ authors' code, notebooks and stored results, without the text of the paper.
 from figures.papers import Experiment, Row
 
 ADAM = "Adam 1e-3 (0.9, 0.999)"
+KERAS = "Glorot uniform (default of Keras)"
 
 ROWS = (
     Row("section on theory", "w / Delta^2 is half the diagonal entry of a diagonal "
@@ -23,7 +24,8 @@ ROWS = (
     Row("fig. 3", "Split MNIST, c = 0: accuracy on tasks 2 to 5 is 0.58, 0.92, 0.99 "
         "and 1.0", tuple(f"si_split.task-{k}-without" for k in range(2, 6))),
     Row("text", "Split MNIST, c = 0: accuracy on the first two tasks falls to chance",
-        reason="second-hand, and the authors' figure shows 0.81 and 0.58"),
+        reason="second-hand; the authors' figures show 0.61 and 0.48 (2017), and 0.81 "
+        "and 0.58 (2018)"),
     Row("fig. 4", "Permuted MNIST, c = 0.1: accuracy after 10 tasks 0.9694",
         ("si_permuted.si",)),
     Row("fig. 4", "Permuted MNIST, c = 0: accuracy after 10 tasks 0.5741",
@@ -57,16 +59,19 @@ SETTINGS = (
     Experiment("si_split", "Split MNIST", (
         ("network", "784-256-256-10, masked outputs", "same"),
         ("output weights", "0", "same"),
-        ("hidden weights", "default of Keras", "truncated Glorot normal"),
+        ("hidden weights", KERAS, "truncated Glorot normal"),
         ("pixels", "/ 255", "same"),
         ("batch; epochs", "64; 10", "same"),
-        ("optimiser", f"{ADAM}, moments reset at each task, step counter kept",
-         "same; also reset completely, and carried over"),
+        ("optimiser", f"{ADAM}; carried over (code with Keras 2.2.2, 2018, source of "
+         "the numbers); moments reset at each task, step counter kept (code with Keras "
+         "2.0.5, 2017)", "moments reset, step counter kept; also reset completely, and "
+         "carried over"),
         ("xi; c", "1e-3; 0 and 1", "same"),
-        ("runs; images", "10; training images", "10; training and test images"))),
+        ("images of the accuracies", "training", "same; also test images"),
+        ("runs", "10", "10"))),
     Experiment("si_permuted", "Permuted MNIST", (
         ("network", "784-2000-2000-10", "same"),
-        ("weights", "default of Keras", "truncated Glorot normal"),
+        ("weights", KERAS, "truncated Glorot normal"),
         ("pixels", "/ 255", "same"),
         ("batch; epochs", "256; 20", "same"),
         ("optimiser", f"{ADAM}, carried over", "same"),
@@ -79,11 +84,11 @@ SETTINGS = (
         ("network", "four convolutions of 32, 32, 64, 64, then 512-60",
          "same; Fashion-MNIST: LeNet-5-Caffe; pairs: third without padding"),
         ("dropout", "0.25, 0.25, 0.5", "same; Fashion-MNIST: none"),
-        ("hidden weights", "default of Keras", "truncated Glorot normal"),
+        ("hidden weights", KERAS, "truncated Glorot normal"),
         ("output weights", "0", "same"),
         ("batch; epochs", "256; 60", "same; Fashion-MNIST: 256; 5, then 60; pairs: 10"),
         ("optimiser", f"{ADAM}, moments reset at each task, step counter kept",
          "same; Fashion-MNIST and pairs: reset completely"),
         ("xi; c", "1e-3; 0, 0.01 and 0.1", "same; Fashion-MNIST: 0, 0.1 and 1"),
-        ("runs", "5", "1; Fashion-MNIST: 3"))),
+        ("runs", "5", "CIFAR-100: 1 (planned); Fashion-MNIST: 3; pairs: 1"))),
 )

@@ -53,8 +53,8 @@ LABELS = {"SI": "synaptic intelligence", "EWC": "elastic weight consolidation",
 COLOURS = dict(zip(CONDITIONS, (colours.BLUE, colours.VERMILION, colours.GREEN,
                                 colours.ORANGE, colours.PURPLE), strict=True))
 MARKS = dict(zip(CONDITIONS, "osD^v", strict=True))
-WEIGHTS = ("weights from a truncated Glorot normal distribution; published: the "
-           "default of Keras")
+WEIGHTS = ("weights from a truncated Glorot normal distribution; published: "
+           "uniform, with the same variance")
 ANCHOR = ("; penalty of the first task: towards the initial weights; published: "
           "towards 0")
 STRENGTHS, FULL_STRENGTHS = {"SI": 5.0, "EWC": 100.0, "L2": 0.01}, {"SI": 0.1}
