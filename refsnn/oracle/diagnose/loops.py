@@ -95,7 +95,7 @@ FORWARD = BOTH + [
       for k in range(2 - mute, T)),
     *_scaled(SHARED | {"W": ("input", lambda p: p["W"])})]
 BACKWARD = BOTH + [
-    Fault(DECAYS, "no gradient decays", {"alpha": 0, "beta": 0}),
+    Fault(DECAYS, "the decays pass no gradient", {"alpha": 0, "beta": 0}),
     Fault(("reset", "recurrence"), "spikes pass no gradient", {
         "jump": 0, "V": lambda p: 0 * p["V"]}),
     Fault(("membrane decay", "reset"), "U passes no gradient to U", {
@@ -126,8 +126,8 @@ BACKWARD = BOTH + [
     *(Fault(("truncation",), f"the gradient is cut {words}", {
         "kept": kept, "cuts": cuts})
       for kept in range(3) for words, cuts in (
-          *((f"every {k} steps", lambda t, k=k, first=first: t % k == first)
-            for k in range(1, T - 1) for first in range(k)),
+          *((f"every {k} step{'s' * (k > 1)}", lambda t, k=k, first=first: (
+              t % k == first)) for k in range(1, T - 1) for first in range(k)),
           *((f"at step {k}", lambda t, k=k: t == k) for k in range(2, T - 1)))),
     *_scaled(SHARED | {"psi": ("surrogate", _slope)})]
 

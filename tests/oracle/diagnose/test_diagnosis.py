@@ -23,6 +23,16 @@ UNNAMED = {     # several terms explain the results: no signal at all, or roundi
     ("backward", "gain", "bfloat16"), ("backward", "surrogate", "missing"),
     ("backward", "error", "missing")}
 
+FORMULAS = {    # in the equations of lif, forward and backward
+    "input": ("W x[t] in (2)",), "threshold": ("U[t] > threshold in (1)",),
+    "recurrence": ("V S[t] in (2)", "V^T dI[t+1] in (8)"),
+    "reset": ("threshold S[t] in (3)", "threshold dU[t+1] in (8)"),
+    "current decay": ("alpha I[t] in (2)", "alpha dI[t+1] in (7)"),
+    "membrane decay": ("beta U[t] in (3)", "beta dU[t+1] in (9)"),
+    "gain": ("gain I[t] in (3)", "gain dU[t+1] in (7)"),
+    "current": ("the time of I in (3)", "the time of dU in (7)"),
+    "surrogate": ("", "psi[t] in (9)"), "error": ("", "dspikes[t] in (8)")}
+
 
 @pytest.fixture(scope="module", autouse=True)
 def networks_are_drawn_once():
@@ -140,6 +150,9 @@ def judged(side, term, change, rule="bptt", names=None):
     if (term, change) == ("gain", "late"):
         own = {"current"}
     assert set(told.terms) <= own, (side, term, change, told)
+    for name in own & set(told.terms) & set(FORMULAS):
+        shown = FORMULAS[name][side == "backward"]
+        assert f" The {name} is wrong: {shown} of lif. " in told.text
     return told
 
 
@@ -349,7 +362,8 @@ def test_another_threshold_is_told_from_a_wrong_reset(dtype):
         assert told[:2] == ("forward", ()) and "at another threshold." in told.text
     told = diagnose(lambda p: rounded(RIGHT(p | {"threshold": 0.9})))
     assert told[:2] == ("forward", ("threshold",))
-    assert "from the membranes, but at another threshold. The thresh" in told.text
+    assert ("spikes. The spikes follow from the membranes, but at another threshold. "
+            "The threshold is wrong: U[t] > threshold in (1) of lif. ") in told.text
     told = diagnose(loop(("- threshold * spikes[t]", "- threshold / 2 * spikes[t]")))
     assert told[:2] == ("forward", ("reset",))
 
@@ -386,6 +400,19 @@ def test_soft_spikes_are_no_wrong_threshold():
     told = diagnose(loop((old, "f = np.tanh(U); spikes[t] = (U > threshold) + f - f"),
                          ("spikes[t] @ V.T,", "spikes[t] @ V,")))
     assert told[:2] == ("forward", ("recurrence",))      # 1 and 0 to rounding
+
+
+def test_several_spikes_in_a_step_follow_from_the_membranes():
+    several = loop((REFRACTORY[0], (
+        "spikes[t] = np.maximum(np.ceil(U / threshold) - 1, 0)")))
+    told = diagnose(several)
+    assert told[:2] == ("forward", ("several spikes",))
+    assert " The spikes are not 0 or 1, but several in a step. Variant " in told.text
+    for function in (only(("spikes",), several), loop((
+            REFRACTORY[0], "spikes[t] = np.maximum(np.ceil(U / 0.5) - 1, 0)"))):
+        told = diagnose(function)
+        assert told[:2] == ("forward", ())
+        assert " The spikes are not 0 or 1. The wrong term is not known" in told.text
 
 
 def test_a_loss_alone_in_float32_is_rounded():
@@ -445,6 +472,10 @@ def test_two_faults_have_no_name():
     assert told[:2] == ("backward", ("last step",))
     assert diagnose(loop(("alpha * dI", "dI"), ("beta * dU", "dU"))).text.startswith(
         "Wrong: dV, dW and dx. The wrong term is not known. ")
+    told = diagnose(only(("loss", "dW", "dV"), loop(
+        ("dI @ V -", "dI @ V.T -"), ("/ (2 * B)", "/ (2 * B) + 1"))))
+    assert told[:2] == ("forward", ("loss",))
+    assert " The gradients belong to the right membranes. " in told.text
     told = diagnose(loop(("V, target =", "V, _ ="), (
         "(T, B, m)", "target = p['target'] / (1 + np.arange(len(x)))[:, None, None]\n"
         "    (T, B, m)")))
@@ -665,7 +696,7 @@ def test_faults_between_calls():
         (cached("x"), (), "for another x, as if"),
         (cached("target"), (), "for another target, as if"),
         (trained, ("weights",), "silent without input"),
-        (random, (), "first results are wrong, too"),
+        (random, (), "another dV, dW, dx and mem. The first results are wrong, too."),
         (spoiled, ("inputs",), "changes target in place"),
         (build("numpy", ("I, U = np.zeros((B, n)), np.zeros((B, n))\n    s",
                          "I, U = kept.setdefault(1, (np.zeros((B, n)), "

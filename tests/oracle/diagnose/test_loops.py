@@ -28,6 +28,119 @@ def test_without_a_fault_the_loops_are_right(forward):
         assert run.wrong == frozenset()
 
 
+U = "beta * U + gain * I - threshold * spikes[t]"
+BACK = "dI, dU = alpha * dI + gain * dU, beta * dU + psi[t] * dS"
+PSI = 'psi = 1 / (1 + p["steepness"] * np.abs(mem - threshold)) ** 2'
+STEP = "        mem[t] = U\n"
+DECAYS = "current decay", "membrane decay"
+SITES = {       # terms of the loop in NumPy, in the forward and in the backward pass
+    "current decay": ("alpha * I", "alpha * dI"), "gain": ("gain * I", "gain * dU"),
+    "membrane decay": ("beta * U", "beta * dU"), "input": ("x[t] @ W.T", ""),
+    "reset": ("threshold * spikes[t])", "threshold * dU"),
+    "recurrence": ("spikes[t] @ V.T", "dI @ V -"), "surrogate": ("", "psi[t] * dS")}
+FORWARD = [     # terms, words, and changes of the loop in NumPy
+    (DECAYS, "alpha and beta are swapped", ("alpha * I", "beta * I"), (
+        "beta * U", "alpha * U")),
+    (DECAYS[:1], "alpha equals beta", ("alpha * I", "beta * I")),
+    (DECAYS[1:], "beta equals alpha", ("beta * U", "alpha * U")),
+    ("gain", "the gain is 1 - alpha", ("gain * I", "(1 - alpha) * I")),
+    ("gain", "the gain is 1 - beta", ("gain * I", "(1 - beta) * I")),
+    ("recurrence", "V is transposed", ("@ V.T", "@ V")),
+    *(("clamp", f"updates read U no {words}", ("beta * U", f"beta * U.clip({ends})"))
+      for words, ends in (("lower than 0", "0"), ("higher than 1", "None, 1"),
+                          ("lower than -1 or higher than 1", "-1, 1"))),
+    *(("threshold", f"the threshold is {words}", ("> threshold", f"> {size}"), *more)
+      for words, size in (("1", "1"), ("halved", "threshold / 2"),
+                          ("doubled", "threshold * 2"))
+      for more in ((), [("threshold * spikes", f"{size} * spikes")])),
+    ("current", "U is updated with the new current", (
+        "gain * I", "gain * (alpha * I + x[t] @ W.T + spikes[t] @ V.T)")),
+    ("current", "U is updated with the previous current", ("gain * I", "gain * J"), (
+        STEP, "        mem[t], J, K = U, K if t else 0 * I, I.copy()\n")),
+    ("gain", "the current enters before the decay, and has the factor beta", (
+        "gain * I", "beta * gain * I")),
+    ("reset", "the reset acts before the decay, and has the factor beta", (
+        U, "beta * (U - threshold * spikes[t]) + gain * I")),
+    ("reset", "the reset acts twice", (U, f"{U} - threshold * spikes[t]")),
+    ("reset", "the reset subtracts 1", ("- threshold * spikes", "- spikes")),
+    ("reset", "the reset sets U to 0", (U, "(1 - spikes[t]) * (beta * U + gain * I)")),
+    ("reset", "U is set to 0 before the decay", (
+        U, "beta * U * (1 - spikes[t]) + gain * I")),
+    ("reset", "the reset also sets I to 0", ("* I +", "* I * (1 - spikes[t]) +")),
+    ("reset", "the reset acts one step late", (U, U.replace("[t]", "[t - 1]"))),
+    ("reset", "the reset acts in two steps", (U, f"{U} - threshold * spikes[t - 1]")),
+    ("recurrence", "the recurrence is one step late", ("s[t] @", "s[t - 1] @")),
+    ("last step", "the last step is missing", ("range(T):\n        m", (
+        "range(T - 1):\n        m"))),
+    *(("input", f"the input is {words} late", ("x[t] @", f"(t >= {k}) * x[t - {k}] @"))
+      for k, words in ((1, "1 step"), (2, "2 steps"), (9, "9 steps"))),
+    *(("refractory period", f"spikes are missing for {words} after a spike", (
+        "U > threshold", f"(U > threshold) & ~spikes[max(t - {k}, 0):t].any(axis=0)"))
+      for k, words in ((1, "1 step"), (11, "11 steps"))),
+    *(("refractory period", f"U is 0 for {words} after a spike", (
+        "mem[t] = U", f"mem[t] = U = U * ~spikes[max(t - {k}, 0):t].any(axis=0)"))
+      for k, words in ((2, "2 steps"), (11, "11 steps")))]
+BACKWARD = [
+    (DECAYS, "alpha and beta are swapped", ("alpha * dI", "beta * dI"), (
+        "beta * dU", "alpha * dU")),
+    (DECAYS[:1], "alpha equals beta", ("alpha * dI", "beta * dI")),
+    (DECAYS[1:], "beta equals alpha", ("beta * dU", "alpha * dU")),
+    (DECAYS, "the decays pass no gradient", ("alpha * dI +", ""), ("beta * dU +", "")),
+    ("gain", "the gain is 1 - alpha", ("gain * dU", "(1 - alpha) * dU")),
+    ("gain", "the gain is 1 - beta", ("gain * dU", "(1 - beta) * dU")),
+    ("recurrence", "V is transposed", ("dI @ V -", "dI @ V.T -")),
+    (("reset", "recurrence"), "spikes pass no gradient", (
+        " + dI @ V - threshold * dU", "")),
+    (("membrane decay", "reset"), "U passes no gradient to U", (
+        " - threshold * dU", ""), ("beta * dU +", "")),
+    *(("reset", f"{words} has the factor 1 - S", *changes, *more)
+      for words, *changes in (
+          ("beta dU", ("beta * dU", "(1 - spikes[t]) * beta * dU")),
+          ("dU", ("beta * dU", "(1 - spikes[t]) * beta * dU"), (
+              "gain * dU", "gain * (1 - spikes[t]) * dU")))
+      for more in ((), [(" - threshold * dU", "")])),
+    ("current", "dI reads dU one step early", (
+        "gain * dU", "gain * (beta * dU + psi[t] * dS)")),
+    ("current", "dI reads dU one step late", ("gain * dU", "gain * K"), (
+        "        dS =", "        J, K = dU, J if t < T - 1 else 0 * dU\n        dS =")),
+    *(("last step", f"the errors are missing from step T - {k} on", (
+        "error[t] +", f"error[t] * (t < T - {k}) +")) for k in (1, 2, 3)),
+    *(("truncation" if k > 1 else "first step", (
+        f"the adjoints before step {k} are missing"), ("(range(T)", f"(range({k}, T)"))
+      for k in (1, 2, 9)),
+    *(("surrogate", f"psi is {words}", (PSI, PSI + change)) for words, change in (
+        ("0 below the threshold", " * (mem > threshold)"),
+        ("0 above the threshold", " * (mem <= threshold)"),
+        ("constant, 1", " * 0 + 1"))),
+    *(("surrogate", f"psi is read {words}", ("np.abs(mem", f"np.abs({mem}"))
+      for words, mem in (
+          ("at U, not at U - threshold", "mem + threshold"),
+          ("one step early, after the update of U", "np.append(mem[1:], U[None], 0)"),
+          ("one step late, before the update of U", "np.roll(mem, 1, 0)"),
+          ("after the reset", "mem - threshold * spikes"))),
+    *(("truncation", f"the gradient is cut {words}", (
+        BACK, f"{BACK}\n        if {cut}: dI, dU = 0 * dI, {kept}"))
+      for kept in ("0", "psi[t] * dS", "psi[t] * error[t]") for words, cut in (
+          ("every 1 step", "True"), ("every 10 steps", "t == 7"),
+          ("every 5 steps", "t % 5 == 4"), ("at step 2", "t == 2"),
+          ("at step 10", "t == 10")))]
+
+
+@pytest.mark.parametrize("forward", [True, False])
+def test_the_words_describe_a_change_of_a_loop(forward):
+    known = loops.FORWARD if forward else loops.BACKWARD
+    for terms, words, *changes in (FORWARD if forward else BACKWARD) + [
+            (term, f"the {term} has the factor {size}", (site, f"({size}) * {site}"))
+            for term, sites in SITES.items() for site in sites[not forward:][:1] if site
+            for size in ("0", "-1", "2", "1/2", "1 - alpha", "1 - beta", "alpha",
+                         "beta", "gain", "1/gain")]:
+        names = (terms,) if isinstance(terms, str) else terms
+        faults = [fault for fault in known if fault[:2] == (names, words)]
+        function = build("numpy", *changes)
+        rows = [variants._ask(function, "bptt", run.p) for run in RUNS]
+        assert faults and loops._reproduced(rows, forward, faults), words
+
+
 @pytest.mark.parametrize("forward", [True, False])
 def test_each_fault_shows_and_is_recognised(forward):
     for fault in loops.FORWARD if forward else thinned(loops.BACKWARD, 4):
@@ -41,10 +154,7 @@ def test_each_fault_shows_and_is_recognised(forward):
     assert loops._reproduced(RUNS, forward) == []
 
 
-STEP = "        mem[t] = U\n"
 INIT = "I, U = np.zeros((B, n)), np.zeros((B, n))\n    s"
-BACK = "dI, dU = alpha * dI + gain * dU, beta * dU + psi[t] * dS"
-PSI = 'psi = 1 / (1 + p["steepness"] * np.abs(mem - threshold)) ** 2'
 END = '    return {"loss"'
 CASES = [       # names of the terms, and changes of the loop in NumPy
     ("forward", ("initial state",), (INIT, INIT.replace("np.zeros((B, n))\n", (
@@ -106,7 +216,6 @@ def test_faults_are_named(index):
         assert diagnose(some)[:2] == (side, terms)
 
 
-U = "beta * U + gain * I - threshold * spikes[t]"
 WORDS = [       # changes of the loop in NumPy; words for six and for three outputs
     ((U, U + " - threshold * spikes[t]"), *["the reset acts twice"] * 2),
     ((U, "beta * (U - threshold * spikes[t]) + gain * I"), *[
