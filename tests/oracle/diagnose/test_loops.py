@@ -154,6 +154,7 @@ def test_each_fault_shows_and_is_recognised(forward):
     assert loops._reproduced(RUNS, forward) == []
 
 
+FLOOR = "np.maximum((beta * U + gain * I) * (1 - spikes[t]), 0)"
 INIT = "I, U = np.zeros((B, n)), np.zeros((B, n))\n    s"
 END = '    return {"loss"'
 CASES = [       # names of the terms, and changes of the loop in NumPy
@@ -180,6 +181,7 @@ CASES = [       # names of the terms, and changes of the loop in NumPy
     ("forward", ("reset",), ("alpha * I +", "alpha * I * (1 - spikes[t]) +")),
     ("forward", ("recurrence",), ("spikes[t] @ V.T", (
         "(spikes[t] @ V.T - 0.2 * spikes[t].sum(1)[:, None])"))),
+    ("forward", ("reset", "clamp"), (U, FLOOR)),
     ("forward", ("last step",), ("for t in range(T):\n        mem", (
         "for t in range(T - 1):\n        mem"))),
     ("backward", ("truncation",), (BACK, BACK + (
@@ -254,6 +256,8 @@ WORDS = [       # changes of the loop in NumPy; words for six and for three outp
     ((BACK, BACK + "\n        if t % 10 == 0: dI, dU = 0 * dI, 0 * dU"), *[
         "the gradient is cut every 10 steps"] * 2),
     (("reversed(range(T))", "reversed(range(T - 2))"), *["from step T - 2 on"] * 2),
+    ((U, FLOOR), *["By `identify`: as the right layer, but reset to a value and "
+                   "membrane bounded below. V"] * 2),
     (("/ (2 * B)", "/ B"), *["equals the right output times 2."] * 2)]
 
 
