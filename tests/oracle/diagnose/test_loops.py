@@ -225,8 +225,8 @@ WORDS = [       # changes of the loop in NumPy; words for six and for three outp
     ((U, "beta * (U + gain * I) - threshold * spikes[t]"), *[
         "the current enters before the decay, and has the factor beta"] * 2),
     ((U, U.replace("gain * ", "")), *["the gain has the factor 1/gain"] * 2),
-    ((U, U.replace("- ", "- 1.3 * ")), "The term has the factor 1.3.",
-     "The term has the factor 1.3."),
+    ((U, U.replace("- ", "- threshold * ")), *[
+        "The term has the factor 0.703 (threshold)."] * 2),
     ((U, U + " + 0.05"), "right-hand side of (3) of lif. V",
      "right-hand side of (2) or (3)"),
     (("x[t] @ W.T", "x[t] @ W.T + 0.05"), "right-hand side of (2) of lif. V",
