@@ -41,7 +41,7 @@ POSITIVE, TEXTS = {"shape", "tau", "tau_syn", "tau_mem"}, {"version", "type", "e
 NAMES = {"data", "dt", "idx", "time", "value", "n_neurons", "t_max", *TEXTS,
          *" ".join(FIELDS.values()).split()}
 MEMBERS, PLACE = 20_000, 1000   # groups and datasets of a file, characters of a path
-MOST, TEXT = 1 << 28, 1 << 20   # bytes of all arrays, and of the texts of a field
+MOST, TEXT = 1 << 29, 1 << 20   # bytes of all arrays, and of the texts of a field
 CHUNKS = 1 << 12                # compressed chunks of a field
 DEFLATE, FILTERS = 1, {1, 2, 3, 32000}      # also shuffle, Fletcher checksum, LZF
 # A primitive, its arrays as stored, and the length of its output.
@@ -66,7 +66,7 @@ def read(path, repair=False):
         version, = groups[""].get("version") or [""]
         groups = {"/".join(place.split("/")[2::2]): found for place, found in sorted(
             groups.items()) if re.fullmatch("node(/nodes/[^/]+)*", place)}
-        nodes = {name: _node(name, found) for name, found in groups.items()}
+        nodes = {name: _node(name or "node", found) for name, found in groups.items()}
         _need("" in nodes and nodes[""].type == "NIRGraph", "node is missing, or no "
               "graph: must be a NIRGraph")
         edges = collections.Counter(

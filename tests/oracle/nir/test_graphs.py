@@ -118,7 +118,7 @@ def change(root, place, value):
 
 
 @pytest.mark.parametrize("place, value, told", [
-    ("type", None, "/type is missing"), ("nodes", None, "no node has this name"),
+    ("type", None, "node/type is missing"), ("nodes", None, "no node has this name"),
     ("edges", None, "edges is missing"),
     ("type", "LIF", "is missing"), ("type", "Conv2d", "must be a NIRGraph"),
     ("nodes/lif/tau", None, "lif/tau is missing"),
@@ -278,8 +278,12 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 
 
 def test_fields_and_attributes_are_read(tmp_path):
-    path = str(tmp_path / "a.h5")
+    """Also a chunk that is stored without the filter deflate."""
+    path, ones = str(tmp_path / "a.h5"), np.frombuffer(bytes([1] * 72), np.int64)
     with h5py.File(path, "w") as file:
+        data = file.create_dataset("value", (9,), np.int64, chunks=(9,), shuffle=True,
+                                   compression="gzip")
+        data.id.write_direct_chunk((0,), ones.tobytes(), filter_mask=2)
         file["type"], file["a/type"] = np.bytes_("ab"), "cd"
         file.create_dataset("a/data", data=np.arange(5.0), compression="gzip")
         file.create_group("empty")
@@ -287,6 +291,7 @@ def test_fields_and_attributes_are_read(tmp_path):
         file["a"].attrs["n_neurons"], file["a/other"] = "x", np.zeros(3, "f8,i4")
     found = _contents(path)
     assert found["a"].pop("data").tolist() == [0, 1, 2, 3, 4]
+    assert (found[""].pop("value") == ones).all()
     assert found == {
         "": {"type": ["ab"]}, "a": {"type": ["cd"], "dt": 0.5}, "empty": {}}
 
