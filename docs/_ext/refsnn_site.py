@@ -59,8 +59,8 @@ def rendered(template, title, *, fields="", under=(), **values):
 
     The pages `under`, or "text <page>", stand below this page in the sidebar.
     """
-    text = TEMPLATES.get_template(f"{template}.html").render(
-        title=title, under=under, **values)
+    text = re.sub("(?=<t[dh]|<small>|<br)", " ", TEMPLATES.get_template(
+        f"{template}.html").render(title=title, under=under, **values))   # for search
     first, *parts = re.split(r"^<h2>(.*)</h2>$", text, flags=re.M)
     found = "".join(f":{field}:\n" for field in fields.split())
     for level, (name, part) in enumerate([(title, first), *zip(

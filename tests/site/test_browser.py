@@ -325,7 +325,7 @@ def test_the_filter_of_mistakes_prefers_words_to_parts_of_words(run):
 @pytest.mark.parametrize("words, page", [
     ("eligibility trace", "read/alif.html"), ("de-calibration", "papers/cb22.html"),
     ("misprint", "papers/errata.html"), ("erratum", "papers/errata.html"),
-    ("typo", "papers/errata.html"),
+    ("typo", "papers/errata.html"), ("Braille", "papers/nmz19.html"),
     ("reset by subtraction", "check/mistakes/reset-to-zero-not-by-subtraction.html")])
 def test_search_finds(run, words, page):
     found, _ = run("""

@@ -345,8 +345,8 @@ def test_every_page_is_made(site, pages):
         assert re.search(entry, pages["read/equations"])
     assert pages["papers/nmz19"].count("The correct sign is plus") == 1
     settings = pages["papers/cssz20"].partition("\nSettings\n")[2]
-    assert re.search(r">reset</th><td.*>unknown.*<span[^>]*>\?</span>", settings)
-    assert re.search(r">100 \(40 recalled\)</td><td[^>]*>100<", settings)
+    assert re.search(r">reset</th> <td.*>unknown.*<span[^>]*>\?</span>", settings)
+    assert re.search(r">100 \(40 recalled\)</td> <td[^>]*>100<", settings)
     assert settings.count("<details open>") == 1
     for page in ("index", "papers/index"):
         assert re.search(r'verdicts.html#not-reproduced">\d+</a> are not', pages[page])
