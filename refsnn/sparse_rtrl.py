@@ -196,8 +196,8 @@ def _advance(traces, z, psi, V, factors, rule, alpha, beta, gain, new):
         if rule == "block" and V is not None:
             after_syn += (np.diagonal(V) * psi)[:, :, None] * mem          # (4)
     else:
-        if V is not None:
-            np.matmul(V * psi[:, None, :], mem, out=after_mem)    # used as a buffer
+        if V is not None:                                   # after_mem is a buffer
+            np.matmul(V * psi[:, None, :], mem, out=after_mem)             # (3)
             after_syn += after_mem                                         # (3)
         own = np.einsum("biij->bij", after_syn.reshape(B, n, n, z.shape[1]))  # a view
         own += z[:, None, :]                                               # (1)

@@ -94,6 +94,22 @@ def functions(path):
 
 
 @functools.cache
+def code_of(module):
+    """Return {equation: [(number of a line, code)]}: the whole marked statements, but of
+    a statement that contains others, such as a loop, only the marked line."""
+    text, found = source(module), {}
+    tree, rows = ast.parse(text), re.sub(r" +(?=# \(\d)", "  ", text).splitlines()
+    for line in marked(module):
+        node = statement_of(tree, line.number)
+        one = hasattr(node, "body") or node.lineno == node.end_lineno
+        first, last = (line.number,) * 2 if one else (node.lineno, node.end_lineno)
+        code = textwrap.dedent("\n".join(rows[first - 1:last])).split("\n")
+        found.setdefault(line.equation, {}).update(enumerate((
+            code[0].rpartition("#")[0].strip(),) if one else code, first))
+    return {k: sorted(lines.items()) for k, lines in found.items()}
+
+
+@functools.cache
 def marks(module):
     """Return {equation: (its lines, its proofs (test file, test function))}."""
     found = {}
@@ -148,13 +164,18 @@ def fault_out(function, *arguments, out, **options):
     return result
 
 
+def statement_of(tree, number):
+    """Return the smallest statement that contains a line."""
+    return min((node for node in ast.walk(tree) if isinstance(node, ast.stmt)
+                and node.lineno <= number <= node.end_lineno),
+               key=lambda node: node.end_lineno - node.lineno)
+
+
 def faulty(text, number):
     """Return a source with the fault in one line; the module needs _fault and
     _fault_out."""
     tree = ast.parse(text)
-    statement = min((node for node in ast.walk(tree) if isinstance(node, ast.stmt)
-                     and node.lineno <= number <= node.end_lineno),
-                    key=lambda node: node.end_lineno - node.lineno)
+    statement = statement_of(tree, number)
     parts = [(parent, field, i) for parent in ast.walk(statement)
              for field, value in ast.iter_fields(parent)
              for i, child in enumerate(value if isinstance(value, list) else [value])

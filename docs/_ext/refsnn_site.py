@@ -153,15 +153,14 @@ def parts(module):
 
 def proved(module, k):
     """Return the lines (number, code) and the tests (path, name, line, source) of an
-    equation, which must exist."""
+    equation, which must exist.  Tests with drawn examples stand first."""
     rows, tests = equations.marks(module).get(k, ([], []))
     if not (rows and tests):
         raise ExtensionError(f"refsnn/{module}.py: equation ({k}) has no "
                              + ("proof" if rows else "marked line"))
-    code = equations.source(module).splitlines()
-    return ([(n, code[n - 1].rpartition("#")[0].strip()) for n in rows],
-            [(f"tests/{file}", name, *equations.functions(ROOT / "tests" / file)[name])
-             for file, name in tests])
+    return equations.code_of(module)[k], sorted((
+        (f"tests/{file}", name, *equations.functions(ROOT / "tests" / file)[name])
+        for file, name in tests), key=lambda test: "@given" not in test[3])
 
 
 def read_pages():       # a search for a word shows the page of words first

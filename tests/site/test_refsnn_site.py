@@ -36,6 +36,18 @@ def test_an_equation_without_line_or_proof_fails(site, monkeypatch, marks, missi
         site.rendered("module", "rtrl", module="rtrl")
 
 
+def test_whole_statements_and_tests_with_drawn_examples_are_shown(site):
+    rows, tests = site.proved("lif", 16)
+    assert rows[0][1] == "return (syn,  # (16)" and rows[-1][1].endswith("# (20)")
+    (_, code), = site.proved("lif", 1)[0]
+    assert code == "fired[t] = mem[t] > threshold"
+    drawn = ["@given" in source for *_, source in site.proved("lif", 9)[1]]
+    assert drawn == sorted(drawn, reverse=True) != [False] * len(drawn)
+    page = site.rendered("module", "lif", module="lif")
+    for place in (r"test_lif.py.html#L-\d+\">prove<", "/tolerances.py.html"):
+        assert re.search(place, page)
+
+
 def test_a_published_claim_without_a_line_is_refused(site, monkeypatch):
     monkeypatch.setattr(site.results, "unplaced", lambda root: ["xor.correct"])
     with pytest.raises(site.ExtensionError, match="figures/papers names xor.correct"):
