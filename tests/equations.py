@@ -95,8 +95,8 @@ def functions(path):
 
 @functools.cache
 def code_of(module):
-    """Return {equation: [(number of a line, code)]}: the whole marked statements, but of
-    a statement that contains others, such as a loop, only the marked line."""
+    """Return {equation: [(number of a line, code)]}: the whole marked statements; only
+    the marked line of a statement that contains others, such as a loop."""
     text, found = source(module), {}
     tree, rows = ast.parse(text), re.sub(r" +(?=# \(\d)", "  ", text).splitlines()
     for line in marked(module):
