@@ -1,4 +1,4 @@
-"""How much mismatch or noise makes training in the loop better than software weights
+"""Training in the loop and software weights, with increasing mismatch or noise
 
 The top panels show the test accuracy of networks on emulated analog chips.  The
 networks are trained with the chip in the loop, or in ideal software before their

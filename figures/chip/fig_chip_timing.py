@@ -1,4 +1,4 @@
-"""An emulated chip classifies digits early and with few hidden spikes
+"""Decision time and number of hidden spikes on an emulated chip
 
 The left panel shows the test accuracy if only the readout samples up to a certain time
 after the first input spike determine the predicted class.  The right panel shows the

@@ -1,4 +1,4 @@
-"""Spoken words: which single difference makes software more accurate than the chip
+"""Spoken words: single differences between software and the chip
 
 The left panel shows the accuracy on spoken test words, in ideal software and with an
 emulated analog chip in the loop.  In the rows below "software" or "chip", one setting

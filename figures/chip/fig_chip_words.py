@@ -34,7 +34,7 @@ import numpy as np
 from figures.chip import chip_images
 from figures.chip.chip_words import keywords    # noqa: F401, a job of this figure
 from figures.run import colours
-from figures.run.claims import Published, reproduction, shown as report, stand_in
+from figures.run.claims import Published, shown as report, stand_in
 from figures.train import spoken_words
 
 FIGURE = "chip_words"
@@ -157,10 +157,9 @@ def _beside(size, key, text, name, published):
                       "read", published[1], None if name == FIXED else 5)
     if size != "full":
         return report(key, text, published=value, why=spoken_words.SMALL)
-    declare, differs = (reproduction, IDEAL) if "software" in name else (stand_in,
-                                                                         ON_CHIP)
-    return declare(key, text, value, tolerance=0.03, differs=differs,
-                   cause=SHORT * (declare is stand_in and key.endswith("-training")))
+    return stand_in(key, text, value, tolerance=0.03,
+                    differs=IDEAL if "software" in name else ON_CHIP,
+                    cause=SHORT * key.endswith("-training"))
 
 
 def measured(data):

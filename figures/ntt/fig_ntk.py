@@ -1,4 +1,4 @@
-"""The tangent kernel predicts the outputs of a wide network, not of a narrow one
+"""Outputs of narrow and wide networks, and their prediction by the tangent kernel
 
 The left panels show three network outputs for one unseen image against the training
 step.  The upper left panel shows a narrow network, and the lower left panel shows a

@@ -1,4 +1,4 @@
-"""At low density, layer-wise Neural Tangent Transfer outperforms other layer-wise masks
+"""Accuracy of sparse networks from Neural Tangent Transfer and from other masks
 
 The panels show the test accuracy after 100 training steps with labels, and the final
 test accuracy (mean of the last five tests).  The horizontal axis is the density of the

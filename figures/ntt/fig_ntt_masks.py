@@ -1,4 +1,4 @@
-"""NTT masks leave fewer units empty than SNIP masks, but only after short transfers
+"""Weights of each unit and of each pixel in NTT masks and in other masks
 
 The top panel shows the density of each layer, which is the fraction of unpruned
 weights.  A mask selects the kept weights of a network ("live weights" in the figure);
@@ -136,7 +136,7 @@ def claims(size):
     found = [
         kinds.own("ntt-unit", chance("NTT", "unit"), low=2),
         kinds.own("ntt-pixel", chance("NTT", "pixel"), high=1.5, cause=pixels,
-                  cause_run="ntt_masks.ntt-pixel-within" * bool(pixels)),
+                  cause_run="`ntt_masks`, claim ntt-pixel-within" * bool(pixels)),
         kinds.shown("ntt-pixel-within", chance("NTT", "pixel") + ", within groups of "
                     "pixels of similar standard deviation")]
     for method in METHODS[2:4]:

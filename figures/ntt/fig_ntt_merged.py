@@ -1,4 +1,4 @@
-"""One transfer without labels serves two sets of images
+"""One transfer without labels for two sets of images
 
 The top panels show the test accuracy on two image sets during the training with labels.
 With the option --full, only the first 1,000 training steps are shown.  Thin lines are

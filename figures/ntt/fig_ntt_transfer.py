@@ -262,7 +262,7 @@ def declared(name):
             yield declare(
                 *given, number, unit=unit, log=log, tolerance=tolerance,
                 differs=RUNS[name] + differs, cause=DRAW * drawn,
-                cause_run="ntt_replay" * drawn,
+                cause_run="`ntt_replay`" * drawn,
                 headline=HEADLINES.get(key, "") if name == "MLP" else "")
 
 

@@ -1,4 +1,4 @@
-"""Block-diagonal RTRL bridges 30 ms like exact RTRL, but loses accuracy at 60 ms
+"""Exact RTRL and block-diagonal RTRL with delays of 30 ms and more
 
 The left panels show the input spikes, the hidden spikes and the readouts of one network
 in two trials.  The upper middle panel shows the accuracy during training, for cues that

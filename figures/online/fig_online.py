@@ -1,4 +1,4 @@
-"""Online, the presynaptic rule keeps most of the accuracy of exact RTRL
+"""Online learning with exact RTRL and with its approximations
 
 Panel a shows the test accuracy of each learning rule against the number of training
 sequences.  Bands show the range over repetitions.  Panel b shows the test accuracy

@@ -1,4 +1,4 @@
-"""Online rules lose the direction of the gradient in deeper networks
+"""Directions of the gradients of online rules, against the number of layers
 
 Each curve shows one online learning rule.  The vertical axis is the cosine of the angle
 between the gradient of this rule and the exact gradient of the loss.  The horizontal

@@ -3,7 +3,12 @@
 Cramer, Stradmann, Schemmel and Zenke, 2020, arXiv 1910.07407.  This list of results is
 based on the abstract and on the description of the data sets, without the text of the
 paper.  Accuracies in this list were taken from other sources ("second-hand") or from
-memory ("recalled").
+memory ("recalled").  The accuracies of the support vector machines, of the CNN and of
+the recurrent network with 128 neurons are from the program `snn/shd.py`, in which other
+authors repeat the paper and quote its appendix; its repository was not recorded.  The
+accuracy of the feed-forward network is from a web page (thrindex), and that of the
+network with 1,024 neurons from public tables of results on SHD.  Settings of the
+support vector machines and of the CNN are from the same program `snn/shd.py`.
 """
 
 from figures.papers import Experiment, Row
@@ -90,7 +95,7 @@ SETTINGS = (
         ("batch; epochs", "unknown (NH 64); more than 100", "64; until the training "
          "accuracy gains less than 0.005 in 20 epochs, at most 200"),
         ("runs", "unknown", "3"))),
-    Experiment("spoken_cnn", "CNN", (
+    Experiment("spoken_cnn", "CNN (published: second-hand)", (
         ("input", "100 bins of 10 ms, 64 groups of channels, counts", "same"),
         ("layers", "convolution 32 of 11x11; 3 blocks of 2 convolutions 32 of 3x3, "
          "batch normalisation, pooling; dense 128", "same"),
@@ -106,7 +111,7 @@ SETTINGS = (
         ("optimiser", "Adamax (recalled)", "Adam 3e-3, cosine to 0; batches of 64"),
         ("loss", "unknown", "of the maximum after 0.2 s"),
         ("epochs", "unknown", "50"), ("runs", "unknown", "3"))),
-    Experiment(NAME, "Support vector machines", (
+    Experiment(NAME, "Support vector machines (published: second-hand)", (
         ("counts z", "standardised", "same"),
         ("program", "SVC of scikit-learn", "same"),
         ("loss", "hinge, cost 1; one class against another", "same"),

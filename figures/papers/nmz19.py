@@ -2,7 +2,8 @@
 
 Neftci, Mostafa and Zenke, 2019, arXiv 1901.09948.  This list of results is based on the
 equations, the figures and the tutorials (SpyTorch) of the paper.  Each number from a
-tutorial is the stored output of one run.
+tutorial is the stored output of one run.  The growth of memory ("second-hand") is from
+a translation of the paper.
 """
 
 from figures.papers import Experiment, Row

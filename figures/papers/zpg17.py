@@ -1,7 +1,8 @@
 """List results of [ZPG17].  Topic: synaptic intelligence (SI).
 
 Zenke, Poole and Ganguli, 2017, arXiv 1703.04200.  This list of results is based on the
-authors' code, notebooks and stored results, without the text of the paper.
+authors' code, notebooks and stored results, without the text of the paper.  Equations
+of its section on theory ("second-hand") are as quoted in programs of other authors.
 """
 
 from figures.papers import Experiment, Row

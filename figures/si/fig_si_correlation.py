@@ -1,4 +1,4 @@
-"""The importances of different tasks are correlated least in the first layer
+"""Correlations between the weight importances of different tasks, by layer
 
 Each left panel shows, for one of the three layers of a network, the correlation between
 the weight importances of any two tasks (mean over runs).  The right panels show the

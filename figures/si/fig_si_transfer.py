@@ -1,4 +1,4 @@
-"""Consolidation is more accurate than fine-tuning after a sequence of six tasks
+"""Consolidation, fine-tuning and separate networks in a sequence of six tasks
 
 The left panels show the test accuracy on each task, measured after the training on the
 last task.  Small markers are single runs, large markers are means.  The middle panels
@@ -256,16 +256,16 @@ def claims(size):
 
     gains = [number(value) for value in (
         (kept - plain).mean(), (kept - plain)[:-1].mean(), (kept - alone)[1:].mean())]
-    cause = ("the published strength c = 0.1 is probably too low for these data; with "
-             "c = 1, this difference is nearer to 0")
+    cause = ("the published strength c = 0.1 is perhaps too low for these data; with "
+             "c = 1, this difference is nearer to 0 (`si_transfer`, claim "
+             "transfer-other)")
     found = [
         kinds.stand_in(key, text, value, ordered=True, differs=FASHIONS,
                        unit="accuracy", **more)
         for (key, text), value, more in zip(texts("Fashion"), gains, (
-            {}, {}, {"cause": cause, "cause_run": "si_transfer.transfer-other",
-                     "headline": "SI, later tasks (Fashion-MNIST in place of "
-                                 "CIFAR-100): accuracy minus that of separate "
-                                 "networks (only the sign is judged)"}), strict=True)]
+            {}, {}, {"cause": cause, "headline": "SI, later tasks (Fashion-MNIST in "
+                     "place of CIFAR-100): accuracy minus that of separate networks "
+                     "(only the sign is judged)"}), strict=True)]
     found += [claim._replace(published=number(value), differs=FASHIONS,
                              why="accuracies on other images cannot be compared")
               for claim, value in zip(ends("Fashion"), tasks.mean(axis=1), strict=True)]

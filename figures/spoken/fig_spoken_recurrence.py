@@ -1,4 +1,4 @@
-"""Spoken digits: how loss and initial weights decide what recurrence adds
+"""Spoken digits: loss, initial weights, and the gain from recurrent weights
 
 Spiking networks with one hidden layer of 128 neurons are trained on spoken digits.  The
 left panel shows the test accuracy of networks without and with recurrent weights.  The

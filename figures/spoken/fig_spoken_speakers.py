@@ -1,4 +1,4 @@
-"""Spoken digits: accuracy grows with the number of training speakers
+"""Spoken digits: accuracy against the number of training speakers
 
 The left panel shows how often a long short-term memory network (LSTM) confuses one
 spoken digit with another.  The middle panel shows the accuracy of the classifiers on

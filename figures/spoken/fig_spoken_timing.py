@@ -1,4 +1,4 @@
-"""Spoken digits are recognised better from spike times than from spike counts
+"""Spoken digits: accuracy with recorded and with altered spike times
 
 The first panel shows the test accuracy of three networks, with recorded spike times and
 with the altered spike times of two controls.  The second panel shows the accuracy of

@@ -1,4 +1,4 @@
-"""Random feedback and local errors train hidden layers with little loss of accuracy
+"""Hidden layers trained with random feedback or with local errors
 
 The top left panel shows the test accuracy against the epoch for five learning rules, in
 networks with two hidden layers.  The top right panel shows the cosine between the
