@@ -68,15 +68,17 @@ def _nothing(problem, codes, parted, presets):
 
 def _started(problem, presets):
     """Name published simulators that fit if they do not start from rest."""
+    if problem.rows.keys() != {"mem", "spikes"}:
+        return []
     names, k = [], np.arange(len(problem.x) + 1)[:, None]
-    for name, step in presets.items():
-        if problem.rows.keys() != {"mem", "spikes"} or step.reset == "zero" or (
-                step.floor or step.refractory or step.decay not in problem.decays):
-            continue                # the effect of the first state is not linear
+    # In other presets, the effect of the first state is not linear.
+    linear = {name: step for name, step in presets.items() if step.reset != "zero" and (
+        step.decay in problem.decays) and not (step.floor or step.refractory)}
+    runs = elimination._traces(problem, [*linear.values()])
+    for (name, step), run in zip(linear.items(), runs, strict=True):
         alpha, beta = problem.decays[step.decay]
         modes = np.hstack([beta ** k, k * beta ** k if alpha == beta else alpha ** k])
         _, at, _ = elimination._recorded_states(step, len(k))
-        run = elimination._trace(problem, step)
         gap = (problem.rows["mem"] - run["mem"]).reshape(len(problem.x), -1)
         start = (modes @ np.linalg.lstsq(modes[at], gap, rcond=None)[0]).reshape(
             run["states"].shape)
