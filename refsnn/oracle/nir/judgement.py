@@ -130,12 +130,10 @@ def _fits(own, replay, some, units, most):
     step = max(1, ENTRIES // next(iter(own.values())).size)
     for (_, numbers, _), group in groups.items():
         unit, tried = 1.0, units
-        if numbers == "integer":        # the unit is that of the first change of v
+        if numbers == "integer":        # the unit is that of the first potential
             u = replay([group[0]._replace(numbers="float", decay="exact")])[0].before
-            b, _, i = np.argwhere(u)[0] if u.any() else (0, 0, 0)
-            pair = [a[b, :, i][a[b, :, i] != 0] for a in (own["membrane"], u)]
-            if pair[0].size and pair[1].size:
-                unit = float(pair[0][0] / pair[1][0])
+            v, u = (a[a != 0][:1] for a in (own["membrane"], u))
+            unit = (v / u).item() if v.size and u.size else 1.0
             tried = {"fitted": unit}
         for several in (group[i:i + step] for i in range(0, len(group), step)):
             for one, trace in zip(several, replay(several, unit), strict=True):

@@ -156,6 +156,9 @@ def test_many_parts_or_arrays_are_refused_together(tmp_path, graph, monkeypatch)
     monkeypatch.setattr(nirdata, "ENTRIES", 3 * 400 - 1)
     with pytest.raises(ValueError, match="one of many large arrays"):
         read(str(path), graph)
+    (tmp_path / "a.csv").write_text("1,0,0\n" * 200)
+    with pytest.raises(ValueError, match="a.csv: is large: must be 1199 bytes"):
+        read(str(tmp_path / "a.csv"), graph)
     with h5py.File(path, "w") as file:          # 15^3 empty graphs by hard links
         for k in range(4):
             file.create_group(f"g{k}/nodes")
