@@ -85,11 +85,12 @@ def test_the_exact_solution_is_written_with_exact_times(tmp_path, graph):
     assert (times / DT % 1).std() > 0.1
 
 
-def test_a_solution_without_spikes_is_written(tmp_path, graph):
-    path, silent = tmp_path / "a.h5", {"input": np.zeros((2, 9, 1))}
+@pytest.mark.parametrize("T", [9, 1])
+def test_a_solution_without_spikes_is_written(tmp_path, graph, T):
+    path, silent = tmp_path / "a.h5", {"input": np.zeros((2, T, 1))}
     path.write_bytes(image(graph, drive()._replace(inputs=silent)))
     spikes = read(str(path), graph).nodes["lif"]["spikes"]
-    assert spikes.shape == (2, 9, 1) and not spikes.any()
+    assert spikes.shape == (2, T, 1) and not spikes.any()
 
 
 def broken(kind, path, graph):
