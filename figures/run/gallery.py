@@ -229,17 +229,19 @@ def order(module, name):
     return (name == jobs.SPEED, keys.index(first[1]) if first else len(keys), name)
 
 
-def work(document):
-    """Return the number of jobs and the computing time as text."""
-    calls = [job["call"] for job in document["jobs"]]
-    known = len(calls) == 1 and re.fullmatch(r"\d+ jobs?", calls[0])
-    count = calls[0] if known else f"{len(calls)} job{'s' * (len(calls) != 1)}"
-    return f"{count}, {took(document)} of computing"
+def work(listed):
+    """Return the number of jobs and their computing time as text.
+
+    Earlier results hold all their jobs as one entry, such as "201 jobs".
+    """
+    counts = [re.fullmatch(r"(\d+) jobs?", job["call"]) for job in listed]
+    count = sum(int(found[1]) if found else 1 for found in counts)
+    return f"{count} job{'s' * (count != 1)}, {took(listed)} of computing"
 
 
-def took(document):
-    """Return the computing time as text."""
-    seconds = sum(job["seconds"] for job in document["jobs"])
+def took(listed):
+    """Return the computing time of jobs as text."""
+    seconds = sum(job["seconds"] for job in listed)
     if seconds < MINUTES_FROM_S:
         return f"{seconds:.0f} s"
     return (f"{seconds / 60:.0f} min" if seconds < HOURS_FROM_S else
@@ -397,7 +399,7 @@ def table(pairs):
             if source else ""
         word = shown(None) if claim.kind == "shown" else _badge(result.verdict)
         reason = f"<small>{html.escape(result.reason)}</small>" if result.reason else ""
-        cells = [("Ours", html.escape(ours(claim, result))),
+        cells = [("refsnn", html.escape(ours(claim, result))),
                  ("Published", html.escape(published(claim)) + place),
                  ("Required", html.escape(required(claim))), ("Verdict", word + reason)]
         row = "".join(f'<td data-label="{label}"><span>{text}</span></td>'
@@ -405,7 +407,7 @@ def table(pairs):
         rows.append(f'<tr class="{LOOKS[result.verdict]}"><th scope="row">'
                     f"{html.escape(claim.text)}{small}</th>{row}</tr>")
     head = "".join(f'<th scope="col">{word}</th>' for word in
-                   ("Claim", "Ours", "Published", "Required", "Verdict"))
+                   ("Claim", "refsnn", "Published", "Required", "Verdict"))
     return (f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
             + "\n".join(rows) + "\n</tbody>\n</table>")
 
@@ -432,23 +434,27 @@ def aligned(rows):
 def note(document):
     """Describe how a figure was computed."""
     parts = [f'{document["size"]} size', f'seed {document["seed"]}',
-             *(f"{key} = {value}" for key, value in document["options"].items()),
-             work(document)]
-    for origin in document["origins"]:
-        parts += _origin(origin)
-    return ", ".join(dict.fromkeys(parts))
+             *(f"{key} = {value}" for key, value in document["options"].items())]
+    runs = {}
+    for job in document["jobs"]:
+        origin = ", ".join(_origin(document["origins"][job["origin"]]))
+        runs.setdefault(origin, []).append(job)
+    return ", ".join([*parts, "; ".join(f"{work(listed)}, {origin}"
+                                        for origin, listed in runs.items())])
 
 
 def _origin(origin):
-    """Describe the data, the software and the computer of a run."""
+    """Describe the data, the software, the computer, the date and the code of a run."""
     data = origin["data"]
     yield f"data: {', '.join(data) if data else 'embedded or random'}"
     yield from (f"{name} {origin['versions'][name]}" for name in PROGRAMS)
     if origin["machine"]:
         yield origin["machine"]["processor"]
-    yield from (origin[key] for key in ("date", "note") if origin.get(key))
-    if origin["commit"]:
-        yield f"commit {origin['commit'][:10]}"
+    yield origin["date"] or "date not recorded"
+    if origin.get("note"):
+        yield origin["note"]
+    yield f"commit {origin['commit'][:10]}" if origin["commit"] \
+        else "commit not recorded"
 
 
 PAGE = """<!DOCTYPE html>

@@ -12,6 +12,7 @@ import importlib.util
 import json
 import numbers
 import re
+import textwrap
 from typing import NamedTuple
 
 from figures.run import claims, gallery, make
@@ -23,6 +24,13 @@ WORST_FIRST = ("not reproduced", "differs", "not decided", "agrees", "reproduced
 ABSENT, DRAWN, UNSTORED = "not attempted", "drawn", "no full run is stored"
 SAME = "as published"
 BAD = ("not reproduced", "differs", "fails")
+MISSED = "Not decided, but the number itself is outside its tolerance or bound:"
+SOURCES = (
+    "Of the papers, the text of [ZG18], the main text of [CB22], and the equations and "
+    "figures of [NMZ19] were read.  The texts of [ZN21], [LZ20], [ZPG17] and [CSSZ20] "
+    "were not read: what these papers state is taken from their abstracts, from the "
+    "authors' code, logs and stored results, or from other sources.  Of [WP21], the "
+    "equations and the authors' code were read.")
 
 
 class Damaged(Exception):
@@ -161,13 +169,13 @@ def _counted(words, texts):
 
 def count_undecided(lines):
     """Return a sentence that counts undecided lines."""
-    reasons = collections.Counter(_undecided(line) for part in lines.values()
+    reasons = collections.Counter(undecided(line) for part in lines.values()
                                   for line in part if line.word == "not decided")
     return (f"Reasons of the {reasons.total()} lines that are not decided: "
             + ", ".join(f"{reason} ({n})" for reason, n in reasons.most_common()) + ".")
 
 
-def _undecided(line):
+def undecided(line):
     """Return why a line is not decided."""
     found = [result for _, claim, result in line.answers
              if claim.kind not in ("own", "shown")]
@@ -252,6 +260,8 @@ and from the code of the figures.  Do not edit it by hand.
 
 {undecided}
 
+{sources}
+
 The first sentence counts the lines of the tables of papers below.  Drawings have lines,
 too.  A line with several numbers counts as the worst of them, in the order not
 reproduced, differs, not decided, agrees, reproduced.  After the tables of papers follow
@@ -262,8 +272,8 @@ How to read the tables:
 
 - *refsnn*: "a \u00b1 s (n)" is the mean over n runs and their sample standard
   deviation, and "a (1)" is a single run.  The digits of a end where those of s end.
-  A number without "(n)" does not depend on chance, or is one statistic of all runs,
-  such as a largest error.
+  A number without "(n)" does not depend on chance for the given data, or is one
+  statistic of all runs, such as a largest error.
 - *published*: the same for the publication.  Marks say how the number is known:
   - no mark: {read}
 {marks}
@@ -277,10 +287,11 @@ How to read the tables:
   If the tolerance is a factor, the mean and the interval are those of the logarithms.
   "About m runs would decide" assumes that the mean and the standard deviation do not
   change.  A published number is taken as exact if its standard deviation or its number
-  of runs is not known, or if it is of one run.  If a paper states an order in words, a
+  of runs is not known, or if it is of one run; chance in the published runs can then
+  also explain a number that is not reproduced.  If a paper states an order in words, a
   difference must be above 0, and a ratio above 1.  Of some published differences, only
-  the sign is judged, as stated under *data and size*.  For own properties, the interval
-  must meet a bound: the property *holds*, *fails* or is *not decided*.
+  the sign is judged: they are required to be "above 0".  For own properties, the
+  interval must meet a bound: the property *holds*, *fails* or is *not decided*.
 - *data and size*: what differs from the publication.  "{same}" means that nothing is
   known to differ but random numbers and the number of runs.  SHD are the Spiking
   Heidelberg Digits, which are recordings of spoken digits, encoded as spikes.  "SHD
@@ -298,6 +309,7 @@ def text(root, full=None):
                       for known, mark in gallery.MARKS.items() if mark)
     parts = [HEAD.format(count=count(lines), own=count_own(stored),
                          undecided=count_undecided(lines), marks=marks,
+                         sources="\n".join(textwrap.wrap(SOURCES, 88)),
                          read=claims.KNOWN["read"], same=SAME),
              "## Published numbers and figures", ""]
     for key, module in papers().items():
@@ -413,7 +425,7 @@ def failures(stored):
     missed = [part for part in every if part[2].verdict == "not decided"
               and claims.misses(*part[1:])]
     return ["## Failures and causes", "", *(_listed(failed) or ["None."]), "",
-            "Not decided, but the number itself is outside its tolerance or bound:", "",
+            MISSED, "",
             *(_listed(missed) or ["None."]), ""]
 
 

@@ -272,7 +272,7 @@ def test_origins():
     versions = "refsnn 0.1, numpy 2, scipy 1, python 3"
     assert gallery.note(short) == (
         "full size, seed 0, hidden = 8, 9 jobs, 2.5 h of computing, data: mnist, shd, "
-        f"{versions}, a note")
+        f"{versions}, date not recorded, a note, commit not recorded")
     found = document("fails")
     found["origins"] = [{**found["origins"][0], "date": "today", "machine": {
         "processor": "fast", "cores": 2}}, *found["origins"]]
@@ -280,6 +280,10 @@ def test_origins():
         "full size, seed 0, 2 jobs, 5 min of computing, data: embedded or "
         f"random, {versions}, "
         "fast, today, commit 0123456789")
+    found["jobs"].append({"origin": 1, "seconds": 7.0, "call": "201 jobs"})
+    assert gallery.note(found).partition("; ")[2] == (
+        f"201 jobs, 7 s of computing, data: embedded or random, {versions}, date not "
+        "recorded, commit 0123456789")
 
 
 def test_shown():

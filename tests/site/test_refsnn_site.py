@@ -173,8 +173,8 @@ def test_a_picture_of_another_run_than_the_numbers_says_so(site, monkeypatch, tm
         page = site.rendered("figure", "Digits", name="digits")
         before, _, table = page.partition("<table>")
         assert "digits.png" in before and "<td" in table
-        assert (f"This picture is of a {size} run (3 runs), not of the numbers in the "
-                "table." in before) == (document != full)
+        assert (f"This picture shows a {size} run. The table below shows a full run"
+                in before) == (document != full)
         assert f"<small>{size} run</small>" in site.rendered("figures", "Figures")
 
 
@@ -195,6 +195,19 @@ def test_every_miss_stands_in_the_list_with_its_cause(site):
                 if result and result.verdict in site.results.BAD:
                     told = site.keys(site.gallery.cause(claim), True)
                     assert str(told) in part and "ause" in told
+    open_ = page.partition("\nNot decided\n---")[2].partition("\n---")[0]
+    assert site.results.MISSED in open_ and "on the chip minus in software" in open_
+    reasons = {site.results.undecided(line) for part in lines.values()
+               for line in part if line.word == "not decided"}
+    assert reasons == set(re.findall("<h3>Not decided: (.*)</h3>", open_))
+    assert site.results.UNSTORED in reasons
+
+
+def test_pages_of_counts_say_which_papers_were_read(site, pages):
+    for page in ("index", "papers/index", "papers/verdicts"):
+        assert str(site.keys(site.results.SOURCES)).replace(
+            '"/', '"../' if "/" in page else '"') in pages[page]
+    assert all(f"[{key}]" in site.results.SOURCES for key in site.papers())
 
 
 def test_errata_name_their_paper_and_their_test(site):
@@ -360,8 +373,13 @@ def test_every_page_is_made(site, pages):
     assert re.search(r">reset</th> <td.*>unknown.*<span[^>]*>\?</span>", settings)
     assert re.search(r">100 \(40 recalled\)</td> <td[^>]*>100<", settings)
     assert settings.count("<details open>") == 1
+    settings = pages["papers/zpg17"].partition("\nSettings\n")[2]
+    assert re.search(r">dropout</th> <td[^>]*>[\d., ]*</td> <td[^>]*>same; F", settings)
+    assert re.search(r">runs</th> <td[^>]*>5</td> <td[^>]*><span.*≠", settings)
     for page in ("index", "papers/index"):
         assert re.search(r'verdicts.html#not-reproduced">\d+</a> are not', pages[page])
+    assert "/source/figures/train/spoken_words.py.html" in pages[
+        "figures/spoken_classifiers"]
     for key in ("nmz19", "cssz20"):
         assert f'"../papers/{key}.html"' in pages["figures/spoken_classifiers"]
     assert pages["figures/index"].count('"../figures/spoken_classifiers.html"') == 2
