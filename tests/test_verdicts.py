@@ -10,14 +10,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from refsnn import conventions, eventprop
-from refsnn.oracle import exchange, protocol
+from refsnn import conventions, eventprop, lif, surrogates
+from refsnn.oracle import exchange, protocol, stored
+from refsnn.oracle.build.vector import delayed
 
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 REQUIRED = {"torch", "snntorch", "norse", "spikingjelly", "spyx", "sinabs", "rockpool",
             "jaxpike", "braintrace", "avalanche", "neural_tangents", "jaxsnn",
             "eventax", "exact_event_adjoint", "brian2", "nengo", "bindsnet"}
 STORED = json.loads((PEERS / "verdicts.json").read_text())
+KNOWN = {mistake.name for one in stored.load().values() for mistake in one.mutants}
 
 
 @pytest.fixture
@@ -69,6 +71,7 @@ def test_a_verdict_names_the_convention_and_shows_the_faults(verdicts, tool):
     for fault, seen in zip(module.FAULTS, verdict["faults"], strict=True):
         assert fault["shows"] == seen["shows"] != fault["right"]
         assert fault["fault"].endswith(".") and fault["place"]
+        assert fault.get("mistake", "reset detached") in KNOWN
     assert verdict["neurons"] or verdict["vectors"] or verdict["gradients"]
 
 
@@ -135,6 +138,64 @@ def test_conventions_are_told_in_words(verdicts):
     assert len(rows) == 1 + len(conventions.PRESETS)
     assert {(step.floor, step.refractory) for step in conventions.PRESETS.values()} == {
         (False, 0)}
+
+
+def test_neurons_differ_from_refsnn_in_words(verdicts):
+    told, = STORED["torch"]["neurons"].values()
+    assert verdicts.differences(told) == []
+    assert verdicts.differences(STORED["snntorch"]["neurons"]["Leaky"]) == [
+        "synaptic current: none, not decays between input and reading",
+        "input acts: in its own step, not one step later",
+        "spikes recorded: after the step, not before the step",
+        "potential recorded: after the step, not before the step",
+        "gradient through the reset: no, not yes"]
+
+
+@pytest.mark.parametrize("tool, mistake, neurons", [
+    ("norse", "reset detached", {"lif_step": True, "lif_feed_forward_step": False}),
+    ("norse", "decays are 1 - dt/tau, not exp(-dt/tau)", {
+        "lif_step": True, "lif_feed_forward_step": True}),
+    ("snntorch", "decays are 1 - dt/tau, not exp(-dt/tau)", {}),
+    ("nengo", "surrogate one step late", {}), ("norse", "no such mistake", {}),
+    ("torch", "surrogate one step late", {"loop of the adapter": False})])
+def test_conventions_are_known_mistakes(verdicts, tool, mistake, neurons):
+    assert verdicts.chosen(mistake, STORED[tool]) == neurons
+
+
+def test_a_surrogate_that_is_read_elsewhere_is_not_named(verdicts):
+    """A named surrogate excludes the mistakes of `MISREAD`, which have these names."""
+    assert set(verdicts.MISREAD) < KNOWN
+    rng, known = np.random.default_rng(5), {
+        "alpha": 0.875, "beta": 0.75, "threshold": 1.0}
+    x, W = (rng.random((30, 3, 4)) < 0.4) * 1.0, rng.normal(1.5, 2, (5, 4))
+    run = lif.simulate(x, W, None, gain=1.0, **known)
+    d, v = rng.integers(-64, 64, run.spikes.shape) / 64, run.mem - 1
+    for f in (surrogates.fast_sigmoid, surrogates.triangle):
+        right = f(v, 2.0)[1]
+        for psi in (right, delayed(right), f(v - run.spikes, 2.0)[1],
+                    f(np.where(v > 0, -1, v), 2.0)[1], f(run.mem, 2.0)[1]):
+            g = lif.backward(x, W, None, run, psi, d, gain=1.0, **known)
+            _, lines = verdicts.identified(known | {
+                "x": x, "W": W, "spikes": run.spikes, "mem": run.mem, "syn": run.syn,
+                "dspikes": d, "dW": g.dW})
+            settled = verdicts.chosen("surrogate one step late", {"neurons": {
+                "a": {"probe": lines, "layer": lines}}})
+            assert settled == ({"a": False} if psi is right else {})
+
+
+def test_factors_are_named_after_known_mistakes(verdicts):
+    text = "1 of 2 entries differ; equals the right output times "
+    rows = [["surrogates", "triangle", "wrong", text + "2.5 (steepness)"],
+            ["surrogates", "arctan", "wrong", text + "0.795775"],
+            ["surrogates", "sigmoid", "wrong", text + "0.7"],
+            ["surrogates", "slayer", "right", ""], ["rtrl", "dW", "right", ""],
+            ["surrogates", "", "fault", "triangle, arctan"]]
+    told = "equals the right output times"
+    assert verdicts.outcome("surrogates", rows) == (["slayer"], [
+        f"triangle: {told} 2.5 (steepness), scaled to unit area",
+        f"arctan: {told} 0.795775, scaled to unit area", f"sigmoid: {told} 0.7"])
+    assert verdicts.outcome("surrogates", rows[:1])[1][0].endswith(
+        ", times the steepness: peak k, not 1")
 
 
 def times_of(run):

@@ -22,9 +22,9 @@ The adapter of a tool is a module that imports the tool inside its functions:
   results     (dict of these vectors) -> {"VECTOR.OUTPUT": array}
   GRADIENTS   names of gradients of spike times, if any
   spike_times (name, problem of spike_times.py) -> dict of spike times and gradients
-  FAULTS      for each fault: what is wrong, its public place, lines of code that show
-              it, the last line that they print (or the name of their error), and
-              what they must print
+  FAULTS      for each fault: what is wrong, its public place, perhaps the name of the
+              known mistake that it is, lines of code that show it, the last line that
+              they print (or the name of their error), and what they must print
 """
 
 import contextlib
@@ -71,6 +71,8 @@ PLAIN = {       # the axes of a convention in words, see refsnn.conventions.Step
         "before": "before the step", "after": "after the step"}),
     "through_reset": ("gradient through the reset", {"True": "yes", "False": "no"})}
 USUAL = {"drive": "one", "floor": "False", "refractory": "0"}   # need no words
+MISREAD = ("surrogate one step late", "surrogate read after the reset",
+           "surrogate read at the membrane, threshold forgotten")
 HEAD = """\
 # What tools do, as judged by refsnn
 
@@ -82,14 +84,18 @@ tool was run in an environment of its own (`environments.py`) by its adapter in
   neuron, on the input that `python -m refsnn probes` writes.  First in words: the
   properties that the recording settles.  Alpha and beta are the decay factors of
   current and membrane; the gain is the factor with which the current, or the input
-  without a synaptic current, enters the membrane.  Then by name: the nearest of the
-  [presets](#presets).
+  without a synaptic current, enters the membrane.  If the decay is 1 - dt/tau, 1 - beta
+  is dt/tau.  "Given as a factor" means that a neuron takes alpha and beta in place of
+  time constants; its preset, which needs time constants, takes exp(-dt/tau).  Then by
+  name: the nearest of the [presets](#presets).
 - Gradient: what `identify` answers for the gradient of a layer of five neurons with
   threshold 1.  Where the tool allows it, the adapter chooses a surrogate of peak 1.
 - Vectors: outputs of golden vectors (`python -m refsnn vectors`) that the tool can
   express, as `check` or `run` judges them.  Where the verdict is by `run`, problems of
   variable size are asked again with fresh inputs.  An output that differs is no fault
-  if the tool documents another definition.
+  if the tool documents another definition.  An output that equals the right one times
+  a factor is named after the known mistake that has the same factor.  The LIF neurons
+  of torch are a loop of its adapter, by which PyTorch's derivatives are judged.
 - Gradient of spike times: the problem of `spike_times.py`, two layers in continuous
   time, is compared with `refsnn.eventprop`.  The verdict is right, or a known mistake
   of the vector `eventprop`, with the factor if it is not 1.  The cosine is that with
@@ -99,7 +105,8 @@ tool was run in an environment of its own (`environments.py`) by its adapter in
 
 Not judged: lava-dl 0.6.0, which has no package for Python 3.11.  Without a package
 that `pip` finds, and not judged for this reason: hxtorch, ml_genn,
-lolemacs/pytorch-eventprop and eventprop/eventprop.
+lolemacs/pytorch-eventprop and eventprop/eventprop.  The environment of bindsnet holds a
+newer PyTorch than the others, because bindsnet requires it.
 
 To judge a tool again:
 
@@ -263,16 +270,53 @@ def presets():
     return "\n".join(lines) + "\n"
 
 
-def in_words(told):
-    """Return in words what recordings of a neuron settle."""
-    settled = {}
+def settled(told):
+    """Return the properties that recordings of a neuron settle, with their choices."""
+    found = {}
     for name in ("layer", "probe"):
         line = next((one for one in told[name] if one.startswith("settled: ")), "")
-        settled |= re.findall(r"(\w+) ([^,(]+?)(?=,| \(|$)", line[9:])
-    words = [f"{PLAIN[axis][0]}: {PLAIN[axis][1].get(settled[axis], settled[axis])}"
-             for axis in PLAIN if settled.get(axis, USUAL.get(axis)) != USUAL.get(axis)
-             and axis != "through_reset"]           # which the gradient tells
-    return "; ".join(["decay: given as a factor"] * ("decay" not in settled) + words)
+        found |= re.findall(r"(\w+) ([^,(]+?)(?=,| \(|$)", line[9:])
+    return {axis: found[axis] for axis in PLAIN if axis in found}
+
+
+def in_words(told):
+    """Return in words what recordings of a neuron settle."""
+    found = settled(told)
+    found.pop("through_reset", None)                # which the gradient tells
+    words = [f"{PLAIN[axis][0]}: {PLAIN[axis][1].get(choice, choice)}"
+             for axis, choice in found.items() if choice != USUAL.get(axis)]
+    return "; ".join(["decay: given as a factor"] * ("decay" not in found) + words)
+
+
+def differences(told):
+    """Return in words how a neuron differs from `refsnn.lif`."""
+    from refsnn import conventions
+    usual = conventions.PRESETS["refsnn"]._asdict()
+    return [f"{PLAIN[axis][0]}: {words.get(choice, choice)}, not {words.get(own, own)}"
+            for axis, choice in settled(told).items() for words in [PLAIN[axis][1]]
+            if choice != (own := str(usual[axis]))]
+
+
+def chosen(mistake, verdict):
+    """Return {neuron: whether it has a known mistake as its convention}.
+
+    A convention is told by `identify`.  A surrogate that `identify` names is read in
+    the step of the spike, before the reset and at the distance from the threshold.
+    """
+    from refsnn.oracle.build import lif_layers
+    axes = {name: axes for (name, _), axes in lif_layers.FORWARD.items()} | {
+        "reset detached": {"through_reset": False},
+        "reset not detached": {"through_reset": True},
+        "missing factor: current enters without 1 - beta": {"gain": "one"}}
+    wanted, found = axes.get(mistake, {}), {}
+    for neuron, told in verdict["neurons"].items():
+        own = settled(told)
+        if wanted and wanted.keys() <= own.keys():
+            found[neuron] = all(own[axis] == str(wanted[axis]) for axis in wanted)
+        elif mistake in MISREAD and any(re.match(
+                "gradients: surrogate(?!.* the thr)", line) for line in told["layer"]):
+            found[neuron] = False
+    return found
 
 
 def section(tool, module, verdict):
@@ -295,14 +339,10 @@ def section(tool, module, verdict):
     if verdict["vectors"]:
         lines += ["", "| vector | passes | differs |", "|---|---|---|"]
     for vector, key in itertools.product(module.VECTORS, ("vectors", "fresh")):
-        rows = [row[1:] for row in verdict.get(key, ()) if row[0] == vector]
-        right = ", ".join(output for output, status, _ in rows if status == "right")
-        wrong = "; ".join(filter(None, (shortened(output, text) for
-                                        output, status, text in rows
-                                        if status != "right")))
-        if rows or key == "vectors":
+        right, wrong = outcome(vector, verdict.get(key, ()))
+        if right or wrong or key == "vectors":
             lines.append(f"| {vector}{', fresh inputs' * (key == 'fresh')} | "
-                         f"{right or '-'} | {wrong or '-'} |")
+                         f"{', '.join(right) or '-'} | {'; '.join(wrong) or '-'} |")
     if any("times -2" in row[2] for row in sum(verdict["gradients"].values(), [])):
         lines += ["", "Right means the factor 1: a gradient times -2 points the wrong "
                   "way and is twice as large."]
@@ -313,7 +353,8 @@ def section(tool, module, verdict):
         lines += [f"| {gradient} | {name} | {cosine:.4f} | {text} |"
                   for name, cosine, text in rows]
     for fault, seen in zip(module.FAULTS, verdict["faults"], strict=True):
-        lines += ["", f"Fault: {fault['fault']}  Place: {fault['place']}.", "",
+        known = f"  Known mistake: {fault['mistake']}." if "mistake" in fault else ""
+        lines += ["", f"Fault: {fault['fault']}  Place: {fault['place']}.{known}", "",
                   "```python", fault["line"], "```", "",
                   f"The output is `{seen['shows']}`; it must be {fault['right']}."]
     if not module.FAULTS:
@@ -321,10 +362,29 @@ def section(tool, module, verdict):
     return "\n".join(lines) + "\n"
 
 
-def shortened(output, text):
-    """Return the cause of a difference, or the whole text if no cause is known."""
-    first, _, cause = text.partition("; ")
-    return f"{output}: {cause or first}" if output else cause
+def outcome(vector, rows):
+    """Return the right outputs of a vector, and each difference with its cause."""
+    from refsnn.oracle import stored
+    rows = [row[1:] for row in rows if row[0] == vector]
+    factors = {output: float(found[1]) for output, _, text in rows
+               if (found := re.search(r"output times ([\d.e+-]+)", text))}
+    scaled = {}             # {mistake: outputs that it multiplies by these factors}
+    if factors:
+        known = stored.load([vector])[vector]
+        scaled = {one.name: [output for output, factor in factors.items() if (
+            abs(one.outputs[output] - factor * known.outputs[output]).max()
+            < 1e-5 * factor * abs(known.outputs[output]).max()
+            if output in one.outputs else False)] for one in known.mutants}
+    wrong = []
+    for output, status, text in rows:
+        if status != "right":
+            first, _, cause = text.partition("; ")
+            named = max(scaled, key=lambda name: (output in scaled[name],
+                                                  len(scaled[name])), default=None)
+            cause += f", {named}" * (output in scaled.get(named, ()))
+            wrong.append(f"{output}: {cause or first}" if output else cause)
+    return [output for output, status, _ in rows if status == "right"], [
+        text for text in wrong if text]
 
 
 def main(arguments):

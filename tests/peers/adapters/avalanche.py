@@ -60,7 +60,7 @@ print(kept["weight"].item() - before)""",
      "shows": "1.0", "right": "0.0 (the stored weight stays)"},
     {"fault": "Importances are capped at 0.001, whatever the scale of the loss, and "
               "may be negative without limit.",
-     "place": "ContinualAI/avalanche#1226",
+     "place": "ContinualAI/avalanche#1226", "mistake": "importance capped at 1e-3",
      "line": """\
 import torch
 from types import SimpleNamespace as N

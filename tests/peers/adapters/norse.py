@@ -143,7 +143,7 @@ print(round(v.grad.item(), 5))""",
      "shows": "0.59172", "right": "0.00104 (1 / (100 * 0.3 + 1)^2)"},
     {"fault": "lif_step detaches the reset, and lif_feed_forward_step does not: the "
               "forward pass is the same, the gradient differs.",
-     "place": "code of `norse/torch/functional/lif.py`",
+     "place": "code of `norse/torch/functional/lif.py`", "mistake": "reset detached",
      "line": """\
 import torch
 from norse.torch.functional.lif import *

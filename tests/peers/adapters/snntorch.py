@@ -73,6 +73,7 @@ print(v.grad.item())""",
     {"fault": "`backprop.RTRL` truncates the gradient to one step; its documentation "
               "calls this equal to RTRL.",
      "place": "code of `snntorch/backprop.py`",
+     "mistake": "truncated after K=1, not RTRL",
      "line": """\
 import snntorch, torch, snntorch.backprop
 layer = torch.nn.Linear(1, 1, bias=False)

@@ -1,8 +1,8 @@
 """Record a plain PyTorch loop of LIF neurons, and PyTorch's own modules."""
 
 PINS = ("torch==2.13.0",)
-NEURONS = {"loop": "refsnn lif (refsnn)"}
-RECURRENT = ("loop",)
+NEURONS = {"loop of the adapter": "refsnn lif (refsnn)"}
+RECURRENT = ("loop of the adapter",)
 DECAY = "exact"
 VECTORS = ("lif_forward", "bptt", "bptt_detached", "rnn", "lstm", "ntk_full",
            "optimisers", "max_over_time")
