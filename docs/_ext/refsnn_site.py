@@ -34,7 +34,7 @@ from sphinx.errors import ExtensionError
 import refsnn.__main__
 import refsnn.conventions
 from figures.run import claims, gallery, make, results, storage
-from refsnn.oracle import exchange, matching, protocol, stored
+from refsnn.oracle import exchange, files, matching, protocol, stored
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL, OUT = ROOT / "figures" / "full", ROOT / "figures" / "out"
@@ -43,8 +43,7 @@ FOLDERS = ("read", "papers", "figures", "check", "source")      # of written pag
 PLACES = {"WORDS.md": "read/words", "RESULTS.md": "papers/index",
           "PROOFS.md": "read/equations", "VERDICTS.md": "check/tools",
           "NIR.md": "check/nir", "PROTOCOL.md": "check/protocol"}   # of Markdown files
-LARGEST = 16            # entries of an array that is shown as numbers
-ROWS = 48               # rows of the picture of an array, at most
+ADDRESS = [os.environ.get(f"GITHUB_{one}") for one in ("SERVER_URL", "REPOSITORY")]
 figure, vectors = functools.partial(make.imported, ROOT), functools.cache(stored.load)
 papers, full = map(functools.cache, (results.papers, functools.partial(results.read,
                                                                        ROOT)))
@@ -55,18 +54,17 @@ def read(path):
 
 
 def rendered(template, title, *, fields="", under=(), **values):
-    """Return a page: a template, whose lines <h2> become headings of Sphinx.
+    """Return a page: a template, whose lines <h2> and <h3> become headings of Sphinx.
 
     The pages `under`, or "text <page>", stand below this page in the sidebar.
     """
     text = re.sub("(?=<t[dh]|<small>|<br)", " ", TEMPLATES.get_template(
         f"{template}.html").render(title=title, under=under, **values))   # for search
-    first, *parts = re.split(r"^<h2>(.*)</h2>$", text, flags=re.M)
+    parts = ["1", title, *re.split("^<h([23])>([^<]*)</h.>$", text, flags=re.M)]
     found = "".join(f":{field}:\n" for field in fields.split())
-    for level, (name, part) in enumerate([(title, first), *zip(
-            parts[::2], parts[1::2], strict=True)]):
+    for level, name, part in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         name = re.sub(r"([^\w\s]|_)", r"\\\1", html.unescape(name))   # no markup
-        found += f"\n{name}\n{len(name) * ('-' if level else '=')}\n\n"
+        found += f"\n{name}\n{len(name) * '=-~'[int(level) - 1]}\n\n"
         if part.strip():
             found += ".. raw:: html\n\n" + textwrap.indent(part, "   ") + "\n"
     return found + ("\n.. toctree::\n   :hidden:\n\n" + "".join(
@@ -139,9 +137,8 @@ def modules():
     """Return the modules with proved equations, and those of packages for users."""
     packages = [path.parent for path in sorted((ROOT / "refsnn").rglob("__init__.py"))
                 if path.parent.name not in ("refsnn", "build", "fast")]
-    others = [*packages, *sorted((ROOT / "refsnn" / "oracle").glob("[!_]*.py"))]
-    names = [path.relative_to(ROOT / "refsnn").with_suffix("").as_posix()
-             for path in others]
+    names = [path.relative_to(ROOT / "refsnn").with_suffix("").as_posix() for path in
+             [*packages, *sorted((ROOT / "refsnn" / "oracle").glob("[!_]*.py"))]]
     return list(dict.fromkeys(equations.modules() + names))
 
 
@@ -253,18 +250,6 @@ def paper_pages(lines):
             *(f"papers/{key.lower()}" for key in known), *under])}
 
 
-def array(values):
-    """Return the numbers of an array, or a picture: the first axis runs rightwards."""
-    values = np.asarray(values)
-    if values.size <= LARGEST:
-        return {"text": np.array2string(values, precision=4, separator=", ")}
-    flat, content = values.reshape(len(values), -1).T[:ROWS], io.BytesIO()
-    image.imsave(content, flat.astype(float), cmap="cividis", format="png")
-    return {"data": base64.b64encode(content.getvalue()).decode(), "shape": flat.shape,
-            "text": " to ".join(gallery.shown(float(part))
-                                for part in (values.min(), values.max()))}
-
-
 def effect(vector, mistake):
     """Return the largest relative errors of outputs that a known mistake changes."""
     return {name: error for name, a in mistake.outputs.items() if (
@@ -345,6 +330,16 @@ def check_pages():
     return found | under | {"check/index": rendered("check", "Check", under=under)}
 
 
+def linked(text):
+    """Link the repository and its issues, if the build knows their address."""
+    place, issue = "the repository that this site was built from", r"\g<0> in {}"
+    if all(ADDRESS):
+        place = f'<a href="{"/".join(ADDRESS)}">the repository</a>'
+        issue = f'<a href="{"/".join(ADDRESS)}/issues">\\g<0></a>'
+    text = re.sub("clone of th(e|is) repository", f"clone of {place}", text)
+    return re.sub("open an issue", issue.format(place), text)
+
+
 def pages():
     """Return {name: text} of all pages."""
     lines = results.lines_of(ROOT, full())
@@ -353,8 +348,9 @@ def pages():
             "read/index", "papers/index", "figures/index", "check/index", "questions",
             "use", "tutorials/index")),
         "use": rendered("use", "Use"), "questions": rendered("questions", "Questions")}
-    linked = re.findall(r'href="/source/([^"#]+)\.html', "".join(found.values()))
-    for path in sorted(set(linked)):
+    found = {name: linked(text) for name, text in found.items()}    # but no source
+    paths = re.findall(r'href="/source/([^"#]+)\.html', "".join(found.values()))
+    for path in sorted(set(paths)):
         found[f"source/{path}"] = rendered("source", path, path=path,
                                            fields="orphan nosearch hide-toc")
     return {name: re.sub(r'(href|src)="/', rf'\1="{"../" * name.count("/")}', text)
@@ -374,12 +370,15 @@ def write(app):
 
 def copy(app, error):
     """Copy pictures and data of figures, and golden vectors, to the site."""
-    if error is None:
-        shutil.rmtree(app.doctreedir)       # of no use: all pages are written anew
-        shutil.copytree(stored.FOLDER, app.outdir / "check/vectors", dirs_exist_ok=True)
-        shutil.copytree(ROOT / "figures" / "pictures", app.outdir / "pictures",
-                        dirs_exist_ok=True)
-    for name in filter(result, make.names(ROOT) if error is None else ()):
+    if error is not None:
+        return
+    shutil.rmtree(app.doctreedir)           # of no use: all pages are written anew
+    for source, target in ((stored.FOLDER, "check/vectors"),
+                           (ROOT / "figures" / "pictures", "pictures")):
+        shutil.copytree(source, app.outdir / target, dirs_exist_ok=True)
+    (app.outdir / "check" / "vectors.zip").unlink(missing_ok=True)
+    files.write(str(app.outdir / "check" / "vectors.zip"))
+    for name in filter(result, make.names(ROOT)):
         shown = [picture(name)[0].with_suffix(kind) for kind in (".png", ".h5")
                  if picture(name)]
         for path in [(FULL if name in full() else OUT) / f"{name}.json", *shown]:
@@ -396,4 +395,5 @@ def setup(app):
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(ROOT / "docs" / "_pages"), autoescape=True,
     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-TEMPLATES.globals |= globals() | {"exchange": exchange, "protocol": protocol}
+TEMPLATES.globals |= globals() | {"base64": base64, "exchange": exchange,
+                                  "image": image, "io": io, "protocol": protocol}

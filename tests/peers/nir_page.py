@@ -82,7 +82,9 @@ paper/03_rnn), and from one run of norse 1.1.0 on a random input
   relative to the largest value.  All spikes are equal in all replays of this page.
 - "not decided": choices that give this recording equally well.
 - "to exact": as told by `python -m refsnn nir`; the exact solution is that of NIR's
-  equations in continuous time, with pulses of height 1 and duration dt.
+  equations in continuous time, with pulses of height 1 and duration dt.  The error of
+  the potential is relative to the threshold.  "33 spikes for 32 exact": the recording
+  has 33 spikes, the exact solution has 32.  Spikes that are -1 rows late are early.
 
 """
 TABLE = ("| recording | node | axes | lag | unit | error | not decided | to exact |\n"
@@ -98,6 +100,8 @@ also exported small networks of its own, whose recordings were compared with the
 - A recording has a row if a convention fits.
 - The time constants of plain graphs suit the step of the tool: dt is 0.1 ms for
   snntorch, 1 s for sinabs, which counts in rows, and 1 ms for the other tools.
+- The neurons of snntorch take decay factors.  Its export turns a factor beta into the
+  time constant dt / (1 - beta), and hence has the decay Euler.
 - Refused: the tool, or the version of nir that it requires, does not support a node or
   a field, and tells so.
 - No spike: the tool sent no spike, which tells nothing about threshold and reset.
@@ -154,10 +158,10 @@ def tools():
         versions = ", ".join(" ".join(pair) for pair in found["versions"].items())
         told.append(f"\n### {tool}\n\n{versions}; {found['date']}\n\n")
         told += [TABLE, *found["rows"]] if found["rows"] else ["No row.\n"]
-        lines = [f"- Refused, \"{words}\": {', '.join(names)}\n"
+        lines = [f"- Refused, `` {words} ``: {'; '.join(names)}\n"
                  for words, names in found["refused"].items()]
-        lines += [f"- No spike: {', '.join(found['silent'])}\n"] * bool(found["silent"])
-        lines += [f"- Withheld: {len(found['withheld'])} results\n"] * bool(
+        lines += [f"- No spike: {'; '.join(found['silent'])}\n"] * bool(found["silent"])
+        lines += [f"- Withheld: {'; '.join(found['withheld'])}\n"] * bool(
             found["withheld"])
         told += ["\n", *lines] * bool(lines)
     return "".join(told)

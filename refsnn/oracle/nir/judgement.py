@@ -117,7 +117,7 @@ def _judged(graph, name, recording, exact, pulse):
             exact = _solve(graph._replace(nodes=graph.nodes | {name: other}),
                            recording.inputs, dt, pulse)[0][name]
         lines.append(f"  exact solution{' for r times tau/dt or 1/dt' * scaled}: "
-                     f"{_distance(own, p, exact, best, dt)}")
+                     f"{_distance(own, p, exact, best)}")
     status = "not named" if not named else "no spike" if silent else "named"
     return VERDICT(name, status, best, undecided, lines)
 
@@ -204,7 +204,7 @@ def _first(own, trace, fit):
         *min(found)) if found else "none"
 
 
-def _distance(own, p, exact, fit, dt):
+def _distance(own, p, exact, fit):
     """Describe differences from the exact solution."""
     parts, spikes = [], own.get("spikes", exact.spikes)
     fired = np.flatnonzero((exact.spikes + (spikes > 0)).any(axis=(0, 2)))
@@ -212,15 +212,15 @@ def _distance(own, p, exact, fit, dt):
         T, u = (*fired, exact.after.shape[1])[0], _late(exact.after, fit.lag)
         size = np.max(np.abs(p["v_threshold"] if "v_threshold" in p else u))
         far = np.abs(own["membrane"] / fit.unit - u)[:, :T].max(initial=0) / (size or 1)
-        parts.append(f"potential within {max(far, 1e-9):.2g} of the " + (
+        parts.append(f"error of the potential up to {max(far, 1e-9):.2g} times the " + (
             f"threshold in {T} rows before any spike" if "v_threshold" in p
             else "largest"))
     if "spikes" in own and "v_threshold" in p:
-        parts.append(f"{spikes.sum():.0f} spikes for {exact.spikes.sum():.0f}")
-        shifts = [dt * 1e3 * (x - y) for b, i in np.argwhere(exact.spikes.any(axis=1))
+        parts.append(f"{spikes.sum():.0f} spikes for {exact.spikes.sum():.0f} exact")
+        shifts = [x - y for b, i in np.argwhere(exact.spikes.any(axis=1))
                   for x, y in zip(*(np.flatnonzero(s[b, :, i]) for s in (
                       spikes, exact.spikes)), strict=False)]
         if shifts:
-            parts.append(f"shifts of spikes {min(shifts):.6g} to {max(shifts):.6g} ms")
+            parts.append(f"spikes {min(shifts)} to {max(shifts)} rows late")
     plain = fit._replace(lag=0, late=0, shown="after")
     return ", ".join([*parts, f"first difference: {_first(own, exact, plain)}"])
