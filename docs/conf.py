@@ -14,6 +14,8 @@ sys.path[:0] = [str(ROOT), str(HERE / "_ext"), str(ROOT / "tests"),
 shutil.copytree(ROOT / "examples", HERE / "examples", dirs_exist_ok=True)
 shutil.copy(HERE / "_pages" / "tutorials.rst", HERE / "examples" / "GALLERY_HEADER.rst")
 
+address = importlib.import_module("refsnn_site").ADDRESS
+address = "/".join(address) if all(address) else "the repository of the site"
 project, author, html_title = "refsnn", "refsnn contributors", "refsnn"
 extensions = ["refsnn_site", "sphinx_gallery.gen_gallery"]
 exclude_patterns = ["out", "examples", "_pages"]
@@ -29,7 +31,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples", "gallery_dirs": "tutorials",
     "filename_pattern": r"\.py$" if importlib.util.find_spec("torch") else
                         r"/(?!check_pytorch)\w+\.py$",
-    "first_notebook_cell": "# refsnn must be installed: in a clone of the repository,\n"
-                           "# python -m pip install -e .",
+    "first_notebook_cell": "# refsnn must be installed: in a clone of\n"
+                           f"# {address}, python -m pip install -e .",
     "download_all_examples": False, "show_memory": False, "show_signature": False,
     "write_computation_times": False, "min_reported_time": 1e9}

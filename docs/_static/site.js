@@ -4,11 +4,11 @@
 // that contain all words.  Entries whose module is one of the words come first, then
 // those with whole words.  If no entry contains all words, entries are shown in which a
 // word of the filter begins a word, those with most such words first.  The potential is
-// also called membrane.
+// also called membrane.  On a phone, groups of entries are open while a filter is used.
 addEventListener("DOMContentLoaded", () => {
   const note = document.querySelector(".sphx-glr-download-link-note");
-  note?.append(document.querySelector(".sphx-glr-download-jupyter").cloneNode(true),
-    "Both need refsnn: in a clone of the repository, python -m pip install -e .");
+  note?.append(document.querySelector(".sphx-glr-download-jupyter").cloneNode(true));
+  note?.insertAdjacentHTML("beforeend", 'Both need <a href="../use.html">refsnn</a>.');
   for (const one of document.querySelectorAll(".sphx-glr-thumbcontainer"))
     one.querySelector("img").alt = one.getAttribute("tooltip");
   const box = document.getElementById("filter");
@@ -37,8 +37,10 @@ addEventListener("DOMContentLoaded", () => {
       entry.hidden = rank >= most;
       list.append(entry);
     }
-    for (const list of lists.length > 1 ? lists : [])
+    for (const list of lists.length > 1 ? lists : []) {
       list.closest("section").hidden = !list.querySelector(":scope > :not([hidden])");
+      list.closest("details").open = words.length > 0 || innerWidth > 640;
+    }
     told.textContent = (any ? "" : "No entry has all words. ") +
       `${entries.filter(one => !one.entry.hidden).length} of ${entries.length} ` +
       told.dataset.of;

@@ -243,11 +243,34 @@ def test_only_changed_pictures_are_drawn(site, monkeypatch, tmp_path):
         site.draw()
 
 
+def test_the_repository_is_linked_if_its_address_is_known(site, monkeypatch):
+    text = "In a clone of this repository,\nopen an issue."
+    monkeypatch.setattr(site, "ADDRESS", [None, "a/b"])
+    place = "the repository that this site was built from"
+    assert site.linked(text) == f"In a clone of {place},\nopen an issue in {place}."
+    monkeypatch.setattr(site, "ADDRESS", ["https://c.d", "a/b"])
+    assert site.linked(text) == (
+        'In a clone of <a href="https://c.d/a/b">the repository</a>,\n'
+        '<a href="https://c.d/a/b/issues">open an issue</a>.')
+
+
 # ---- all pages
 
 @pytest.fixture(scope="module")
 def pages(site):
-    return site.pages()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site, "ADDRESS", [None, None])
+        return site.pages()
+
+
+def test_a_golden_vector_has_a_level_and_the_set_a_licence(site, pages):
+    for name, level in (("bptt", "required"), ("max_over_time", "optional")):
+        assert f"Level: {level}. Golden" in pages[f"check/vectors/{name}"]
+    text = pages["check/vectors"]
+    assert '"../check/vectors.zip"' in text and ">MIT License</a>" in text
+    assert '"../check/vectors/set.json"' in text
+    text = pages["check/vectors/surrogates"]
+    assert text.count("right: fast_sigmoid; differs: sigmoid: equals the right") == 1
 
 
 def test_tools_and_questions_are_linked_to_known_mistakes(site, pages):
@@ -256,14 +279,27 @@ def test_tools_and_questions_are_linked_to_known_mistakes(site, pages):
         text = pages[f"check/mistakes/{mistake}"].partition("Judged tools\n")[2]
         return re.findall(r"<li>(.*)</li>", text)
 
-    have, free, other = tools("missing-factor-tau-syn-of-dw")
-    compared = free.count(".html")
-    assert have.endswith(f": none of the {compared} compared.") and "jaxsnn" in free
+    found, free, other = tools("missing-factor-tau-syn-of-dw")
+    compared = free.count("tools/")
+    assert found.endswith(f": none of the {compared} compared.") and "jaxsnn" in free
+    assert "problem of spike times" in free and "golden vectors" not in free
     assert f": {len(site.judged()) - compared} of the {len(site.judged())} <a" in other
-    have, other = tools("surrogate-read-after-the-reset")
-    assert have.endswith("no tool was compared.")
-    have, *_ = tools("steepness-ignored")
-    assert "tools/norse.html" in have and "norse" not in have.partition("</a>")[2]
+    found, other = tools("float16-times")
+    assert found.endswith("no tool was compared.")
+    found, *_ = tools("steepness-ignored")
+    assert "tools/norse.html" in found and "norse" not in found.partition("</a>")[2]
+    for mistake, tool in (("truncated-after-k-1-not-rtrl", "snntorch"),
+                          ("importance-capped-at-1e-3", "avalanche"),
+                          ("current-decays-before-it-is-read", "snntorch"),
+                          ("scaled-to-unit-area", "snntorch")):
+        assert f"tools/{tool}.html" in tools(mistake)[0]
+    found, _, free, _ = tools("reset-detached")
+    assert "snntorch</a> 1.0.0." in found and "norse</a> 1.1.0 (lif_step)," in found
+    assert "(lif_feed_forward_step)" in free and "identify" in free
+    found, *_, other = tools("surrogate-read-after-the-reset")
+    judged = sum(any("gradients: " in line for line in told["layer"]) for verdict, _ in
+                 site.judged().values() for told in list(verdict["neurons"].values())[:1])
+    assert found.endswith(f": none of the {judged} compared.") and judged > 8
     mistake = "check/mistakes/surrogate-read-after-the-reset"
     assert "questions.html#q13" in pages[mistake]
     assert f"{mistake}.html" in pages["questions"]
@@ -281,9 +317,9 @@ def test_the_list_of_mistakes_has_tools_and_questions(site, pages):
         text = entries[name].lower()
         assert "surrogate" in text and re.search("membrane|potential", text), name
         assert "questions.html#q" in text
-    assert re.search(r"that have it: <a [^>]*>norse</a> [\d.]+</p>",
+    assert re.search(r"judged tools: <a [^>]*>norse</a> [\d.]+</p>",
                      entries["steepness ignored"])
-    assert "Judged tools" not in entries["surrogate shifted to 1"]
+    assert "judged tools" not in entries["surrogate shifted to 1"]
     assert "github.com/fzenke/pub2018superspike" in entries[
         "surrogate read after the reset"]
 
@@ -303,8 +339,13 @@ def test_pages_of_tools_say_in_words_what_a_version_does(site, pages):
         assert text.count(verdict["date"]) == 1 and "No public source" not in text
         assert "(#presets" not in text and len(re.findall('="#presets', text)) == 0
         assert not verdict["neurons"] or "a tie: " in text or "gain: " in text
-    assert re.search(r"Not right: <a [^>]*>EventProp</a> \(lif_adjoint_step, ",
+    assert re.search(r"Differs: <a [^>]*>EventProp</a> \(lif_adjoint_step, ",
                      pages["check/tools/norse"])
+    assert "is no fault" in pages["check/tools/snntorch"].partition("Faults\n---")[0]
+    assert "nir.html#snntorch" in pages["check/tools/snntorch"]
+    assert "nir.html" not in pages["check/tools/btorch"]
+    assert "<li>loop of the adapter: none</li>" in pages["check/tools/torch"]
+    assert "<li>Leaky: synaptic current: none, not " in pages["check/tools/snntorch"]
     row = re.search(r">gradients of spike times</a></th>(.*?)</tr>",
                     pages["check/tools"], re.S)[1]
     assert row.count("✓") == 3 and row.count("≠") == 1
@@ -328,7 +369,8 @@ def test_the_page_check_shows_a_recording_and_its_report(site, pages):
 def test_one_statement_says_how_to_install(pages):
     for page in ("index", "use", "check/index", "check/protocol"):
         assert "python -m pip install -e ." in pages[page], page
-        assert "a clone of th" in pages[page]
+        assert "a clone of the repository that this site" in pages[page]
+    assert "open an issue in the repository that this site" in pages["use"]
     assert "pip install refsnn" not in "".join(
         text for name, text in pages.items() if not name.startswith("source/"))
 
@@ -385,7 +427,9 @@ def test_every_page_is_made(site, pages):
     assert pages["figures/index"].count('"../figures/spoken_classifiers.html"') == 2
     assert "   eventprop_\u200bgrid </check/vectors/eventprop_grid>" in \
         pages["check/vectors"]
-    assert "Not right: <a" in pages["check/tools/snntorch"]
+    for tool in ("norse", "spyx"):
+        assert f"\n{tool}\n{'~' * len(tool)}\n" in pages["check/nir"]
+    assert "**" not in pages["check/nir"] and "<strong>" not in pages["check/nir"]
     numbers = [(module, k) for module in site.equations.modules()
                for k in site.equations.marks(module)]
     assert len(numbers) > 400
