@@ -358,7 +358,8 @@ def test_pages_of_tools_say_in_words_what_a_version_does(site, pages):
 def test_the_page_check_shows_a_recording_and_its_report(site, pages):
     """The contents of a recording are those of the command's help."""
     text = html.unescape(pages["check/index"])
-    for words in ("x (T, B, m), W (n, m)     input and weights", "a spike (>=)",
+    for words in ("<code>x (T, B, m), W (n, m)</code></th>", "a spike (>=)",
+                  "</th> <td>or tau_syn, tau_mem and dt; with alpha and beta, the unit",
                   "as spikingjelly LIFNode (spikingjelly)", "settled: decay euler"):
         assert words in text
     assert set(re.findall("<code>(\\w+)</code></td>", text)) == {
