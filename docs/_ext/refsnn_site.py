@@ -116,6 +116,7 @@ def keys(text, code=False):
         if m[1] in papers() else m[0]), str(escape(text)))
     return Markup(re.sub("`([^`]+)`", lambda m: (
         f'<a href="/figures/{m[1]}.html">{m[1]}</a>' if m[1] in make.names(ROOT) else
+        f'<a href="/source/{m[1]}.html">{m[1]}</a>' if (ROOT / m[1]).is_file() else
         f"<code>{m[1]}</code>"), found) if code else found)
 
 

@@ -417,10 +417,12 @@ def with_runs(module, one, stored):
                                    and one.figure not in stored else ours)
 
 
-def failures(stored):
-    """Return Markdown lists of failed claims and their causes."""
+def failures(stored, paper=None):
+    """Return Markdown lists of failed claims, without those of other papers than `paper`,
+    and their causes."""
     every = [(name, claim, result) for name, one in stored.items()
-             for claim, result in one.judged.values()]
+             for claim, result in one.judged.values()
+             if not (paper and claim.published) or claim.published.paper == paper]
     failed = [part for part in every if part[2].verdict in BAD]
     missed = [part for part in every if part[2].verdict == "not decided"
               and claims.misses(*part[1:])]
