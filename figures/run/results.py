@@ -418,8 +418,7 @@ def with_runs(module, one, stored):
 
 
 def failures(stored, paper=None):
-    """Return Markdown lists of failed claims, without those of other papers than `paper`,
-    and their causes."""
+    """Return Markdown lists of failed claims and their causes, of one paper or all."""
     every = [(name, claim, result) for name, one in stored.items()
              for claim, result in one.judged.values()
              if not (paper and claim.published) or claim.published.paper == paper]
