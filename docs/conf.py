@@ -24,6 +24,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 templates_path = ["_pages"]
+smartquotes = False                 # they would change code and options
 html_sidebars = {name: ["sidebar/brand.html", "sidebar/search.html", "sections.html"]
                  for name in ("source/**", "check/mistakes/**")}     # a short sidebar
 html_copy_source = html_show_copyright = False
@@ -32,6 +33,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"\.py$" if importlib.util.find_spec("torch") else
                         r"/(?!check_pytorch)\w+\.py$",
     "first_notebook_cell": "# refsnn must be installed: in a clone of\n"
-                           f"# {address}, python -m pip install -e .",
+                           f"# {address}, python -m pip install -e '.[figures]'",
     "download_all_examples": False, "show_memory": False, "show_signature": False,
+    "capture_repr": (),
     "write_computation_times": False, "min_reported_time": 1e9}

@@ -55,11 +55,8 @@ except AssertionError as error:
 checks.directional(lambda W: forward(W, W_out, *few, anchored)[0], W, dW, rng)
 print("Anchored spike function: the surrogate gradient dW is correct.")
 one, shifts = np.abs(dW) == np.abs(dW).max(), np.linspace(-0.12, 0.12, 241)
-fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
-for spike, label in ((None, "hard threshold"), (anchored, "anchored spike function")):
-    path = [forward(W + s * one, W_out, *few, spike)[0] for s in shifts]
-    left.plot(shifts, path, label=label)
-left.set(title="Loss of 2 samples (nats)", xlabel="change of one weight (thresholds)")
+paths = {label: [forward(W + s * one, W_out, *few, spike)[0] for s in shifts] for label,
+         spike in (("hard threshold", None), ("anchored spike function", anchored))}
 
 # %%
 # Training with Adam.  Next, ``learn_online.py`` learns without a backward pass in time.
@@ -72,6 +69,9 @@ for _ in range(60):
     loss, _, out, _ = forward(W, W_out, *test)
     curve.append(loss)
 print(f"Held-out: loss {loss:.3f}, accuracy {losses.accuracy(out, test[1], 'sum'):.3f}")
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+left.plot(shifts, np.transpose([*paths.values()]), label=[*paths])
+left.set(title="Loss of 2 samples (nats)", xlabel="change of one weight (thresholds)")
 right.semilogy(curve, label="200 held-out samples")
 right.axhline(np.log(k), color="black", linestyle=":", label="guessing: log 4")
 right.set(title="Loss during training (nats)", xlabel="training step")

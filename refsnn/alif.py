@@ -27,8 +27,8 @@ derivatives dI_i/dP_ij, dU_i/dP_ij and dA_i/dP_ij.  The arrays `dspikes`
 and `dmem` hold the direct derivatives of the loss L with respect to the
 spikes S and the potentials U.  A direct derivative of the loss is taken at
 fixed values of all other states.  The rule e-prop updates the traces
-forward in time, and computes the gradient of the loss from traces and
-direct derivatives:
+forward in time, and computes the gradient of the loss from the eligibility
+traces e_ij and direct derivatives:
 
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain s_j[t]
                                                          (6)  [BSS20]

@@ -28,10 +28,10 @@ gain I.
 Let dspikes and dmem be the direct derivatives of the loss L with respect
 to the spikes S and the membrane potentials U.  A direct derivative of the
 loss ignores that a spike also affects later states of the layer.  The
-eligibility e_k, eq. (7), is the surrogate derivative of the spikes S_k of
-neuron k with respect to the weight theta_ij.  The gradient of the loss,
-eq. (8), is a sum over time steps.  Term t of the sum can be computed as
-soon as step t is simulated:
+eligibility trace e_k, eq. (7), is the surrogate derivative of the spikes
+S_k of neuron k with respect to the weight theta_ij.  The gradient of the
+loss, eq. (8), is a sum over time steps.  Term t of the sum can be computed
+as soon as step t is simulated:
 
     e_k[t] = psi_k[t] u_k[t]                          (7)  [ZN21]
     dL/dtheta_ij = sum_t sum_k (dspikes_k e_k + dmem_k u_k)[t]        (8)

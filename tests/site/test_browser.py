@@ -208,7 +208,7 @@ def test_notebooks_begin_with_what_they_need():
         missing("no site: python -m sphinx docs docs/out")
     found = [json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]
              for path in SITE.rglob("*.ipynb")]
-    assert found and all("pip install -e ." in "".join(cell) for cell in found)
+    assert found and all("-e '.[figures]'" in "".join(cell) for cell in found)
 
 
 # ---- with a browser
