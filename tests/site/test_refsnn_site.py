@@ -166,7 +166,7 @@ def test_a_picture_of_another_run_than_the_numbers_says_so(site, monkeypatch, tm
     monkeypatch.setattr(site, "OUT", tmp_path)
     monkeypatch.setattr(site, "DRAWN", tmp_path)
     full, one = site.result("digits")[0], {"value": 0.5, "spread": None, "n": 3}
-    (tmp_path / "digits.png").touch()
+    (tmp_path / "digits.png").write_bytes(bytes(24))
     for document, size in ((full, "full"), ({**full, "claims": {"a": one}}, "full"),
                            ({**full, "size": "quick", "claims": {"a": one}}, "quick")):
         (tmp_path / "digits.json").write_text(json.dumps(document))
@@ -176,6 +176,8 @@ def test_a_picture_of_another_run_than_the_numbers_says_so(site, monkeypatch, tm
         assert (f"This picture shows a {size} run. The table below shows a full run"
                 in before) == (document != full)
         assert f"<small>{size} run</small>" in site.rendered("figures", "Figures")
+        assert ('png" width="0" height="0"' in before) and (
+            "too short" in before) == (document["size"] == "quick")
 
 
 def test_every_miss_stands_in_the_list_with_its_cause(site):
