@@ -201,7 +201,7 @@ def test_every_miss_stands_in_the_list_with_its_cause(site):
     assert site.results.MISSED in open_ and "on the chip minus in software" in open_
     reasons = {site.results.undecided(line) for part in lines.values()
                for line in part if line.word == "not decided"}
-    assert reasons == set(re.findall("<h3>Not decided: (.*)</h3>", open_))
+    assert reasons == set(re.findall(r"(?m)^Not decided\\: (.*)$", open_))
     assert site.results.UNSTORED in reasons
 
 
