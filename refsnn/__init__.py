@@ -110,8 +110,8 @@ departures are:
 The most important errata, which are errors in papers and in their code,
 are:
 
-- In the membrane equation printed in [NMZ19], the input current has a
-  minus sign.  The correct sign is plus
+- In the membrane equation of the arXiv version of [NMZ19], the input
+  current has a minus sign.  The correct sign is plus
   (test_lif.py::test_one_input_spike_below_threshold).
 
 - In Box 2 of [NMZ19], the recurrent gradient contains the presynaptic

@@ -95,8 +95,8 @@ Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B (m +
     takes O(T B n p) time and memory for p weights.
 Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.
     The tutorials of [NMZ19] use reset="zero" and through_reset=False.
-Errata.  [NMZ19] prints the drift of the potential as -(U - U_rest + R I).
-    The correct drift is -(U - U_rest) + R I.
+Errata.  The arXiv version of [NMZ19] prints the drift of the potential as
+    -(U - U_rest + R I).  The correct drift is -(U - U_rest) + R I.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
