@@ -57,8 +57,8 @@ Derivation.  The module `eventprop` derives all equations.  Without a
 Exact.  Spikes and gradients equal those of `eventprop` up to rounding.  If
     U almost touches the threshold, rounding can add or remove a spike.
 Cost.   For S input spikes per sample, a simulation takes O(S B n) time and
-    memory, and additional time for each spike.  Without delays, all neurons
-    of a sample share the exponentials between two input spikes.
+    memory, and additional time for each spike.  Without delays, the
+    exponentials between two input spikes are computed once per sample.
 Departures.  [WP21] uses the adjoint variables lambda_V = -dU/tau_mem and
     lambda_I = -dI/tau_syn, and no delays.
 
@@ -113,9 +113,14 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
     >>> [round(t, 4) for t in rec.times[0].tolist()], rec.units[0].tolist()
     ([0.3574, 1.1359], [0, 0])
 
-    Arguments as for `eventprop.simulate`.
-    The input spikes may be in any order.  With `first`, a neuron spikes at most once,
-    which is sufficient for a loss that depends on first spikes.
+    Other arguments as for `eventprop.simulate`.
+    The input spikes may be in any order.
+
+    Parameters
+    ----------
+    first : bool
+        If True, each neuron spikes at most once, which is sufficient for a
+        loss that depends on first spikes.
 
     Returns
     -------
@@ -135,7 +140,8 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
     B, n, dtype = len(samples), len(W), W.dtype
     constants = [np.atleast_1d(a).astype(float) for a in constants]
     now, (mem, syn), counts = np.zeros((B, 1)), np.zeros((2, B, n)), np.zeros(B, int)
-    may_spike, gaps, fired = np.ones((B, n), bool), [], [(np.zeros(0), *[counts[:0]] * 2)]
+    may_spike, gaps = np.ones((B, n), bool), []
+    fired = [(np.zeros(0), counts[:0], counts[:0])]
     for stop, inputs in zip(stops, j, strict=True):
         now, mem, syn = (a[:len(stop)] for a in (now, mem, syn))
         gap, passes = stop - now, []
@@ -179,10 +185,10 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
 
 
 def _arrivals(times, units, W, delays, until):
-    """Sort the samples by their numbers of spikes, and the spikes by arrival time.
+    """Sort samples by their numbers of spikes, and spikes by arrival time.
 
-    For each k, the lists hold the arrival times and inputs of the spikes k of all
-    samples with more than k spikes, (B, 1) without delays and (B, n) with delays.
+    Entry k of the lists holds spike k of each sample that has more than k
+    spikes, as arrays (B, 1) without delays and (B, n) with delays.
     """
     n, m = W.shape
     times, = arrays("times[] (_*) float in [0, inf)", times, dtype=W.dtype)
@@ -195,7 +201,8 @@ def _arrivals(times, units, W, delays, until):
     samples = np.argsort(-sizes, kind="stable")         # most spikes first
     real = np.arange(sizes.max() + 1) < sizes[samples][:, None]
     at, j = np.full(real.shape, until, float), np.zeros(real.shape, int)
-    at[real], j[real] = (np.concatenate([a[b] for b in samples]) for a in (times, units))
+    at[real], j[real] = (np.concatenate([a[b] for b in samples])
+                         for a in (times, units))
     at, j = at.T[:, :, None], j.T[:, :, None]
     if delays is not None:
         at = at + delays.astype(float)[np.arange(n), j]
@@ -273,7 +280,8 @@ def backward(dtimes, recording):
     one_of("recording", recording, Recording)
     W, j, source, real = recording.inputs
     constants = [a.astype(float) for a in recording.constants]
-    (n, m), B, neurons, by_input = W.shape, len(real), np.arange(len(W)), W.T.astype(float)
+    (n, m), B, neurons = W.shape, len(real), np.arange(len(W))
+    by_input = W.T.astype(float)
     dtype = recording.times[0].dtype
     dtimes, = arrays("dtimes[] (_*)", dtimes, dtype=dtype)
     sizes, wanted = ([len(a) for a in lists] for lists in (dtimes, recording.times))
@@ -322,7 +330,7 @@ def backward(dtimes, recording):
 
 
 def _between(dU, dI, s, U, current, tau_mem, tau_syn):
-    """Return dU and dI before an interval s without events, and its dtau_mem, dtau_syn.
+    """Return dU and dI before an interval s, and its dtau_mem and dtau_syn.
 
     U and `current` are the state at the start of the interval.
     """
