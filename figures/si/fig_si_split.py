@@ -25,9 +25,9 @@ The published numbers are from the authors' notebook of 2018.  According to the 
 [ZPG17] and of Keras, Adam is never reset there: after each task, the code resets the
 variables of Adam that have a certain name, and Keras 2.2.2, with which the notebook was
 run, gives them another name.  With Keras 2.0.5 of the first release (2017), the code
-resets the moments and keeps the step counter.  The notebook of 2017 shows, without
-consolidation, accuracies of 0.61 on task 1, 0.48 on task 2, and 0.80 in the mean.  The
-authors' programs were read and not run.
+resets the moments and keeps the step counter.  The plots in the notebook of 2017 show,
+without consolidation, accuracies of 0.61 on task 1, 0.48 on task 2, and 0.80 in the
+mean.  The authors' programs were read and not run.
 """
 
 import numpy as np
