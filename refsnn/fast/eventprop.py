@@ -113,11 +113,12 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
     >>> [round(t, 4) for t in rec.times[0].tolist()], rec.units[0].tolist()
     ([0.3574, 1.1359], [0, 0])
 
-    Other arguments as for `eventprop.simulate`.
     The input spikes may be in any order.
 
     Parameters
     ----------
+    times, units, W, tau_mem, tau_syn, threshold, until, delays, most : as for
+        `eventprop.simulate`
     first : bool
         If True, each neuron spikes at most once, which is sufficient for a
         loss that depends on first spikes.
