@@ -136,15 +136,17 @@ def _constants(problem):
                 past = problem.rows["spikes"] if test == 0 else np.concatenate(
                     [np.zeros((1, *drive.shape[1:])), problem.rows["spikes"][:-1]])
                 d = d + past @ problem.V.T
-            filtered[test] = d.reshape(T, -1)
+            d = d.reshape(T, -1)
+            filtered[test] = d, _filtered(d[:, some], GRID)
         y, z, valid = _pairs(mem, spikes, test, record, reset, at, thr, reset_to)
         valid = valid & ~(still[1:] & still[:-1])       # held by refractoriness
         hidden = np.where(valid, 0, mem[1:] - reset_to)     # 0 if the reset is right
         if _rms(hidden) > CLOSE * _rms(mem):
             continue
         for delay in (0, 1):
-            arrays = y, z, valid, filtered[test]
-            found = _fitted(*(a[:, some] for a in arrays), record, delay)
+            d, scanned = filtered[test]
+            arrays = y, z, valid, d
+            found = _fitted(*(a[:, some] for a in arrays), record, delay, GRID, scanned)
             if found is not None:
                 step = conventions.Step(
                     test=("before", "after")[test], record=("before", "after")[record],
@@ -154,7 +156,8 @@ def _constants(problem):
     every, fits = fits, []
     for found, *given, most, step in every:
         if len(some) < P and found[0] <= near:          # refine with all entries
-            found = _fitted(*given[0], *given[1:], start=found[2][0])
+            alphas = found[2][:1]
+            found = _fitted(*given[0], *given[1:], alphas, _filtered(given[0][3], alphas))
         if found is not None and found[0] <= near:
             fits.append((found[0], max(found[1], most), *found[2:], step))
     least = min((fit[0] for fit in fits), default=np.inf)
@@ -184,7 +187,7 @@ def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
     return mem[1:], z[:-1], np.ones_like(seen[1:])
 
 
-def _fitted(y, z, valid, d, record, delay, start=None):
+def _fitted(y, z, valid, d, record, delay, alphas, filtered):
     T = len(d)
     at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
     use = valid & (at >= 0)[:, None]
@@ -201,10 +204,9 @@ def _fitted(y, z, valid, d, record, delay, start=None):
         p, _, rank, _ = np.linalg.lstsq(A / norm, y, rcond=RANK)           # (2)
         return _rms(y - A @ (p / norm)) if rank == 3 else np.inf, p / norm, A, slope
 
-    grid = GRID if start is None else [start]
-    found = [solved(*pair) for pair in zip(*_filtered(d, grid), strict=True)]
+    found = [solved(*pair) for pair in zip(*filtered, strict=True)]
     best = int(np.argmin([error for error, *_ in found]))
-    alpha, (error, p, A, slope) = grid[best], found[best]
+    alpha, (error, p, A, slope) = alphas[best], found[best]
     if p is None or not np.isfinite(error):
         return None
     for _ in range(REFINED):
