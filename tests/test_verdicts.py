@@ -156,6 +156,9 @@ def test_neurons_differ_from_refsnn_in_words(verdicts):
     ("norse", "decays are 1 - dt/tau, not exp(-dt/tau)", {
         "lif_step": True, "lif_feed_forward_step": True}),
     ("snntorch", "decays are 1 - dt/tau, not exp(-dt/tau)", {}),
+    ("snntorch", "reset before the decay: beta times threshold is subtracted", {
+        "Leaky": False, "Leaky, reset_mechanism='zero'": False, "Synaptic": False}),
+    ("sinabs", "reset before the decay: beta times threshold is subtracted", {}),
     ("nengo", "surrogate one step late", {}), ("norse", "no such mistake", {}),
     ("torch", "surrogate one step late", {"loop of the adapter": False})])
 def test_conventions_are_known_mistakes(verdicts, tool, mistake, neurons):

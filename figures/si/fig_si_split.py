@@ -55,8 +55,9 @@ RESETS = {"moments": "moments of Adam reset", "all": "Adam reset",
 DASHES = {"all": ":", "kept": "--"}
 DIFFERS = ("hidden weights from a truncated Glorot normal distribution (published: "
            "uniform, with the same variance); the moments of Adam are reset after each "
-           "task (published: never, as read in the code); the spread of the published "
-           "runs is not known, and is taken as 0")
+           "task (published: never in the runs of 2018, which the numbers are from, as "
+           "read in the code); the spread of the published runs is not known, and is "
+           "taken as 0")
 KEPT = ("the moments of Adam are reset here, but probably not in the published runs "
         "of 2018; with the state of Adam kept, the mean accuracy is nearer to the "
         "published one (`si_split`, claim train-without-kept), and the authors' figure "

@@ -71,6 +71,7 @@ PLAIN = {       # the axes of a convention in words, see refsnn.conventions.Step
         "before": "before the step", "after": "after the step"}),
     "through_reset": ("gradient through the reset", {"True": "yes", "False": "no"})}
 USUAL = {"drive": "one", "floor": "False", "refractory": "0"}   # need no words
+EARLY = "reset before the decay: beta times threshold is subtracted"
 MISREAD = ("surrogate one step late", "surrogate read after the reset",
            "surrogate read at the membrane, threshold forgotten")
 HEAD = """\
@@ -307,10 +308,13 @@ def chosen(mistake, verdict):
     axes = {name: axes for (name, _), axes in lif_layers.FORWARD.items()} | {
         "reset detached": {"through_reset": False},
         "reset not detached": {"through_reset": True},
-        "missing factor: current enters without 1 - beta": {"gain": "one"}}
+        "missing factor: current enters without 1 - beta": {"gain": "one"},
+        EARLY: {"reset": "subtract", "reset_at": "before"}}
     wanted, found = axes.get(mistake, {}), {}
     for neuron, told in verdict["neurons"].items():
         own = settled(told)
+        if mistake == EARLY and own.get("reset_at") == "once":
+            continue        # subtracts beta times threshold, too, but shows it earlier
         if wanted and wanted.keys() <= own.keys():
             found[neuron] = all(own[axis] == str(wanted[axis]) for axis in wanted)
         elif mistake in MISREAD and any(re.match(

@@ -210,11 +210,12 @@ def _distance(own, p, exact, fit):
     fired = np.flatnonzero((exact.spikes + (spikes > 0)).any(axis=(0, 2)))
     if "membrane" in own:
         T, u = (*fired, exact.after.shape[1])[0], _late(exact.after, fit.lag)
-        size = np.max(np.abs(p["v_threshold"] if "v_threshold" in p else u))
-        far = np.abs(own["membrane"] / fit.unit - u)[:, :T].max(initial=0) / (size or 1)
-        parts.append(f"error of the potential up to {max(far, 1e-9):.2g} times the " + (
-            f"threshold in {T} rows before any spike" if "v_threshold" in p
-            else "largest"))
+        size = np.max(np.abs(p["v_threshold"] if "v_threshold" in p else u)) or 1
+        far = np.abs(own["membrane"] / fit.unit - u)[:, :T].max(initial=0) / size
+        if T:
+            parts.append(f"error of the potential up to {max(far, 1e-9):.2g} times the "
+                         + (f"threshold in {T} rows before any spike"
+                            if "v_threshold" in p else "largest"))
     if "spikes" in own and "v_threshold" in p:
         parts.append(f"{spikes.sum():.0f} spikes for {exact.spikes.sum():.0f} exact")
         shifts = [x - y for b, i in np.argwhere(exact.spikes.any(axis=1))

@@ -217,6 +217,15 @@ def test_silence_and_a_missing_input_are_told(tmp_path, graph):
         judge(graph, found._replace(dt=None))
 
 
+def test_no_potential_is_compared_after_a_spike_in_the_first_row(tmp_path, graph):
+    x = drive(1, 300, 1)
+    for first, told in ((0, True), (1e4, False)):
+        x[:, 0] = first
+        verdict, = judge(graph, recorded(tmp_path / "a.h5", graph, "decay=Euler", x))
+        assert verdict.status == "named"
+        assert ("error of the potential" in str(verdict.lines)) == told
+
+
 def test_shifts_and_counts_are_those_of_the_exact_solution(tmp_path, graph):
     exact = recorded(tmp_path / "a.h5", graph, "", drive(1, 400, 1))
     own = exact.nodes["lif"]
