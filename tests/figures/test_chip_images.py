@@ -402,7 +402,7 @@ def test_the_figure_of_words_reads_files(recordings, monkeypatch):
     assert found.keys() == declared.keys() and len(declared) == 3 + 5 + 15
     assert declared["chip"].published[:1] + declared["chip"].published[4:] == (
         0.762, 0.013, 5)
-    assert declared["software"].kind == "reproduction"
+    assert declared["software"].kind == "stand-in"
     assert [declared[name].published.value for name in (
         "gain-recurrence", "gain-augmentation", "chip-software")] == [
         0.119, 0.044, 0.05]

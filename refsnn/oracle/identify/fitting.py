@@ -156,8 +156,8 @@ def _constants(problem):
     every, fits = fits, []
     for found, *given, most, step in every:
         if len(some) < P and found[0] <= near:          # refine with all entries
-            alphas = found[2][:1]
-            found = _fitted(*given[0], *given[1:], alphas, _filtered(given[0][3], alphas))
+            arrays, alphas = given[0], found[2][:1]
+            found = _fitted(*arrays, *given[1:], alphas, _filtered(arrays[3], alphas))
         if found is not None and found[0] <= near:
             fits.append((found[0], max(found[1], most), *found[2:], step))
     least = min((fit[0] for fit in fits), default=np.inf)
