@@ -52,7 +52,9 @@ optimiser is Adam, with the decay factor beta1 = 0.9 of the mean gradient for BP
 beta1 = 0.99 for all rules that change the weights at every time step.  The bounds were
 fixed before the networks were trained.  Because an approximation was expected to be at
 most as accurate as exact RTRL, the bound of an approximation minus exact RTRL allows
-for random differences of 0.02.  This figure does not correspond to a published figure.
+for random differences of 0.02.  This figure does not correspond to a published figure:
+no published accuracy of RTRL or its approximations on these recordings is known.  The
+abstract of [ZN21] states no accuracy, and the tutorial of [NMZ19] trains with BPTT.
 """
 
 import os

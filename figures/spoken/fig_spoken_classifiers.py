@@ -1,4 +1,4 @@
-"""Spoken digits: accuracy for known speakers and for held-out speakers
+"""Spoken digits: support vector machines and networks, known and held-out speakers
 
 The figure shows the accuracy of classifiers on training words, on test words of known
 speakers (who also speak training words), and on words of the held-out speakers 4 and 5.
@@ -10,15 +10,16 @@ quoted by other sources, except that of the tutorial.
 
 Classifiers learn to recognise spoken digits that are encoded as spikes.  Support vector
 machines (SVM) receive the number of spikes in each channel.  SVMs have the default
-settings of the program scikit-learn, as in [CSSZ20].  Spiking networks, a long
-short-term memory network (LSTM) and a convolutional network (CNN) receive the number of
-spikes in each channel and time step.  The spiking networks are feed-forward with one to
-three hidden layers, or recurrent.  For networks called "augmented", all spikes of the
-training words are shifted at random, with new random shifts in each epoch.  Each spike
-is shifted in time by a normally distributed interval with a standard deviation of
-10 ms.  The channel of each spike is shifted by the sum of two random numbers: one is
-drawn for each spike, and one for each spoken word.  Both random channel shifts have the
-standard deviation 2 in 70 channels, and 20 in 700 channels.
+settings of the program scikit-learn, as in [CSSZ20], and use no random numbers.
+Spiking networks, a long short-term memory network (LSTM) and a convolutional network
+(CNN) receive the number of spikes in each channel and time step.  The spiking networks
+are feed-forward with one to three hidden layers, or recurrent.  For networks called
+"augmented", all spikes of the training words are shifted at random, with new random
+shifts in each epoch.  Each spike is shifted in time by a normally distributed interval
+with a standard deviation of 10 ms.  The channel of each spike is shifted by the sum of
+two random numbers: one is drawn for each spike, and one for each spoken word.  Both
+random channel shifts have the standard deviation 2 in 70 channels, and 20 in 700
+channels.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, encoded in 70
 channels, and all networks have time steps of 20 ms.  With --full, the words have 700

@@ -62,7 +62,9 @@ and a local loss:
     dL[t]/dtheta_l = sum_i c_il e_il[t]                              (10)
 
 The gradient of the loss with respect to the readout weights is exact for
-all rules except "SLTT".  The rules keep the following derivatives:
+all rules except "SLTT".
+
+Rules.  The rules keep the following derivatives:
 
     rule           inside a layer            above the layer
     exact          all                       all               [WZ89]

@@ -97,7 +97,11 @@ variants of these (r 1, v_leak 0, v_threshold 0.47, no v_reset, no w_in).  Each 
 also exported small networks of its own, whose recordings were compared with the export
 (`python tests/peers/nir_tools.py FOLDER`).
 
-- A recording has a row if a convention fits.
+- A recording has a row if it follows the graph in a convention, which the row names.
+- "plain LIF" is the plain variant of the graph "LIF".  With "reset v_reset", a spike
+  sets the potential to the v_reset of the graph, which is 0 in plain graphs; their rows
+  do not show whether the tool imports another v_reset.
+- Faults of an import stand with the tool in [VERDICTS.md](VERDICTS.md).
 - The time constants of plain graphs suit the step of the tool: dt is 0.1 ms for
   snntorch, 1 s for sinabs, which counts in rows, and 1 ms for the other tools.
 - The neurons of snntorch take decay factors.  Its export turns a factor beta into the
