@@ -85,8 +85,8 @@ def markdown(text, folder=""):
             return f'<a href="/figures/{match[1][1:]}.html">{match[2]}</a>'
         if re.match(r"https?:|/|#|[\w/]+\.html", match[1]):
             return match[0]
-        path = os.path.normpath(Path(folder) / match[1])
-        place = PLACES.get(Path(path).name)
+        path, _, tool = os.path.normpath(Path(folder) / match[1]).partition("#")
+        place = PLACES.get(Path(path).name, "") + f"/{tool.split('-')[0]}" * bool(tool)
         if (ROOT / path).suffix in (".py", ".cpp", ".json") and (ROOT / path).is_file():
             place = f"source/{path}"
         return f'<a href="/{place}.html">{match[2]}</a>' if place else match[2]

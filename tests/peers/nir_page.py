@@ -87,7 +87,7 @@ paper/03_rnn), and from one run of norse 1.1.0 on a random input
   has 33 spikes, the exact solution has 32.  Spikes that are -1 rows late are early.
 
 """
-TABLE = ("| recording | node | axes | lag | unit | error | not decided | to exact |\n"
+TABLE = ("| recording | node | follows the graph with | lag | unit | error | not decided | to exact |\n"
          "|---|---|---|---|---|---|---|---|\n")
 TOOLS = """
 ## Graphs in tools
@@ -101,7 +101,7 @@ also exported small networks of its own, whose recordings were compared with the
 - "plain LIF" is the plain variant of the graph "LIF".  With "reset v_reset", a spike
   sets the potential to the v_reset of the graph, which is 0 in plain graphs; their rows
   do not show whether the tool imports another v_reset.
-- Faults of an import stand with the tool in [VERDICTS.md](VERDICTS.md).
+- The judgement of each tool, which the link names, lists faults of its import.
 - The time constants of plain graphs suit the step of the tool: dt is 0.1 ms for
   snntorch, 1 s for sinabs, which counts in rows, and 1 ms for the other tools.
 - The neurons of snntorch take decay factors.  Its export turns a factor beta into the
@@ -109,7 +109,8 @@ also exported small networks of its own, whose recordings were compared with the
 - Refused: the tool, or the version of nir that it requires, does not support a node or
   a field, and tells so.
 - No spike: the tool sent no spike, which tells nothing about threshold and reset.
-- Withheld: other results, which the authors of the tool are told first.
+- Withheld: results that follow the graph in no convention.  The authors of the tool
+  are told first.
 """
 ABOUT = {
     "decay": "factor of potential and current in a row: exp(-dt/tau), 1 - dt/tau, or "
@@ -142,7 +143,7 @@ def page(data):
     told = [HEAD.replace("EXAMPLE", "\n".join(lines)).replace("AXES", "\n".join(axes))]
     for name, patterns in GRAPHS.items():
         graph = graphs.read(str(data / name))
-        told.append(f"## {name}\n\n{TABLE}")
+        told.append(f"## Recordings of {name}\n\n{TABLE}")
         for path in sum((sorted(data.glob(pattern)) for pattern in patterns), []):
             recording = nirdata.read(str(path), graph, 1e-4)
             verdicts = judgement.judge(graph, recording)
@@ -160,7 +161,9 @@ def tools():
     stored = json.loads((HERE / "nir_tools.json").read_text(encoding="utf-8"))
     for tool, found in stored.items():
         versions = ", ".join(" ".join(pair) for pair in found["versions"].items())
-        told.append(f"\n### {tool}\n\n{versions}; {found['date']}\n\n")
+        anchor = f"{tool}-{found['versions'][tool].replace('.', '')}"
+        told.append(f"\n### {tool}\n\n{versions}; {found['date']}; [judgement of {tool}]"
+                    f"(VERDICTS.md#{anchor})\n\n")
         told += [TABLE, *found["rows"]] if found["rows"] else ["No row.\n"]
         lines = [f"- Refused, `` {words} ``: {'; '.join(names)}\n"
                  for words, names in found["refused"].items()]
