@@ -65,9 +65,9 @@ for name, function in layers.items():
                   f"{found.text}")
 
 # %%
-# The picture compares the gradients.  Next, save results of your program in an npz file,
-# as arrays with names such as ``bptt.dW``, and run ``python -m refsnn check FILE``.  The
-# README describes this file, and how to test a chip or programs in other languages.
+# The picture compares the gradients.  Next, save results of your program in an npz
+# file, as arrays with names such as ``bptt.dW``, and run ``python -m refsnn check
+# FILE``.  The README also describes tests of chips and of other programs.
 fig, ax = plt.subplots(figsize=(8, 3.8), layout="constrained")
 places = np.arange(dW["correct"].size)
 ax.bar(places - 0.2, dW["correct"], 0.4, label="correct")

@@ -60,9 +60,9 @@ DIFFERS = ("hidden weights from a truncated Glorot normal distribution (publishe
            "taken as 0")
 KEPT = ("the moments of Adam are reset here, but probably not in the published runs "
         "of 2018; with the state of Adam kept, the mean accuracy is nearer to the "
-        "published one (`si_split`, claim train-without-kept), and the authors' figure "
-        "of 2017, whose code resets the moments, shows 0.80 in the mean, 0.61 on task "
-        "1 and 0.48 on task 2")
+        "published one (`si_split`, numbers without a verdict), and the authors' "
+        "figure of 2017, whose code resets the moments, shows 0.80 in the mean, 0.61 "
+        "on task 1 and 0.48 on task 2")
 MISSED = ("train-without-moments", "task-1-without", "task-2-without")
 ARRAYS = {"full": ("", "1", "1 for MNIST, 0 for the included digits")} | {
     f"{kind} {name} {reset}": (

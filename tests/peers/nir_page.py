@@ -87,7 +87,8 @@ paper/03_rnn), and from one run of norse 1.1.0 on a random input
   has 33 spikes, the exact solution has 32.  Spikes that are -1 rows late are early.
 
 """
-TABLE = ("| recording | node | follows the graph with | lag | unit | error | not decided | to exact |\n"
+TABLE = ("| recording | node | follows the graph with | lag | unit | error | not "
+         "decided | to exact |\n"
          "|---|---|---|---|---|---|---|---|\n")
 TOOLS = """
 ## Graphs in tools
@@ -162,8 +163,8 @@ def tools():
     for tool, found in stored.items():
         versions = ", ".join(" ".join(pair) for pair in found["versions"].items())
         anchor = f"{tool}-{found['versions'][tool].replace('.', '')}"
-        told.append(f"\n### {tool}\n\n{versions}; {found['date']}; [judgement of {tool}]"
-                    f"(VERDICTS.md#{anchor})\n\n")
+        told.append(f"\n### {tool}\n\n{versions}; {found['date']}; [judgement of "
+                    f"{tool}](VERDICTS.md#{anchor})\n\n")
         told += [TABLE, *found["rows"]] if found["rows"] else ["No row.\n"]
         lines = [f"- Refused, `` {words} ``: {'; '.join(names)}\n"
                  for words, names in found["refused"].items()]

@@ -263,8 +263,8 @@ def presets():
     axes = [axis for axis in PLAIN if len({step[axis] for step in steps.values()}) > 1]
     lines = ["## Presets", "",
              "The named conventions of `refsnn.conventions`.  No preset has refractory "
-             "steps or a", "lower bound.  snnTorch and spyx take decay factors, for which "
-             "the presets take", "exp(-dt/tau).", "",
+             "steps or a", "lower bound.  snnTorch and spyx take decay factors, for "
+             "which the presets take", "exp(-dt/tau).", "",
              "| preset | " + " | ".join(PLAIN[axis][0] for axis in axes) + " |",
              "|---" * len(axes) + "|---|"]
     lines += [f"| {name} | " + " | ".join(PLAIN[axis][1][step[axis]] for axis in axes)
