@@ -182,6 +182,9 @@ def first_masks(method, net, weights, biases, images, density, generator,
         return [np.ones_like(W) for W in weights]
     if method == "random":
         return pruning.random(weights, density, generator, scope=scope)
+    if method == "permuted":            # random masks in the code of [LZ20]
+        return [generator.permuted(M, axis=1)       # inputs, or height of a kernel
+                for M in pruning.magnitude(weights, density)]
     if method == "magnitude":
         return pruning.magnitude(weights, density, scope=scope)
     x, labels = read(net, images.x[:SCORED]), images.labels[:SCORED]
@@ -263,8 +266,12 @@ def threaded(model, pool):
 
 
 def transfer_part(net, teacher, x, *, density, total, first, count, rate, generator,
-                  l2, scope, batch, before=None, every=100, threads=1):
+                  l2, scope, batch, before=None, every=100, threads=1,
+                  kind="at_masked", log=None):
     """Run `count` steps of NTT, from step `first` on.
+
+    The function `log` is called with the step and the student as `watch` of
+    `ntt.transfer`, but not at the beginning of a later part, whose masks are new.
 
     The result does not depend on the number of threads.  The next call takes the
     returned dict as `before`.  If `first` is a multiple of `every`, successive calls
@@ -286,6 +293,8 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
     def watch(step, now):
         nonlocal student
         student = now
+        if log is not None and (step or not first):
+            log(first + step, now)
         if step == count:
             raise StopIteration
 
@@ -293,7 +302,7 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
         ntt.transfer(threaded(net.model, pool), *teacher,
                      batches(generator, read(net, x), total - first, batch),
                      density=density, prune=prune, every=every, optimiser=optimiser,
-                     l2=l2, student=student, watch=watch)
+                     l2=l2, kind=kind, student=student, watch=watch)
     found = packed(student)
     if first + count < total:
         found |= {f"{name} {i}": value for i, (state, _) in enumerate(kept)
@@ -321,17 +330,22 @@ def adam_states(found):
                              found[f"scale {i}"]) for i in range(count)]
 
 
-def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8):
+def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,
+              first=0, count=None, state=None):
     """Train a sparse network with labels.
 
-    Each row of the returned learning curve is (step, test accuracy).
+    Each row of the returned learning curve is (step, test accuracy).  Successive calls
+    that run `count` steps from step `first` on, with the returned weights, biases and
+    `state` of the previous call, yield the same network as one call.
     """
     weights = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
     biases, order = [b.copy() for b in student.biases], np.arange(len(images.x))
     parameters, curve = [*weights, *biases], []         # updated in place
-    state, (forward, backward) = fast_si.begin(parameters), learning(net)
+    state, (forward, backward) = state or fast_si.begin(parameters), learning(net)
     listed = range(0, steps, every) if isinstance(every, int) else every
-    for step, index in enumerate(batches(generator, order, steps)):
+    order, last = batches(generator, order, steps), min(first + (count or steps), steps)
+    for step in range(first, last):
+        index = order[step]
         if step in listed:
             curve.append((step, accuracy(net, weights, biases, images.x_test,
                                          images.labels_test)))
@@ -341,6 +355,7 @@ def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8):
         dweights = [M * (dW + 2 * l2 * W) for M, dW, W in
                     zip(student.masks, dweights, weights, strict=True)]
         state = fast_si.step(parameters, [*dweights, *dbiases], state, rate=rate)
-    curve.append((steps, accuracy(net, weights, biases, images.x_test,
-                                  images.labels_test)))
-    return weights, biases, np.array(curve)
+    if last == steps:
+        curve.append((steps, accuracy(net, weights, biases, images.x_test,
+                                      images.labels_test)))
+    return weights, biases, np.array(curve).reshape(-1, 2), state
