@@ -20,7 +20,7 @@ Neural Tangent Transfer (NTT) starts from a magnitude mask, which keeps the init
 weights with the largest absolute values.  NTT changes the mask during training without
 labels.  SNIP (single-shot network pruning) keeps the weights w with the largest
 `|w dL/dw|`, where L is the loss.  Logit-SNIP replaces L by a function of the outputs
-that needs no labels.
+that needs no labels.  Random masks are uniformly random in each layer or network.
 
 For masks with one threshold per layer, the unpruned weights of the first layer are
 counted for each hidden unit and for each input pixel.  The variance of the counts over
@@ -34,8 +34,12 @@ grey level, and computes the variance of the counts within groups of 16 pixels (
 The data are the handwritten digits included in refsnn.  The network has 256-100-50-10
 units, the density is 0.1, and NTT trains for 500 steps without labels.  With the option
 --full, NTT trains for 18,720 steps on MNIST, as published.  The network for MNIST has
-784-300-100-10 units, and the density is 0.03.  This figure tests what [LZ20] states
-about the masks within each layer.
+784-300-100-10 units, and the density is 0.03.  The loss of NTT contains an L2 penalty
+with the coefficient 1e-4, as in the code of [LZ20].  With --full, NTT is repeated on
+the same mini-batches without this penalty, which could empty units.  There are also
+permuted masks, which are the random masks in the code of [LZ20]: the masks of magnitude
+are permuted at random among the inputs of each unit.  This figure tests what [LZ20]
+states about the masks within each layer.
 """
 
 import numpy as np
@@ -48,18 +52,22 @@ from refsnn import pruning
 FIGURE, PAPER = "ntt_masks", "[LZ20]"
 FOLDERS = {"full": ("mnist",)}
 METHODS = ("NTT", "magnitude", "SNIP", "logit-SNIP", "random")
-NAMES = {method: method for method in METHODS} | {"random": "random masks"}
+FREE, MORE = "NTT without L2", ("NTT without L2", "permuted")   # MORE only with --full
+NAMES = {method: method for method in METHODS + MORE} | {
+    method: f"{method} masks" for method in ("random", "permuted")}
+COLOURS = training.COLOURS | {FREE: colours.SKY, "permuted": colours.ORANGE}
 SCOPES = ("global", "layer")
 DENSITY = {"digits": 0.1, "mnist": 0.03}
 SIZES = {"digits": (256, 100, 50, 10), "mnist": training.SIZES["mnist"]}
 STEPS = {"quick": 100, "default": 500, "full": 18720}
-REPEATS = {"quick": 1, "default": 3, "full": 2}
+REPEATS = {"quick": 1, "default": 3, "full": 3}
+LEAST = 4                           # variance per unit of SNIP / of NTT
 UNITS = 6                           # number of units whose weights are shown
 DRAWN = ("NTT", "SNIP")             # methods of these weights
 ARRAYS = {f"{method}_{scope}_{key}": (axes, unit, text + (
     f", masks of {method}, one threshold "
     + {"global": "for the network", "layer": "per layer"}[scope]))
-    for method in METHODS for scope in SCOPES for key, axes, unit, text in (
+    for method in METHODS + MORE for scope in SCOPES for key, axes, unit, text in (
         ("layers", "run, layer", "1", "density of each layer"),
         ("whole", "run", "1", "density of the whole network"),
         ("counts", "run, unit", "1", "unpruned weights of each unit, first layer"),
@@ -80,7 +88,8 @@ def jobs(size, seed, data, repeats=None, steps=None):
                      "method": method, "scope": scope,
                      "steps": steps or STEPS[size],
                      "repeat": repeat, "seed": seed})
-            for method in METHODS for scope in SCOPES
+            for method in (METHODS + MORE if size == "full" else METHODS)
+            for scope in (SCOPES if method in METHODS else SCOPES[1:])
             for repeat in range(repeats or REPEATS[size])]
 
 
@@ -89,9 +98,11 @@ def masks(name, folder, method, scope, steps, repeat, seed):
     _, images = training.problem(name, folder, seed, repeat)
     net = training.perceptron(*SIZES[name])
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat))
-    student = training.student(method, net, teacher, images, DENSITY[name],
-                               seeds.rng(seed, FIGURE, f"{method} {scope}", repeat),
-                               scope, steps=steps, rate=training.RATES[name])
+    known = "NTT" if method == FREE else method
+    student = training.student(known, net, teacher, images, DENSITY[name],
+                               seeds.rng(seed, FIGURE, f"{known} {scope}", repeat),
+                               scope, steps=steps, rate=training.RATES[name],
+                               l2=0 if method == FREE else 1e-4)
     first = student.masks[0]
     whole, layers = pruning.density(student.masks)
     return {"method": method, "scope": scope, "whole": whole, "layers": layers,
@@ -142,34 +153,59 @@ def claims(size):
     for method in METHODS[2:4]:
         found += [
             kinds.own(f"{method.lower()}-unit", text.format("unit")
-                      + f", {method} / NTT", low=4, log=True, cause=uneven),
+                      + f", {method} / NTT", low=LEAST, log=True, cause=uneven),
             kinds.own(f"{method.lower()}-pixel", chance(method, "pixel"), low=2)]
+    more = MORE if size == "full" else ()
     found += [kinds.own(method, f"{NAMES[method]}: larger of the variances per unit "
                         "and per pixel, relative to chance", high=1.5)
-              for method in ("magnitude", "random")]
-    found += [kinds.shown(f"empty-{method.lower()}", "fraction of units without any "
-                          f"live weight, {NAMES[method]}") for method in METHODS]
+              for method in ("magnitude", "random", *more[1:])]
+    found += [kinds.shown("empty-" + method.lower().replace(" ", "-"), "fraction of "
+                          f"units without any live weight, {NAMES[method]}")
+              for method in METHODS + more]
+    if more:
+        found += [
+            kinds.shown("ntt-without-l2-unit", chance(FREE, "unit")),
+            kinds.shown("ntt-without-l2-pixel", chance(FREE, "pixel")),
+            kinds.own("empty-closed", "fraction of units without any live weight, NTT: "
+                      f"share that {FREE} closes", low=0.5),
+            *(kinds.own(f"{method.lower()}-closed", text.format("unit") + f", {method} "
+                        f"/ NTT: share of the gap to {LEAST} that {FREE} closes, in "
+                        "logarithms", low=0.5) for method in METHODS[2:4])]
     return found + [
         kinds.shown(f"layers-{method.lower()}", f"{method}, one threshold: density of "
                     "the last layer / density of the first layer")
         for method in METHODS[:4]]
 
 
+def computed(data):
+    """Return the methods of which there are masks."""
+    return [method for method in METHODS + MORE if f"{method}_layer_counts" in data]
+
+
 def measured(data):
     density = float(data["NTT_layer_whole"].mean())
+    methods = computed(data)
     units, pixels = ({method: unevenness(data[f"{method}_layer_{key}"], density)
-                      for method in METHODS} for key in ("counts", "pixels"))
+                      for method in methods} for key in ("counts", "pixels"))
     found = {"ntt-unit": units["NTT"], "ntt-pixel": pixels["NTT"],
              "ntt-pixel-within": unevenness_given(
                  data["NTT_layer_varies"], data["NTT_layer_pixels"], density)}
     for method in METHODS[2:4]:
         found |= {f"{method.lower()}-unit": units[method] / units["NTT"],
                   f"{method.lower()}-pixel": pixels[method]}
-    for method in ("magnitude", "random"):
+    for method in {"magnitude", "random", "permuted"} & set(methods):
         found[method] = max(units[method], pixels[method], key=np.mean)
-    for method in METHODS:
-        found[f"empty-{method.lower()}"] = (
+    for method in methods:
+        found["empty-" + method.lower().replace(" ", "-")] = (
             data[f"{method}_layer_counts"] == 0).mean(axis=1)
+    if FREE in methods:
+        gain = np.log(units["NTT"] / units[FREE])
+        found |= {"ntt-without-l2-unit": units[FREE],
+                  "ntt-without-l2-pixel": pixels[FREE],
+                  "empty-closed": (1 - found["empty-ntt-without-l2"]
+                                   / found["empty-ntt"]),
+                  **{f"{method.lower()}-closed": gain / np.log(
+                      LEAST * units["NTT"] / units[method]) for method in METHODS[2:4]}}
     for method in METHODS[:4]:
         layers = data[f"{method}_global_layers"]
         found[f"layers-{method.lower()}"] = layers[:, -1] / layers[:, 0]
@@ -195,14 +231,16 @@ def plot(data, fig):
 
 def _plot_layers(data, axis):
     layers = data["NTT_global_layers"].shape[1]
-    for i, method in enumerate(METHODS):
-        for scope in SCOPES:
+    methods = computed(data)
+    for i, method in enumerate(methods):
+        for scope in SCOPES if method in METHODS else SCOPES[1:]:
             mean, spread = training.mean_and_spread(data[f"{method}_{scope}_layers"])
-            x = np.arange(layers) + 0.16 * (i - 2) + 0.05 * (scope == "layer")
-            axis.errorbar(x, mean, spread, ls="", marker="os^vD"[i], capsize=2,
-                          color=training.COLOURS[method],
-                          mfc=training.COLOURS[method] if scope == "global" else "none",
-                          label=method if scope == "global" else None)
+            x = np.arange(layers) + 0.05 * (scope == "layer") \
+                + 0.8 / len(methods) * (i - (len(methods) - 1) / 2)
+            axis.errorbar(x, mean, spread, ls="", marker="os^vDpX"[i], capsize=2,
+                          color=COLOURS[method],
+                          mfc=COLOURS[method] if scope == "global" else "none",
+                          label=method if scope == "global" or method in MORE else None)
     axis.set(yscale="log", ylabel="density of the layer",
              title="One threshold (filled) or one per layer (open)")
     axis.set_xticks(range(layers), ["first layer", *[f"layer {i}" for i in
@@ -213,7 +251,7 @@ def _plot_layers(data, axis):
     everything = np.concatenate([data[f"{m}_global_layers"].ravel() for m in METHODS])
     axis.set_ylim(everything.min() / 1.4, min(1.5, everything.max() * 2.2))
     axis.axhline(data["NTT_layer_whole"].mean(), color=colours.GREY, lw=1, ls=":")
-    axis.legend(ncols=5, loc="upper left")
+    axis.legend(ncols=7, loc="upper left")
 
 
 def _image(axis, values, **options):
@@ -225,27 +263,29 @@ def _image(axis, values, **options):
 
 
 def _plot_pixels(data, fig):
-    axes = fig.subplots(1, len(METHODS) + 1)
-    counts = [data[f"{method}_layer_pixels"].mean(axis=0) for method in METHODS]
+    methods = computed(data)
+    axes = fig.subplots(1, len(methods) + 1)
+    counts = [data[f"{method}_layer_pixels"].mean(axis=0) for method in methods]
     top = np.percentile(counts, 99.5)
-    for axis, method, count in zip(axes, METHODS, counts, strict=False):
+    for axis, method, count in zip(axes, methods, counts, strict=False):
         image = _image(axis, count, vmin=0, vmax=top)
-        axis.set_title(f"{method}\nr = {follows(data, method).mean():.2f}")
+        axis.set_title(method.replace(" ", "\n", 1)
+                       + f"\nr = {follows(data, method).mean():.2f}")
     fig.colorbar(image, ax=axes[:-1], label="live weights", extend="max",
                  shrink=0.8)
     image = _image(axes[-1], data["NTT_layer_varies"].mean(axis=0), cmap="gray")
-    axes[-1].set_title("standard deviation\nof the pixel")
+    axes[-1].set_title("standard\ndeviation of\nthe pixel")
     fig.colorbar(image, ax=axes[-1], label="grey level (standardised)", shrink=0.8)
 
 
 def _plot_units(data, fig):
     left, right = fig.subfigures(1, 2, width_ratios=(1, 2.6))
     axis = left.subplots()
-    for method in METHODS:
+    for method in computed(data):
         counts = np.sort(data[f"{method}_layer_counts"], axis=1)[:, ::-1]
         share = np.linspace(0, 1, counts.shape[1])
-        axis.plot(share, counts.T, color=training.COLOURS[method], lw=0.6, alpha=0.4)
-        axis.plot(share, counts.mean(axis=0), color=training.COLOURS[method],
+        axis.plot(share, counts.T, color=COLOURS[method], lw=0.6, alpha=0.4)
+        axis.plot(share, counts.mean(axis=0), color=COLOURS[method],
                   label=method)
     axis.set(xlabel="rank of the unit / number of units", title="First layer",
              ylabel="live weights per unit")
