@@ -146,7 +146,8 @@ def claims(size):
             np.std(starts, ddof=1), 2), why=fig_ntt_transfer.UNLIKE),
         kinds.reproduction("end", f"kernel {late}", end, tolerance=1.35, log=True,
                            differs=DIFFERS, cause=fig_ntt_transfer.DRAW,
-                           cause_run="`ntt_replay`"),
+                           cause_run="`ntt_replay`", headline="NTT, 3 % of the "
+                           "weights, MNIST: kernel distance after / before transfer"),
         kinds.shown("top-start", f"{top}: distance at the start"),
         kinds.reproduction("top-soon", f"{top}: {early}", soon, tolerance=1.07,
                            log=True, differs=DIFFERS),

@@ -11,6 +11,9 @@ TRANSFER = "Adam 5e-4, batches of 64, 18,720 steps, masks every 100 steps"
 LOSS = "kernel 1e-3, L2 1e-4 (perceptron) or 1e-5 (LeNet), divided by the density"
 LABELLED = "Adam 1e-3, batches of 64, 42,200 steps on 54,000 images, L2 1e-8"
 UNITS = "dense layers: numbers of weights of each unit are kept"
+# Ends of claims about images for distances, and of claims about the first steps.
+IMAGES = ("-authors", "-held", "")
+EARLY = ("ntt-101", "permuted-101", "gain-101", "early", "early-random", "early-gain")
 
 ROWS = (
     Row("abstract", "Networks from NTT are more accurate than other sparse networks",
@@ -20,15 +23,20 @@ ROWS = (
     Row("abstract", "Networks from NTT converge faster with labels",
         ("ntt.mnist-faster-3", "ntt.fashion-mnist-faster-3")),
     Row("demonstration, perceptron", "Kernel distance at the start: 6,439 and 8,147",
-        ("ntt_transfer.mlp-start", "ntt_teachers.start")),
+        (*(f"ntt_transfer.mlp-start{images}" for images in IMAGES),
+         "ntt_teachers.start")),
     Row("demonstration, perceptron", "Kernel distance after 200 steps / at the start: "
-        "0.248 and 0.257", ("ntt_transfer.mlp-soon", "ntt_teachers.soon",
-                            "ntt_teachers.top-soon")),
+        "0.248 and 0.257",
+        ("ntt_transfer.mlp-1-soon", "ntt_transfer.mlp-2-soon",
+         *(f"ntt_transfer.mlp-soon{images}" for images in IMAGES),
+         "ntt_teachers.soon", "ntt_teachers.top-soon")),
     Row("demonstration, perceptron", "Kernel distance after 18,720 steps / at the "
-        "start: 0.067 and 0.066", ("ntt_transfer.mlp-kernel", "ntt_teachers.end",
-                                   "ntt_teachers.top-end")),
+        "start: 0.067 and 0.066",
+        ("ntt_transfer.mlp-1-kernel", "ntt_transfer.mlp-2-kernel",
+         *(f"ntt_transfer.mlp-kernel{images}" for images in IMAGES),
+         "ntt_teachers.end", "ntt_teachers.top-end")),
     Row("demonstration, perceptron", "Output distance, end / start: 0.081",
-        ("ntt_transfer.mlp-outputs",)),
+        tuple(f"ntt_transfer.mlp-outputs{images}" for images in IMAGES)),
     Row("demonstration, perceptron", "Log of the transfers, repeated with the same "
         "dense networks, images and mini-batches",
         ("ntt_replay.weights", *(f"ntt_replay.mlp-{run}-{key}" for run in (1, 2)
@@ -36,27 +44,26 @@ ROWS = (
     Row("demonstration, perceptron", "Final test accuracy: 0.9642 and 0.9650",
         ("ntt_transfer.mlp-final",)),
     Row("demonstration, perceptron", "Final test accuracy, NTT minus random masks: "
-        "0.031", ("ntt_transfer.mlp-gain",)),
+        "0.031", ("ntt_transfer.mlp-gain-permuted", "ntt_transfer.mlp-gain")),
     Row("demonstration, perceptron", "Test accuracy at step 101: 0.752 with NTT, "
-        "0.4165 with random masks",
-        ("ntt_transfer.mlp-early", "ntt_transfer.mlp-early-random",
-         "ntt_transfer.mlp-early-gain")),
+        "0.417 with random masks", tuple(f"ntt_transfer.mlp-{key}" for key in EARLY)),
     Row("demonstration, LeNet", "Kernel distance at the start: 634 and 462",
-        ("ntt_transfer.lenet-start",)),
+        tuple(f"ntt_transfer.lenet-start{images}" for images in IMAGES)),
     Row("demonstration, LeNet", "Kernel distance, relative to the start: 0.112 "
         "after 200 steps, 0.037 after 18,720 steps",
-        ("ntt_transfer.lenet-soon", "ntt_transfer.lenet-kernel")),
+        tuple(f"ntt_transfer.lenet-{key}{images}" for images in IMAGES
+              for key in ("soon", "kernel"))),
     Row("demonstration, LeNet", "Output distance at the end / at the start: 0.055",
-        ("ntt_transfer.lenet-outputs",)),
+        tuple(f"ntt_transfer.lenet-outputs{images}" for images in IMAGES)),
     Row("demonstration, LeNet", "Log of the transfers, repeated with the same dense "
         "networks, images and mini-batches",
         tuple(f"ntt_replay.lenet-{run}-{key}" for run in (1, 2)
               for key in ("kernel", "weights", "outputs", "end"))),
     Row("demonstration, LeNet", "Final test accuracy: 0.983, and 0.016 above random "
-        "masks", ("ntt_transfer.lenet-final", "ntt_transfer.lenet-gain")),
+        "masks", ("ntt_transfer.lenet-final", "ntt_transfer.lenet-gain-permuted",
+                  "ntt_transfer.lenet-gain")),
     Row("demonstration, LeNet", "Test accuracy at step 101: 0.86 with NTT, 0.316 with "
-        "random masks", ("ntt_transfer.lenet-early", "ntt_transfer.lenet-early-random",
-                         "ntt_transfer.lenet-early-gain")),
+        "random masks", tuple(f"ntt_transfer.lenet-{key}" for key in EARLY)),
     Row("density curves, perceptron", "Accuracy against density on MNIST and "
         "Fashion-MNIST: NTT, random, scaled random, SNIP, logit-SNIP (plots not seen)",
         tuple(f"ntt.{name}-{method}-{scope}-3" for name in ("mnist", "fashion-mnist")
@@ -85,13 +92,23 @@ SETTINGS = (
         ("pixels", "standardised by one mean and sd", "same"),
         ("density", "3 %, one threshold per layer", "same"),
         ("transfer", TRANSFER, "same; LeNet 3,000 steps"),
+        ("training images of the transfer", "59,880", "60,000; planned: 59,000"),
         ("loss", LOSS, "same"),
         ("tangent kernel", "all weights, at the masked weights", "same"),
-        ("distances", "64 of 120 held-out training images", "first 64 test images"),
+        ("distances", "64 of 120 held-out training images", "first 64 test images; "
+         "planned: also the same 64, and 1,000 held-out training images"),
         ("training with labels", LABELLED, "same"),
+        ("mini-batches with labels", "the same for NTT and random masks",
+         "independent; planned: same"),
         ("final accuracy", "mean of the last 10 tests", "same"),
-        ("random masks", UNITS, "uniformly random"),
-        ("runs", "2", "5; LeNet 1"))),
+        ("random masks", UNITS, "uniformly random; planned: also as published"),
+        ("runs", "2", "5, LeNet 1; planned: 20 transfers, 5 with labels, LeNet 1"))),
+    Experiment("ntt_masks", "Masks of the first layer", (
+        ("network, density", "784-300-100-10, 3 %", "same"),
+        ("transfer", TRANSFER, "same, on 60,000 training images"),
+        ("L2 of the transfer", "1e-4, divided by the density", "same; planned: also 0"),
+        ("random masks", UNITS, "uniformly random; planned: also as published"),
+        ("runs", "2", "2; planned: 3"))),
     Experiment("ntt_teachers", "Dependence on the dense network", (
         ("dense networks", "2", "20, and the one with the largest distance"),
         ("distances", "64 of 120 held-out training images", "64 of 120 other images"),

@@ -5,6 +5,7 @@ import numpy as np
 from figures.ntt import (fig_ntt, fig_ntt_masks, fig_ntt_merged, fig_ntt_teachers,
                          fig_ntt_transfer)
 from figures.ntt import ntt_baselines as baselines
+from figures.run import claims
 from figures.si import fig_si_permuted, fig_si_split, fig_si_transfer
 
 
@@ -65,23 +66,67 @@ def test_a_transfer_is_measured_relative_to_its_start():
     curve[..., 0] = 75 * np.arange(21)
     curve[..., 1] = np.linspace(0, 1, 21)
     data = {"digits_at_masked_log": log, "digits_at_masked_curve": curve,
-            "digits_random_curve": curve * [1, 0.8]}
+            "digits_permuted_curve": curve * [1, 0.8]}
     last, soon = np.linspace(0, 1, 21)[-10:].mean(), 1 / 20
-    wanted = {"start": 15, "kernel": (0.4 + 0.1) / 2, "outputs": (0.2 + 0.4) / 2,
-              "soon": (0.6 + 0.4) / 2, "final": last, "gain": 0.2 * last,
-              "early": soon, "early-random": 0.8 * soon, "early-gain": 0.2 * soon}
-    bounds = {"kernel": (None, 0.5), "outputs": (None, 0.5), "gain": (0, None),
-              "early-gain": (0.02, None)}
+    ratios = {"start": 15, "kernel": (0.4 + 0.1) / 2, "outputs": (0.2 + 0.4) / 2,
+              "soon": (0.6 + 0.4) / 2}
+    wanted = {**ratios, "final": last, "gain-permuted": 0.2 * last, "ntt-101": soon,
+              "permuted-101": 0.8 * soon, "gain-101": 0.2 * soon}
+    bounds = {"kernel": (None, 0.5), "outputs": (None, 0.5), "gain-permuted": (0, None),
+              "gain-101": (0.02, None)}
     agree(fig_ntt_transfer, data, {
         f"digits-{key}": (value, *bounds[key]) if key in bounds else value
         for key, value in wanted.items()})
-    data = {key.replace("digits", "MLP"): value for key, value in data.items()}
-    agree(fig_ntt_transfer, data, {f"mlp-{key}": value for key, value in
-                                   wanted.items()}, "full")
+    small = {f"LeNet{key.removeprefix('digits')}": value for key, value in data.items()}
+    sets = log[:, [0, 2, 3], None, 1:3] * np.array([[[3.0], [2]]]) + [1, 0]
+    early = np.array([[[0, 0], [101, 0.3]]])
+    small |= {"LeNet_random_curve": curve * [1, 0.7], "LeNet_at_masked_sets": sets,
+              "LeNet_random_early_curve": early, "LeNet_permuted_early_curve": early}
+    agree(fig_ntt_transfer, small, {f"lenet-{key}": value for key, value in {
+        **{f"{key}-authors": value for key, value in ratios.items()}, **wanted,
+        "start-held": 46, "kernel-held": (13 / 31 + 7 / 61) / 2, "start": 31,
+        "outputs": 0.3, "soon": (13 / 21 + 17 / 41) / 2, "gain": 0.3 * last,
+        "permuted-101": (1.6 * soon + 0.3) / 3, "early": soon, "early-gain": 0.3 * soon,
+        "early-random": (1.4 * soon + 0.3) / 3,
+        "kernel": (9 / 21 + 5 / 41) / 2}.items()}, "full")
     published = {claim.id: claim.published.value for claim in
                  fig_ntt_transfer.claims("full") if claim.published}
     assert published["mlp-final"] == 0.9646 and published["mlp-kernel"] == 0.0665
-    assert published["lenet-final"] == 0.98345 and published["lenet-soon"] == 0.1121
+    assert published["lenet-final"] == 0.98345
+    assert published["lenet-soon-authors"] == 0.1121
+    assert published["lenet-permuted-101"] == published["lenet-early-random"] == 0.3161
+
+
+def test_published_runs_in_the_band_of_transfers():
+    """Of three runs, the middle one is one above the line; the band is symmetric."""
+    line, half = fig_ntt_transfer.predicted(
+        np.array([-1.0, 0, 1]), np.array([0.0, 1, 0]), np.array([0.0, 2]))
+    np.testing.assert_allclose(line, 1 / 3)
+    np.testing.assert_allclose(half, 12.7062047 * np.sqrt(
+        [2 / 3 * (4 / 3), 2 / 3 * (4 / 3 + 2)]), rtol=1e-8)
+    declared = {claim.id: claim for claim in fig_ntt_transfer.claims("full")}
+
+    def verdicts(factor, *starts):
+        """Judge runs whose ratios are about `factor` times those of run 2."""
+        log = np.zeros((5, 4, 4))
+        log[:, :, 0] = 0, 100, 200, 700
+        log[:, 0, 1], scale = starts, factor * np.exp([0.02, -0.02, 0.03, -0.03, 0])
+        log[:, 2, 1], log[:, 3, 1] = starts * scale * 0.2568, starts * scale * 0.0659
+        log[..., 2] = 1
+        curve = np.ones((5, 21, 2)) * np.arange(0, 2100, 100)[:, None]
+        values = fig_ntt_transfer.measured({
+            "MLP_at_masked_log": log, "MLP_at_masked_curve": curve,
+            "MLP_at_masked_sets": log[:, [0, 2, 3], None, 1:3] * np.ones((2, 1))})
+        return [claims.judge(declared[key], claims.measure(values[key])).verdict
+                for key in ("mlp-1-soon", "mlp-2-soon", "mlp-1-kernel", "mlp-2-kernel")]
+
+    starts = 2000, 3000, 5000, 7000, 9000
+    assert verdicts(1, *starts) == ["reproduced"] * 4
+    assert verdicts(0.8, *starts) == verdicts(1.25, *starts) == ["not reproduced"] * 4
+    for factor in (0.8, 1):
+        assert set(verdicts(factor, 2000, 3000, 4000, 5000, 6400)) == {"not decided"}
+        assert verdicts(factor, 2000, 3000, 4000, 5000, 8000)[1::2] == [
+            "not decided"] * 2
 
 
 def test_teachers():
@@ -119,6 +164,20 @@ def test_variances_of_masks():
         "logit-snip-unit": (0.25, 4, None), "logit-snip-pixel": (4.5, 2, None),
         "magnitude": (0.5, None, 1.5), "random": (2, None, 1.5), "empty-snip": 0.5,
         "empty-ntt": 0, "layers-snip": 2})
+    for method, units in (("NTT", [0, 8, 0, 8]), ("NTT without L2", [2, 6, 2, 6]),
+                          ("permuted", [4, 4, 4, 4]), ("SNIP", [0, 0, 0, 8])):
+        data[f"{method}_layer_counts"] = np.array([units])
+        data.setdefault(f"{method}_layer_pixels", np.array([[1, 3, 1, 3]]))
+    agree(fig_ntt_masks, data, {
+        "ntt-unit": (8, 2, None), "ntt-pixel": (0, None, 1.5),
+        "snip-unit": (1.5, 4, None), "snip-pixel": (2, 2, None),
+        "logit-snip-unit": (1 / 16, 4, None), "logit-snip-pixel": (4.5, 2, None),
+        "magnitude": (0.5, None, 1.5), "random": (2, None, 1.5),
+        "permuted": (1, None, 1.5), "empty-closed": (1, 0.5, None),
+        "snip-closed": (np.log(4) / np.log(4 / 1.5), 0.5, None),
+        "logit-snip-closed": (np.log(4) / np.log(64), 0.5, None),
+        "empty-ntt-without-l2": 0, "ntt-without-l2-unit": 2,
+        "ntt-without-l2-pixel": 1}, "full")
 
 
 def test_merged_transfers():

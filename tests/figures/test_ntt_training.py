@@ -1,5 +1,6 @@
 """The parts of the figures on Neural Tangent Transfer: generator, GraSP, transfers."""
 
+import collections
 import functools
 import weakref
 
@@ -9,7 +10,7 @@ from hypothesis import assume, given
 from strategies import SEEDS
 from tolerances import RTOL_FD, close
 
-from figures.ntt import fig_ntt_masks, fig_ntt_replay, threefry
+from figures.ntt import fig_ntt_masks, fig_ntt_replay, fig_ntt_transfer, threefry
 from figures.run import claims
 from figures.ntt import ntt_training as training
 from figures.train import image_sets
@@ -223,6 +224,88 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
         assert value.tobytes() == parts[1][key].tobytes()
 
 
+def test_networks_in_parts_equal_whole_networks(monkeypatch):
+    """A transfer of 450 steps in parts of 200, and 330 steps with labels in parts."""
+    data = images(np.random.default_rng(4), 7000)
+    monkeypatch.setattr(fig_ntt_transfer, "problem", lambda *given: (
+        training.perceptron(6, 9, 3), data, 1e-4))
+    monkeypatch.setattr(fig_ntt_transfer, "FULL_DENSITY", 0.4)
+    one = {"name": "LeNet", "folder": "", "kind": "at_masked", "repeat": 0, "seed": 0}
+
+    def run(function, part, total, result=None, **given):
+        monkeypatch.setitem(fig_ntt_transfer.PARTS, "LeNet", (part, part))
+        for first in range(0, total, part):
+            assert result is None or "curve" not in result
+            result = function(**one, **given, first=first, before=result)
+        return result
+
+    student = run(fig_ntt_transfer.transfer, 200, 450, steps=450)
+    assert student["log"][:, 0].tolist() == [0, 100, 200, 300, 400, 450]
+    assert student["sets"].shape == (3, 2, 2) and np.diff(student["log"][:, 1]).all()
+    teacher = fig_ntt_transfer.start("LeNet", "", 0, 0)[3]
+    sparse = ntt.Student(*teacher, pruning.magnitude(teacher[0], 0.4))
+    net = training.perceptron(6, 9, 3)
+    for row, x in ((student["log"][0, 1:3], data.x[:64]),
+                   (student["sets"][0, 1], data.x_test[:64])):
+        x = x.reshape(64, 6)
+        goal = ntt.target(net.model, *teacher, x)
+        close(row, np.array(ntt.gradient(net.model, sparse, x, goal,
+                                         density=0.4).loss[1:3]), 1e-6)
+    held = [ntt.gradient(net.model, sparse, x, ntt.target(net.model, *teacher, x),
+                         density=0.4).loss.kernel
+            for x in data.x[:1000].reshape(20, 50, 6)]
+    close(student["sets"][0, 0, 0], np.mean(held), 1e-6)
+    curves = [run(fig_ntt_transfer.learn, part, 330, dict(student), labelled=330)[
+        "curve"] for part in (110, 330)]
+    np.testing.assert_array_equal(*curves)
+    assert curves[0][:, 0].tolist() == [0, 100, 101, 200, 300, 330]
+    assert len(set(curves[0][:, 1])) > 3
+
+
+def test_parts_follow_each_other():
+    jobs, counts = fig_ntt_transfer.jobs("full", 0, "folder"), collections.Counter()
+    for function, own, *index in jobs:
+        counts[function.__name__, own["name"], own["kind"]] += not own["first"]
+        if index:
+            earlier, before = jobs[index[0]][:2]
+            assert all(before[key] == own[key] for key in ("name", "kind", "repeat"))
+            assert earlier is (function if own["first"] else fig_ntt_transfer.transfer)
+        else:
+            assert own["first"] == 0
+    assert [counts[what, "MLP", kind] for what, kind in (
+        ("transfer", "at_masked"), ("learn", "at_masked"), ("learn", "permuted"))] == [
+            20, 5, 5]
+    assert counts["learn", "LeNet", "permuted early"] == 4
+
+
+def test_networks_of_a_seed_see_the_same_batches_with_labels(monkeypatch):
+    seen = []
+    monkeypatch.setattr(fig_ntt_transfer, "problem", lambda *given: (
+        training.perceptron(6, 9, 3), images(np.random.default_rng(4), 200), 1e-4))
+    monkeypatch.setattr(training, "supervise", lambda *given, generator, **options: (
+        seen.append(generator.random()), None, np.zeros((1, 2)), None))
+    one = {"name": "digits", "folder": None, "seed": 0, "labelled": 9, "first": 0}
+    for kind in ("permuted", "random"):
+        for repeat in (0, 1):
+            fig_ntt_transfer.learn(**one, kind=kind, repeat=repeat)
+    assert seen[:2] == seen[2:] and seen[0] != seen[1]
+
+
+def test_permuted_masks_keep_the_weights_of_each_line():
+    """As in the code of [LZ20], which permutes the first axis of its arrays."""
+    rng = np.random.default_rng(2)
+    weights = convnet.init(SHAPES, rng)[0]
+    found = training.first_masks("permuted", None, weights, None, None, 0.4,
+                                 np.random.default_rng(8))
+    for M, wanted in zip(found, pruning.magnitude(weights, 0.4), strict=True):
+        np.testing.assert_array_equal(M.sum(axis=1), wanted.sum(axis=1))
+        assert set(np.unique(M)) == {0, 1} and (M != wanted).any()
+    dense = np.tile([1.0, 1, 0, 0, 0, 0, 0, 0], (400, 1)) + 1e-3 * rng.random((400, 8))
+    M, = training.first_masks("permuted", None, [dense], None, None, 0.25, rng)
+    assert (abs(M.mean(axis=0) - M.mean()) < 0.1).all()         # 4 standard errors
+    assert len(np.unique(M, axis=0)) > 20
+
+
 def test_training_with_labels_has_the_gradient_of_the_clear_module():
     net, rng = training.convolutional("lenet5_caffe"), np.random.default_rng(2)
     weights, biases = net.init(rng=rng)
@@ -362,3 +445,18 @@ def test_unevenness_among_similar_pixels():
     within = fig_ntt_masks.unevenness_given(varies, drawn, 0.5)
     assert (abs(within - 1) < 0.25).all()                       # 3 standard errors
     assert (fig_ntt_masks.unevenness(drawn, 0.5) > 1.3).all()
+
+
+def test_masks_without_the_penalty_come_from_the_same_batches(monkeypatch):
+    seen, student = {}, training.student
+
+    def watched(method, net, teacher, images, density, generator, scope, **options):
+        seen[one] = method, generator.random(), options["l2"], teacher[0][0].sum()
+        return student("magnitude", net, teacher, images, density, generator, scope)
+
+    monkeypatch.setattr(training, "student", watched)
+    for one in ("NTT", fig_ntt_masks.FREE):
+        fig_ntt_masks.masks("digits", None, one, "layer", 9, 0, 0)
+    assert seen["NTT"][2] == 1e-4 and seen[fig_ntt_masks.FREE][2] == 0
+    assert seen["NTT"][::3] == seen[fig_ntt_masks.FREE][::3]
+    assert seen["NTT"][1] == seen[fig_ntt_masks.FREE][1]
