@@ -104,6 +104,18 @@ def test_potentials_before_the_reset_and_marked_rows_are_named(tmp_path, graph):
     assert judge(graph, found)[0].fit.shown == "marked"
 
 
+@pytest.mark.parametrize("text", ["gain=1,spikes=many,reset=subtract", ""])
+def test_several_spikes_of_a_row_may_be_recorded_as_one(tmp_path, graph, text):
+    found = recorded(tmp_path / "a.h5", graph, text, drive(1, 100, 1) * 20)
+    own = found.nodes["lif"]
+    assert own["spikes"].max() > 1
+    own["spikes"] = np.minimum(own["spikes"], 1)
+    verdict, = judge(graph, found)
+    assert verdict.status == "named"
+    assert verdict.fit.convention is None or verdict.fit.convention.spikes == "many"
+    assert (verdict.fit.convention is None) == (text == "")
+
+
 def test_integers_are_named(tmp_path, graph):
     """As on chips: decays of 12 bits, products cut off."""
     x, v, rows = drive(1, 400, 1), 0, []
