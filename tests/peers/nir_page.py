@@ -104,7 +104,8 @@ also exported small networks of its own, whose recordings were compared with the
   do not show whether the tool imports another v_reset.
 - The judgement of each tool, which the link names, lists faults of its import.
 - The time constants of plain graphs suit the step of the tool: dt is 0.1 ms for
-  snntorch, 1 s for sinabs, which counts in rows, and 1 ms for the other tools.
+  snntorch, 1 s for sinabs, which counts in rows, and 1 ms for the other tools.  The
+  import of rockpool takes tau_mem / (1 + r) as dt, 4 ms for "plain CubaLIF".
 - The neurons of snntorch take decay factors.  Its export turns a factor beta into the
   time constant dt / (1 - beta), and hence has the decay Euler.
 - Refused: the tool, or the version of nir that it requires, does not support a node or

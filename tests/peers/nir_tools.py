@@ -10,6 +10,7 @@ small networks of its own, and exports them.  The recordings are judged as by
 """
 
 import contextlib
+import copy
 import datetime
 import importlib.metadata
 import io
@@ -38,7 +39,8 @@ DT = 1e-3               # of tools that do not fix it, in s
 OUTPUTS = {"nested": "first/lif", "delay": "last"}      # node before the output
 # Words of messages by which tools tell that they do not support a node or a field.
 REFUSALS = ("not supported", "Unknown node type", "must be", "Cannot convert",
-            "has no Spyx module", "unexpected keyword argument 'v_reset'")
+            "has no Spyx module", "unexpected keyword argument 'v_reset'",
+            "AssertionError()")             # nir 1.0.4 does not know a CubaLI
 PLAIN = {"r": 1.0, "v_leak": 0.0, "v_threshold": 0.47, "v_reset": None, "w_in": None}
 TIMES = ("tau", "tau_mem", "tau_syn", "delay")
 W = np.float32([[0.73, 0.29, 1.17], [0.53, 1.03, 0.37]])
@@ -55,7 +57,7 @@ def stepped(model, x):
             found = model(torch.tensor(x[:, t]).float(), state)
             out, state = found if isinstance(found, tuple) else (found, None)
             rows.append(out)
-            states.append(state)
+            states.append(copy.copy(state))     # norse changes its list of states
     return torch.stack(rows, 1).numpy(), states
 
 
@@ -142,8 +144,7 @@ class Spyx:
         from spyx.nir import from_nir
         out, states = from_nir(nir.read(path), np.float32(x.swapaxes(0, 1)), dt=DT,
                                return_all_states=True)[1]
-        leaves = jax.tree.leaves(states)
-        v = [leaf for leaf in leaves if leaf.shape == out.shape and len(leaves) == 1]
+        v = [leaf[..., :out.shape[-1]] for leaf in jax.tree.leaves(states)[-1:]]
         return {key: np.asarray(a).swapaxes(0, 1)
                 for key, a in zip(("spikes", "mem"), (out, *v), strict=False)}
 
@@ -170,14 +171,8 @@ class Sinabs:
     @staticmethod
     def run(path, x, node):
         import nir
-        import torch
         from sinabs.nir import from_nir
-        S, T, n = x.shape
-        model = from_nir(nir.read(path), batch_size=S)
-        with torch.no_grad():
-            out = model(torch.tensor(x).float().reshape(S * T, n))
-        out = out[0] if isinstance(out, tuple) else out
-        return {"spikes": out.reshape(S, T, -1).numpy()}
+        return {"spikes": stepped(from_nir(nir.read(path), batch_size=len(x)), x)[0]}
 
     @staticmethod
     def networks(x):
@@ -212,9 +207,10 @@ class Rockpool:
         import nir
         import torch
         from rockpool.nn.modules.torch.nir import from_nir
+        model = from_nir(nir.read(path))
         with torch.no_grad():
-            out = from_nir(nir.read(path))(torch.tensor(x).float())
-        return {"spikes": (out[0] if isinstance(out, tuple) else out).numpy()}
+            out = model(torch.tensor(x).float())[0]
+        return {"spikes": out.numpy(), "dt": model.get_submodule(node).dt}
 
     @staticmethod
     def networks(x):
@@ -268,9 +264,9 @@ def judged(path, node, x, own, dt):
     if node is None:
         node, = (name for name, one in graph.nodes.items() if one.type in graphs.STATES)
     if graph.nodes[node].type in graphs.ANALOG:     # the outputs are potentials
-        own = {"mem": own["spikes"]}
+        own["mem"] = own.pop("spikes")
     with tempfile.TemporaryDirectory() as folder:
-        np.savez(f"{folder}/a.npz", x=x, dt=dt,
+        np.savez(f"{folder}/a.npz", x=x, dt=own.pop("dt", dt),  # some tools choose dt
                  **{f"{node}/{key}": a for key, a in own.items()})
         verdict, = judgement.judge(graph, nirdata.read(f"{folder}/a.npz", graph))
     return verdict
@@ -288,7 +284,7 @@ def results(tool):
             with contextlib.redirect_stdout(io.StringIO()):
                 verdict = told()
         except Exception as error:
-            words = " ".join(str(error).split())
+            words = " ".join(str(error).split()) or repr(error)
             if any(part in words for part in REFUSALS):
                 found["refused"].setdefault(words[:120], []).append(name)
             else:

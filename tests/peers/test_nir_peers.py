@@ -1,4 +1,6 @@
-"""Random graphs that the package nir writes are read back equal."""
+"""Random graphs of the package nir are read back equal; tools are recorded by rows."""
+
+import pathlib
 
 import numpy as np
 import pytest
@@ -130,3 +132,32 @@ def test_recordings_are_those_of_nir(tmp_path_factory, seed):
     read = nir.read_data(str(folder / "d")).nodes["lif"].observables
     times = read["spikes"].time[np.isfinite(read["spikes"].time)]
     assert len(times) > 3 and read["membrane"].data.shape == (2, 30, 3)
+
+
+@pytest.fixture
+def tools(monkeypatch):
+    """Return the module that runs graphs in tools."""
+    folder = pathlib.Path(__file__).resolve().parents[1] / "oracle" / "nir"
+    monkeypatch.syspath_prepend(str(folder))
+    import nir_tools
+    return nir_tools
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_potentials_of_tools_are_recorded_in_each_row(tools, tmp_path):
+    path, x = str(tmp_path / "a.nir"), np.random.default_rng(1).random((1, 20, 3))
+    tools.nir_writer.write(path, tools.plain(tools.nine_graphs.made()["CubaLIF"], 1e-3))
+    for own in (next(tools.Norse.networks(x))[2], tools.Spyx.run(path, x, "first")):
+        assert own["mem"].shape == (1, 20, 2)
+        assert len(np.unique(own["mem"])) > 10
+
+
+def test_a_tool_may_choose_the_duration_of_a_row(tools, tmp_path):
+    path, x = str(tmp_path / "a.nir"), np.ones((1, 20, 3))
+    tools.nir_writer.write(path, tools.nine_graphs.made()["LIF"])
+    graph = graphs.read(path)
+    given = nirdata.RECORDING({"input": x}, {}, 4e-3, [])
+    (tmp_path / "a.h5").write_bytes(nirdata.image(graph, given))
+    v = nirdata.read(str(tmp_path / "a.h5"), graph).nodes["first"]["membrane"]
+    for own, told in ({}, "not named"), ({"dt": 4e-3}, "named"):
+        assert tools.judged(path, "first", x, own | {"mem": v}, 1e-3).status == told

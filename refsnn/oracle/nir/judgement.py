@@ -110,7 +110,7 @@ def _judged(graph, name, recording, exact, pulse):
     if exact is None:
         lines.append("  exact solution: not judged, a potential drives the node")
     else:
-        scaled = bool(one) and one.gain == "1"
+        scaled = bool(one) and one.gain == "1" and not graph.late   # loops may diverge
         if scaled:                      # the unit of the input is dt or dt/tau
             other = node._replace(fields=node.fields | {
                 "r": p["r"] / dt * (tau if "v_leak" in p else 1.0)})

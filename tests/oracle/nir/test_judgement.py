@@ -153,6 +153,18 @@ def test_a_recurrent_layer_is_named_from_some_quantities(tmp_path, keys, text):
         assert verdict.fit.convention is None
 
 
+def test_a_loop_is_not_solved_with_a_larger_gain(tmp_path, monkeypatch):
+    """Its spikes could drive each other without end."""
+    monkeypatch.setattr(dynamics, "MOST", 100)
+    graph = graphs.read(str(nine_graphs.FOLDER / "nested.nir"))
+    path, given = tmp_path / "a.h5", nirdata.RECORDING(
+        {"input": drive(1, 60, 3, 3)}, {}, 1e-3, [])
+    path.write_bytes(nirdata.image(graph, given, "gain=1,reset=subtract,spikes=many"))
+    verdict, = judge(graph, nirdata.read(str(path), graph))
+    assert verdict.status == "named" and verdict.fit.convention.gain == "1"
+    assert "exact solution: " in verdict.lines[-1]
+
+
 def test_simulated_spikes_replace_those_that_are_not_recorded(tmp_path):
     graph = graphs.read(str(nine_graphs.FOLDER / "delay.nir"))
     path, x = tmp_path / "a.h5", drive(1, 60, 3, rate=0.6)
