@@ -8,8 +8,9 @@
 addEventListener("DOMContentLoaded", () => {
   const note = document.querySelector(".sphx-glr-download-link-note");
   note?.append(document.querySelector(".sphx-glr-download-jupyter").cloneNode(true));
-  note?.insertAdjacentHTML("beforeend", 'Both need <a href="../use.html">refsnn</a>' + (
-    location.pathname.includes("pytorch") ? ", Matplotlib, PyTorch." : " and Matplotlib."));
+  note?.insertAdjacentHTML("beforeend", 'Script and notebook need <a href="index.html">refsnn' + (
+    location.pathname.includes("pytorch") ? ", Matplotlib and PyTorch" :
+    " and Matplotlib") + "</a>; the notebook also needs Jupyter.");
   for (const one of document.querySelectorAll(".sphx-glr-thumbcontainer"))
     one.querySelector("img").alt = one.getAttribute("tooltip");
   const box = document.getElementById("filter");

@@ -72,6 +72,7 @@ PLAIN = {       # the axes of a convention in words, see refsnn.conventions.Step
     "through_reset": ("gradient through the reset", {"True": "yes", "False": "no"})}
 USUAL = {"drive": "one", "floor": "False", "refractory": "0"}   # need no words
 EARLY = "reset before the decay: beta times threshold is subtracted"
+ONCE = "reset in the step of the spike"
 MISREAD = ("surrogate one step late", "surrogate read after the reset",
            "surrogate read at the membrane, threshold forgotten")
 HEAD = """\
@@ -306,10 +307,10 @@ def chosen(mistake, verdict):
     the step of the spike, before the reset and at the distance from the threshold.
     """
     from refsnn.oracle.build import lif_layers
-    axes = {name: axes for (name, _), axes in lif_layers.FORWARD.items()} | {
+    axes = {name: axes for (name, _), axes in lif_layers.FORWARD.items()
+            if axes != {"gain": "one"}} | {     # which is also a choice of refsnn
         "reset detached": {"through_reset": False},
-        "reset not detached": {"through_reset": True},
-        "missing factor: current enters without 1 - beta": {"gain": "one"},
+        ONCE: {"reset": "subtract", "reset_at": "once"},
         EARLY: {"reset": "subtract", "reset_at": "before"}}
     wanted, found = axes.get(mistake, {}), {}
     for neuron, told in verdict["neurons"].items():
