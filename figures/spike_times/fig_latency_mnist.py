@@ -14,7 +14,7 @@ readout of the correct class. The dot marks the highest maximum.
 
 By default, three networks with 100 hidden neurons learn the digits of refsnn, which
 have 8x8 pixels. With --full, one network with 350 hidden neurons learns MNIST for 18
-epochs, which takes about 5 core-hours. The settings with --full are those of [WP21],
+epochs, which takes about 3 core-hours. The settings with --full are those of [WP21],
 where ten networks learn for 100 epochs: mini-batches of 128 images, a normal jitter of
 the input spikes of 1 ms, and a learning rate of 0.005 that falls by 3 % each epoch. For
 the digits, of which there are few, the initial weights have wider distributions, the
