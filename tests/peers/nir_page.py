@@ -111,8 +111,8 @@ also exported small networks of its own, whose recordings were compared with the
 - Refused: the tool, or the version of nir that it requires, does not support a node or
   a field, and tells so.
 - No spike: the tool sent no spike, which tells nothing about threshold and reset.
-- Not following the graph: no known convention gives this result.  Details are withheld
-  until the authors of the tool are told.
+- Not following the graph: no known convention gives this result, or the tool fails.
+  Details are withheld until the authors of the tool are told.
 """
 ABOUT = {
     "decay": "factor of potential and current in a row: exp(-dt/tau), 1 - dt/tau, or "
@@ -170,8 +170,8 @@ def tools():
         lines = [f"- Refused, `` {words} ``: {'; '.join(names)}\n"
                  for words, names in found["refused"].items()]
         lines += [f"- No spike: {'; '.join(found['silent'])}\n"] * bool(found["silent"])
-        lines += [f"- Not following the graph: {'; '.join(found['withheld'])}\n"] * bool(
-            found["withheld"])
+        lines += ["- Not following the graph: " + "; ".join(found["withheld"])
+                  + "\n"] * bool(found["withheld"])
         told += ["\n", *lines] * bool(lines)
     return "".join(told)
 
