@@ -1,4 +1,4 @@
-"""Online learning with exact RTRL and with its approximations
+"""Online learning of digits and Braille letters: exact RTRL and its approximations
 
 Panel a shows the test accuracy of each learning rule against the number of training
 sequences.  Bands show the range over repetitions.  Panel b shows the test accuracy

@@ -99,13 +99,13 @@ also exported small networks of its own, whose recordings were compared with the
 (`python tests/peers/nir_tools.py FOLDER`).
 
 - A recording has a row if it follows the graph in a convention, which the row names.
-- "plain LIF" is the plain variant of the graph "LIF".  With "reset v_reset", a spike
-  sets the potential to the v_reset of the graph, which is 0 in plain graphs; their rows
-  do not show whether the tool imports another v_reset.
+- "LIF, plain" is the plain variant of the graph "LIF, all fields".  A tool that ignores
+  a field, such as v_reset, can follow the plain graph alone.  With "reset v_reset", a
+  spike sets the potential to the v_reset of the graph, which is 0 in plain graphs.
 - The judgement of each tool, which the link names, lists faults of its import.
 - The time constants of plain graphs suit the step of the tool: dt is 0.1 ms for
   snntorch, 1 s for sinabs, which counts in rows, and 1 ms for the other tools.  The
-  import of rockpool takes tau_mem / (1 + r) as dt, 4 ms for "plain CubaLIF".
+  import of rockpool takes tau_mem / (1 + r) as dt, 4 ms for "CubaLIF, plain".
 - The neurons of snntorch take decay factors.  Its export turns a factor beta into the
   time constant dt / (1 - beta), and hence has the decay Euler.
 - Refused: the tool, or the version of nir that it requires, does not support a node or
@@ -166,14 +166,24 @@ def tools():
         anchor = f"{tool}-{found['versions'][tool].replace('.', '')}"
         told.append(f"\n### {tool}\n\n{versions}; {found['date']}; [judgement of "
                     f"{tool}](VERDICTS.md#{anchor})\n\n")
-        told += [TABLE, *found["rows"]] if found["rows"] else ["No row.\n"]
-        lines = [f"- Refused, `` {words} ``: {'; '.join(names)}\n"
+        rows = [row[2:].partition(" |") for row in found["rows"]]
+        rows = [f"| {named(graph)} |{rest}" for graph, _, rest in rows]
+        told += [TABLE, *rows] if rows else ["No row.\n"]
+        lines = [f"- Refused, `` {words} ``: {'; '.join(map(named, names))}\n"
                  for words, names in found["refused"].items()]
         lines += [f"- No spike: {'; '.join(found['silent'])}\n"] * bool(found["silent"])
-        lines += ["- Not following the graph: " + "; ".join(found["withheld"])
-                  + "\n"] * bool(found["withheld"])
+        fails = "; ".join(map(named, found["withheld"]))
+        lines += [f"- Not following the graph: {fails}\n"] * bool(fails)
         told += ["\n", *lines] * bool(lines)
     return "".join(told)
+
+
+def named(graph):
+    """Return the name of a graph, or of an export, in the text."""
+    if graph.startswith("export"):
+        return graph
+    plain = graph.removeprefix("plain ")
+    return f"{plain}, {'all fields' if plain == graph else 'plain'}"
 
 
 def row(name, verdict):

@@ -384,7 +384,7 @@ def outcome(vector, rows):
     wrong = []
     for output, status, text in rows:
         if status != "right":
-            first, _, cause = text.partition("; ")
+            first, _, cause = text.replace(": yours ", ": tool ").partition("; ")
             named = max(scaled, key=lambda name: (output in scaled[name],
                                                   len(scaled[name])), default=None)
             cause += f", {named}" * (output in scaled.get(named, ()))
