@@ -98,7 +98,9 @@ variants of these (r 1, v_leak 0, v_threshold 0.47, no v_reset, no w_in).  Each 
 also exported small networks of its own, whose recordings were compared with the export
 (`python tests/peers/nir_tools.py FOLDER`).
 
-- A recording has a row if it follows the graph in a convention, which the row names.
+- A row names the convention in which the tool follows the graph, or says that no known
+  convention gives the result.  Details that the judgement of the tool does not list are
+  withheld until the authors of the tool are told.
 - "LIF, plain" is the plain variant of the graph "LIF, all fields".  A tool that ignores
   a field, such as v_reset, can follow the plain graph alone.  With "reset v_reset", a
   spike sets the potential to the v_reset of the graph, which is 0 in plain graphs.
@@ -111,9 +113,8 @@ also exported small networks of its own, whose recordings were compared with the
 - Refused: the tool, or the version of nir that it requires, does not support a node or
   a field, and tells so.
 - No spike: the tool sent no spike, which tells nothing about threshold and reset.
-- Not following the graph: no known convention gives this result, or the tool fails.
-  Details are withheld until the authors of the tool are told.
 """
+FAILS = "does not follow the graph, or fails"
 ABOUT = {
     "decay": "factor of potential and current in a row: exp(-dt/tau), 1 - dt/tau, or "
              "rounded to 12 bit",
@@ -167,13 +168,13 @@ def tools():
         told.append(f"\n### {tool}\n\n{versions}; {found['date']}; [judgement of "
                     f"{tool}](VERDICTS.md#{anchor})\n\n")
         rows = [row[2:].partition(" |") for row in found["rows"]]
-        rows = [f"| {named(graph)} |{rest}" for graph, _, rest in rows]
-        told += [TABLE, *rows] if rows else ["No row.\n"]
+        rows += [(graph, "", f" - | **{FAILS}** | | | | | |\n")
+                 for graph in found["withheld"]]
+        told += [TABLE, *(f"| {name} |{rest}" for name, rest in sorted(
+            (named(graph), rest) for graph, _, rest in rows))]
         lines = [f"- Refused, `` {words} ``: {'; '.join(map(named, names))}\n"
                  for words, names in found["refused"].items()]
         lines += [f"- No spike: {'; '.join(found['silent'])}\n"] * bool(found["silent"])
-        fails = "; ".join(map(named, found["withheld"]))
-        lines += [f"- Not following the graph: {fails}\n"] * bool(fails)
         told += ["\n", *lines] * bool(lines)
     return "".join(told)
 
