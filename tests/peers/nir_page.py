@@ -25,6 +25,14 @@ NIR is a file format for the graph of a spiking network: its nodes, weights and 
 constants.  NIR leaves the time step, the integration, the lag and the form of the reset
 open, so that two tools compute one graph differently.  Such a choice is no fault.
 
+## Do tools follow a graph?
+
+GRAPHS
+"yes": the tool follows the graph with all its fields.  "plain": it follows only a graph
+without v_leak, v_reset and w_in, and with r = 1.  "no": no known convention gives its
+result, or the tool fails.  "refused": the tool tells that it does not support the node
+or a field.  The sections of the tools name the conventions.
+
 ## Your own recording
 
 ```sh
@@ -143,7 +151,8 @@ def page(data):
     lines = [textwrap.fill(line, 84, subsequent_indent=6 * " ") for line in first.lines]
     axes = [f"| {axis} | {', '.join(choices)} | {ABOUT[axis]} |"
             for axis, choices in dynamics.AXES.items()]
-    told = [HEAD.replace("EXAMPLE", "\n".join(lines)).replace("AXES", "\n".join(axes))]
+    told = [HEAD.replace("EXAMPLE", "\n".join(lines)).replace("AXES", "\n".join(axes))
+            .replace("GRAPHS\n", matrix())]
     for name, patterns in GRAPHS.items():
         graph = graphs.read(str(data / name))
         told.append(f"## Recordings of {name}\n\n{TABLE}")
@@ -156,6 +165,26 @@ def page(data):
                             "| | | | | |\n")
         told.append("\n")
     return "".join(told)[:-1] + tools()
+
+
+def matrix():
+    """Return the table of graphs and tools."""
+    stored = json.loads((HERE / "nir_tools.json").read_text(encoding="utf-8"))
+    names = sorted({name for found in stored.values() for name in (
+        *sum(found["refused"].values(), []), *found["withheld"])
+        if not name.startswith(("plain ", "export "))}, key=str.casefold)
+    lines = ["| graph | " + " | ".join(f"[{tool}](#{tool})" for tool in stored) + " |",
+             "|---" * len(stored) + "|---|"]
+    for name in names:
+        cells = []
+        for found in stored.values():
+            right = [row[2:].partition(" |")[0] for row in found["rows"]]
+            refused = sum(found["refused"].values(), [])
+            cells.append("yes" if name in right else "plain" if f"plain {name}" in right
+                         else "refused" if {name, f"plain {name}"} <= {*refused}
+                         else "no")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n\n"
 
 
 def tools():
