@@ -173,7 +173,7 @@ def matrix():
     names = sorted({name for found in stored.values() for name in (
         *sum(found["refused"].values(), []), *found["withheld"])
         if not name.startswith(("plain ", "export "))}, key=str.casefold)
-    lines = ["| graph | " + " | ".join(f"[{tool}](#{tool})" for tool in stored) + " |",
+    lines = ["| graph | " + " | ".join(stored) + " |",
              "|---" * len(stored) + "|---|"]
     for name in names:
         cells = []
