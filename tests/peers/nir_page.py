@@ -197,7 +197,7 @@ def tools():
         told.append(f"\n### {tool}\n\n{versions}; {found['date']}; [judgement of "
                     f"{tool}](VERDICTS.md#{anchor})\n\n")
         rows = [row[2:].partition(" |") for row in found["rows"]]
-        rows += [(graph, "", f" - | **{FAILS}** | | | | | |\n")
+        rows += [(graph, "", f" - | {FAILS} | | | | | |\n")
                  for graph in found["withheld"]]
         told += [TABLE, *(f"| {name} |{rest}" for name, rest in sorted(
             (named(graph), rest) for graph, _, rest in rows))]
