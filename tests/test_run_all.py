@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -687,14 +688,14 @@ def plain(function="job", kwargs=None):
     return module
 
 
-def key(*, kwargs=None, size="quick", seed=0, data=None, root=toy_project.ROOT):
-    return jobs.tasks(root, "toy", plain(kwargs=kwargs), size, seed, None, data)[0].key
+def key(*, kwargs=None, size="quick", seed=0, root=toy_project.ROOT):
+    return jobs.tasks(root, "toy", plain(kwargs=kwargs), size, seed, None)[0].key
 
 
-def test_key_covers_arguments_size_seed_and_data():
+def test_key_covers_arguments_size_and_seed():
     keys = {key(), key(kwargs={"a": 1}), key(kwargs={"a": 1.5}), key(size="full"),
-            key(seed=1), key(data="x"), key(kwargs={"a": [1, 2]})}
-    assert len(keys) == 7
+            key(seed=1), key(kwargs={"a": [1, 2]})}
+    assert len(keys) == 6
     assert key(kwargs={"a": 1, "b": 2}) == key(kwargs={"b": 2, "a": 1})
 
 
@@ -709,7 +710,7 @@ def listed(*parts):
     """Return the tasks of a figure with the jobs ({argument: value}, *indices)."""
     module = plain()
     module.jobs = lambda size, seed, data: [(module.job, *part) for part in parts]
-    return jobs.tasks(toy_project.ROOT, "toy", module, "quick", 0, None, None)
+    return jobs.tasks(toy_project.ROOT, "toy", module, "quick", 0, None)
 
 
 def test_key_covers_the_job_that_is_continued():
@@ -760,32 +761,39 @@ def test_key_covers_the_code_that_the_job_reaches(tmp_path):
     assert len(set(keys)) == 3 and len(set(keys[:3])) == 1
 
 
-def test_data_key(tmp_path):
-    assert jobs.data_key(None) is None
-    (tmp_path / "a").write_text("1")
-    first = jobs.data_key(tmp_path)
-    os.utime(tmp_path / "a", (1, 1))
-    second = jobs.data_key(tmp_path)
-    (tmp_path / "a").write_text("12")
-    os.utime(tmp_path / "a", (1, 1))
-    assert len({first, second, jobs.data_key(tmp_path)}) == 3
+@pytest.mark.parametrize("names", [(), ("used",)])
+def test_key_covers_the_contents_of_the_data_that_the_job_can_read(tmp_path, names):
+    found = {}
+    for case, text in ("first", "1"), ("copy", "1"), ("changed", "2"), ("other", "1"):
+        (folder := tmp_path / "data" / "used").mkdir(parents=True)
+        (folder / "a").write_text(text)
+        (folder.parent / "unused").write_text(case * (case == "other"))
+        os.utime(folder / "a", (len(found), 1))
+        origin.checksum.cache_clear()
+        module = plain(kwargs={"folder": str(folder.parent)})
+        module.FOLDERS = {"quick": names}
+        found[case] = jobs.tasks(toy_project.ROOT, "toy", module, "quick", 0,
+                                 str(folder.parent))[0].key
+        shutil.rmtree(folder.parent)
+    assert found["first"] == found["copy"] != found["changed"]
+    assert (found["first"] == found["other"]) == bool(names)
 
 
 @pytest.mark.parametrize("value", [np.float64(1), np.ones(2), {1: 2}, {1}, [None, b""]])
 def test_job_arguments_must_be_plain(value):
     with pytest.raises(TypeError, match="job job: a is .*must be None, a bool"):
         jobs.tasks(toy_project.ROOT, "toy", plain(kwargs={"a": value}), "quick", 0,
-                   None, None)
+                   None)
 
 
 def test_job_must_be_a_function_of_the_file():
     with pytest.raises(TypeError, match="must be a function at the top level"):
-        jobs.tasks(toy_project.ROOT, "toy", plain("nosuch"), "quick", 0, None, None)
+        jobs.tasks(toy_project.ROOT, "toy", plain("nosuch"), "quick", 0, None)
 
 
 def test_speed_jobs_must_say_their_threads():
     with pytest.raises(TypeError, match="job job of fig_speed: must have an argu"):
-        jobs.tasks(toy_project.ROOT, "speed", plain(), "quick", 0, None, None)
+        jobs.tasks(toy_project.ROOT, "speed", plain(), "quick", 0, None)
 
 
 @pytest.mark.parametrize("result, words", [

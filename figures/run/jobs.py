@@ -74,17 +74,6 @@ def _digest_when_loaded(root, module, function):
     return _code_when_loaded(root).digest([(module, function)])
 
 
-def data_key(folder):
-    """Return a hash of the files in a folder."""
-    if folder is None:
-        return None
-    folder = pathlib.Path(folder)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    parts = [(path.relative_to(folder).as_posix(), path.stat().st_size,
-              path.stat().st_mtime_ns) for path in files]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
 def _is_plain(value):
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
@@ -93,15 +82,17 @@ def _is_plain(value):
     return value is None or type(value) in (bool, int, float, str)
 
 
-def tasks(root, name, module, size, seed, data, identity, code=None, **options):
+def tasks(root, name, module, size, seed, data, code=None, **options):
     """Return the tasks of a figure.
 
     A task is a function call, with a key for the stored result.  The key is a hash of
-    the used code, the arguments, the command-line options, and the versions of NumPy
-    and SciPy.  The `options` are arguments of the function `jobs` of the figure.
+    the used code, the arguments, the command-line options, the contents of the data
+    files that the job can read, and the versions of NumPy and SciPy.  The `options`
+    are arguments of the function `jobs` of the figure.
     """
     code, listed = code or digest.Code(digest.in_folder(root)), []
     codes = functools.cache(lambda home, label: code.digest([(home, label)]))
+    required = getattr(module, "FOLDERS", {}).get(size, ())
     for job in module.jobs(size, seed, data, **options):
         function, kwargs = job[:2]
         label = getattr(function, "__name__", "")
@@ -119,7 +110,8 @@ def tasks(root, name, module, size, seed, data, identity, code=None, **options):
         before = _continued(label, listed, *job[1:])
         shared = name != SPEED and _shared(root, module, function)
         home = function.__module__ if shared else module.__name__
-        address = [home, label, kwargs, codes(home, label), size, seed, identity,
+        address = [home, label, kwargs, codes(home, label), size, seed,
+                   origin.data(data, origin.used(data, required, [kwargs])),
                    np.__version__, scipy.__version__, *before]
         text = json.dumps(address, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]

@@ -73,9 +73,8 @@ def figures(root, options, executor, run, start):
     The object `options` holds the command-line options. The worker processes call the
     functions `run` and `start`.
     """
-    identity = jobs.data_key(options.data)
     code = digest.Code(digest.in_folder(root))
-    made = [planned(root, name, options, identity, code)
+    made = [planned(root, name, options, code)
             for name in names(root) if name in (options.names or [name])]
     for line in (line for figure in made for line in told(figure, options)):
         print(line, file=sys.stderr)
@@ -123,14 +122,14 @@ def figures(root, options, executor, run, start):
 
 # ---- before and during the computation ---------------------------------------
 
-def planned(root, name, options, identity, code):
+def planned(root, name, options, code):
     """Return a `Figure` with its tasks."""
     figure = Figure(name)
     try:
         figure.module = imported(root, name)
         need(name, folders(figure, options), options.size, options.data)
         figure.tasks = jobs.tasks(root, name, figure.module, options.size,
-                                  options.seed, options.data, identity, code)
+                                  options.seed, options.data, code)
     except DataMissing:
         raise
     except Exception:

@@ -20,7 +20,7 @@ def main(out):
     root, found = expected.PATH.parents[2], {}
     for name in make.names(root):
         module = make.imported(root, name)
-        tasks = jobs.tasks(root, name, module, "default", 0, None, None)
+        tasks = jobs.tasks(root, name, module, "default", 0, None)
         spent = [jobs.load(make.stored_at(out, task))[1]["seconds"] for task in tasks]
         found[name] = [max(SHORTEST_S, round(seconds, 1)) for seconds in spent]
     rows = [f'"{name}": {json.dumps(times)}' for name, times in found.items()]
