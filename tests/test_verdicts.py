@@ -142,14 +142,21 @@ def test_conventions_are_told_in_words(verdicts):
 
 
 def test_neurons_differ_from_refsnn_in_words(verdicts):
-    told, = STORED["torch"]["neurons"].values()
-    assert verdicts.differences(told) == []
-    assert verdicts.differences(STORED["snntorch"]["neurons"]["Leaky"]) == [
-        "synaptic current: none, not decays between input and reading",
-        "input acts: in its own step, not one step later",
-        "spikes recorded: after the step, not before the step",
-        "potential recorded: after the step, not before the step",
-        "gradient through the reset: no, not yes"]
+    assert verdicts.differences(STORED["torch"]["neurons"]) == []
+    between, own, after = ("decays between input and reading", "in its own step",
+                           "after the step")
+    neurons = STORED["snntorch"]["neurons"]
+    assert list(neurons) == ["Leaky", "Synaptic", "Leaky, reset_mechanism='zero'"]
+    assert verdicts.differences(neurons) == [
+        ("synaptic current", between, "none", "decays first in a step", "none"),
+        ("input acts", "one step later", own, own, own),
+        ("reset", "by the threshold", "by the threshold", "by the threshold",
+         "to a value"),
+        ("reset acts", "after the next decay", "after the next decay",
+         "after the next decay", "before the next decay"),
+        ("spikes recorded", "before the step", after, after, after),
+        ("potential recorded", "before the step", after, after, after),
+        ("gradient through the reset", "yes", "no", "no", "no")]
 
 
 @pytest.mark.parametrize("tool, mistake, neurons", [

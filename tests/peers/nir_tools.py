@@ -16,6 +16,7 @@ import importlib.metadata
 import io
 import json
 import logging
+import os
 import pathlib
 import subprocess
 import sys
@@ -276,7 +277,7 @@ def results(tool):
     """Return versions, rows of named conventions, refusals, and other results."""
     rng, module = np.random.default_rng(57), TOOLS[tool]
     found = {"date": datetime.date.today().isoformat(), "rows": [], "refused": {},
-             "silent": [], "withheld": [], "versions": {
+             "silent": [], "failed": [], "withheld": [], "versions": {
                  one: importlib.metadata.version(one) for one in module.packages}}
 
     def add(name, told):
@@ -289,7 +290,7 @@ def results(tool):
                 found["refused"].setdefault(words[:120], []).append(name)
             else:
                 print(f"{tool}: {name}: {error!r}", file=sys.stderr)
-                found["withheld"].append(name)
+                found["failed"].append(name)
             return
         if verdict.status == "named":
             found["rows"].append(nir_page.row(name, verdict))
@@ -325,8 +326,9 @@ def main(folder, tools):
     stored = json.loads(STORED.read_text("utf-8")) if STORED.exists() else {}
     for tool in tools or TOOLS:
         print(tool, flush=True)
-        run = subprocess.run([folder / tool / "bin" / "python", __file__, "--one",
-                              tool], stdout=subprocess.PIPE, check=True, text=True)
+        run = subprocess.run(       # a result of norse depends on the order of a set
+            [folder / tool / "bin" / "python", __file__, "--one", tool], check=True,
+            stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONHASHSEED": "0"})
         stored[tool] = json.loads(run.stdout.splitlines()[-1])
         STORED.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n", "utf-8")
 

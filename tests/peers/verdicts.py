@@ -291,13 +291,16 @@ def in_words(told):
     return "; ".join(["decay: given as a factor"] * ("decay" not in found) + words)
 
 
-def differences(told):
-    """Return in words how a neuron differs from `refsnn.lif`."""
+def differences(neurons):
+    """Return rows (property, choice of `refsnn.lif`, choices of the neurons)."""
     from refsnn import conventions
-    usual = conventions.PRESETS["refsnn"]._asdict()
-    return [f"{PLAIN[axis][0]}: {words.get(choice, choice)}, not {words.get(own, own)}"
-            for axis, choice in settled(told).items() for words in [PLAIN[axis][1]]
-            if choice != (own := str(usual[axis]))]
+    usual, rows = conventions.PRESETS["refsnn"]._asdict(), []
+    for axis, (title, words) in PLAIN.items():
+        own = str(usual[axis])
+        some = [settled(told).get(axis) for told in neurons.values()]
+        if {*some} - {own, None}:
+            rows.append((title, *(words.get(one, one) for one in (own, *some))))
+    return rows
 
 
 def chosen(mistake, verdict):

@@ -50,9 +50,17 @@ def judge(graph, recording, pulse=True):
             f"input {', '.join(missing)}"]) for name in names]
     _need(recording.dt, "the recording holds no dt: must be given by --dt")
     with np.errstate(all="ignore"):     # Euler steps longer than 2 tau diverge
-        exact = _solve(graph, recording.inputs, recording.dt, pulse)[0] if names else {}
-        return [_judged(graph, name, recording, exact.get(name), pulse)
-                for name in names]
+        exact = _exact(graph, recording, pulse) if names else {}
+        return [_judged(graph, name, recording, exact[name], pulse) for name in names]
+
+
+def _exact(graph, recording, pulse):
+    """Return the exact TRACEs of nodes, or texts why there are none."""
+    found = dict.fromkeys(recording.nodes, "a potential drives the node")
+    try:
+        return found | _solve(graph, recording.inputs, recording.dt, pulse)[0]
+    except ValueError as error:         # endless spikes
+        return dict.fromkeys(found, str(error).partition(": must")[0])
 
 
 def _judged(graph, name, recording, exact, pulse):
@@ -77,7 +85,7 @@ def _judged(graph, name, recording, exact, pulse):
     def replay(some, unit=1.0):
         return _replay(graph, some, recording.inputs, dt, given, name, unit)
 
-    fits = [] if exact is None else [_fit(own, exact, None, units, most, np.inf)]
+    fits = [] if isinstance(exact, str) else [_fit(own, exact, None, units, most, np.inf)]
     fits += _fits(own, replay, some, units, most)
     best = min(fits, key=lambda fit: (fit.misses, fit.error))
     one, named = best.convention, best.misses == 0 and best.error <= most
@@ -107,17 +115,16 @@ def _judged(graph, name, recording, exact, pulse):
                  f"{best.misses} entries of spikes differ, {source}")
     if not named and one:
         lines.append(f"  first difference: {_first(own, replay([one])[0], best)}")
-    if exact is None:
-        lines.append("  exact solution: not judged, a potential drives the node")
-    else:
-        scaled = bool(one) and one.gain == "1" and not graph.late   # loops may diverge
-        if scaled:                      # the unit of the input is dt or dt/tau
-            other = node._replace(fields=node.fields | {
-                "r": p["r"] / dt * (tau if "v_leak" in p else 1.0)})
-            exact = _solve(graph._replace(nodes=graph.nodes | {name: other}),
-                           recording.inputs, dt, pulse)[0][name]
-        lines.append(f"  exact solution{' for r times tau/dt or 1/dt' * scaled}: "
-                     f"{_distance(own, p, exact, best)}")
+    scaled = bool(one) and one.gain == "1" and not isinstance(exact, str) \
+        and not graph.late              # loops may diverge
+    if scaled:                          # the unit of the input is dt or dt/tau
+        other = node._replace(fields=node.fields | {
+            "r": p["r"] / dt * (tau if "v_leak" in p else 1.0)})
+        exact = _exact(graph._replace(nodes=graph.nodes | {name: other}), recording,
+                       pulse)[name]
+    told = f"not judged, {exact}" if isinstance(exact, str) else _distance(
+        own, p, exact, best)
+    lines.append(f"  exact solution{' for r times tau/dt or 1/dt' * scaled}: {told}")
     status = "not named" if not named else "no spike" if silent else "named"
     return VERDICT(name, status, best, undecided, lines)
 

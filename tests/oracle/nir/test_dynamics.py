@@ -398,11 +398,14 @@ def test_potentials_that_drive_neurons_are_not_solved(tmp_path):
     assert dynamics._solve(found, x, 1.0, pulse=False)[0] == {}
 
 
-def test_endless_spikes_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(dynamics, "MOST", 10)
-    found = single(tmp_path, "IF", {"r": [1.0], "v_threshold": [1e-3]}, n=1)
-    with pytest.raises(ValueError, match="has 10 spikes"):
-        dynamics._solve(found, {"x": np.ones((1, 1, 1))}, 1.0)
+def test_endless_spikes_are_refused(tmp_path):
+    found, x = single(tmp_path, "IF", {"r": [1.0], "v_threshold": [1 / 1000.5]}, n=1), {
+        "x": np.ones((1, 1, 1))}
+    assert dynamics._solve(found, x, 1.0)[0]["z"].spikes == 1000
+    x["x"] *= 1.001
+    with pytest.raises(ValueError, match="z spikes more than 1000 times in a row .* at "
+                       r"0\.99.* s: must spike less often"):
+        dynamics._solve(found, x, 1.0)
 
 
 def test_a_convention_has_a_text():

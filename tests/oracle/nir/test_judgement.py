@@ -153,9 +153,8 @@ def test_a_recurrent_layer_is_named_from_some_quantities(tmp_path, keys, text):
         assert verdict.fit.convention is None
 
 
-def test_a_loop_is_not_solved_with_a_larger_gain(tmp_path, monkeypatch):
+def test_a_loop_is_not_solved_with_a_larger_gain(tmp_path):
     """Its spikes could drive each other without end."""
-    monkeypatch.setattr(dynamics, "MOST", 100)
     graph = graphs.read(str(nine_graphs.FOLDER / "nested.nir"))
     path, given = tmp_path / "a.h5", nirdata.RECORDING(
         {"input": drive(1, 60, 3, 3)}, {}, 1e-3, [])
@@ -243,11 +242,23 @@ def test_silence_and_a_missing_input_are_told(tmp_path, graph):
 
 def test_no_potential_is_compared_after_a_spike_in_the_first_row(tmp_path, graph):
     x = drive(1, 300, 1)
-    for first, told in ((0, True), (1e4, False)):
+    for first, told in ((0, True), (1e3, False)):
         x[:, 0] = first
         verdict, = judge(graph, recorded(tmp_path / "a.h5", graph, "decay=Euler", x))
         assert verdict.status == "named"
         assert ("error of the potential" in str(verdict.lines)) == told
+
+
+def test_a_convention_is_named_without_an_exact_solution(tmp_path, graph):
+    """Its spikes are endless."""
+    x = drive(1, 100, 1)
+    x[:, 0] = 1e5
+    for text in "decay=Euler", "gain=1,reset=subtract,spikes=many":
+        verdict, = judge(graph, recorded(tmp_path / "a.h5", graph, text, x))
+        assert verdict.status == "named" and verdict.fit.convention is not None
+        assert re.search("exact solution: not judged, lif spikes more than 1000 times "
+                         r"in a row of the exact solution, at \S+ s$",
+                         verdict.lines[-1])
 
 
 def test_shifts_and_counts_are_those_of_the_exact_solution(tmp_path, graph):
