@@ -30,8 +30,8 @@ open, so that two tools compute one graph differently.  Such a choice is no faul
 GRAPHS
 "yes": the tool follows the graph with all its fields.  "plain": it follows only a graph
 without v_leak, v_reset and w_in, and with r = 1.  "no": no known convention gives its
-result, or the tool fails.  "refused": the tool tells that it does not support the node
-or a field.  The sections of the tools name the conventions.
+result.  "fails": the tool ends with an error.  "refused": the tool tells that it does
+not support the node or a field.  The sections of the tools name the conventions.
 
 ## Your own recording
 
@@ -86,6 +86,8 @@ paper/03_rnn), and from one run of norse 1.1.0 on a random input
   dt/tau; the notebook scaled it, not the tool.
 - "lag": rows by which the recording is later than the replay.  "unit": that of the
   recorded potential, in units of the graph.
+- "shown before the reset": in the row of a spike, the recorded potential is that before
+  the reset.  "a constant in rows of spikes": it is a number that marks the spike.
 - Error: largest difference between the recording and the replay from the graph,
   relative to the largest value.  All spikes are equal in all replays of this page.
 - "not decided": choices that give this recording equally well.
@@ -107,8 +109,8 @@ also exported small networks of its own, whose recordings were compared with the
 (`python tests/peers/nir_tools.py FOLDER`).
 
 - A row names the convention in which the tool follows the graph, or says that no known
-  convention gives the result.  Details that the judgement of the tool does not list are
-  withheld until the authors of the tool are told.
+  convention gives the result, or that the tool fails.  Details that the judgement of
+  the tool does not list are withheld until the authors of the tool are told.
 - "LIF, plain" is the plain variant of the graph "LIF, all fields".  A tool that ignores
   a field, such as v_reset, can follow the plain graph alone.  With "reset v_reset", a
   spike sets the potential to the v_reset of the graph, which is 0 in plain graphs.
@@ -122,7 +124,8 @@ also exported small networks of its own, whose recordings were compared with the
   a field, and tells so.
 - No spike: the tool sent no spike, which tells nothing about threshold and reset.
 """
-FAILS = "does not follow the graph, or fails"
+OTHER = {"withheld": "does not follow the graph in any known convention",
+         "failed": "fails: the tool ends with an error"}
 ABOUT = {
     "decay": "factor of potential and current in a row: exp(-dt/tau), 1 - dt/tau, or "
              "rounded to 12 bit",
@@ -152,7 +155,8 @@ def page(data):
     axes = [f"| {axis} | {', '.join(choices)} | {ABOUT[axis]} |"
             for axis, choices in dynamics.AXES.items()]
     told = [HEAD.replace("EXAMPLE", "\n".join(lines)).replace("AXES", "\n".join(axes))
-            .replace("GRAPHS\n", matrix())]
+            .replace("GRAPHS\n", matrix(stored := json.loads((
+                HERE / "nir_tools.json").read_text(encoding="utf-8"))))]
     for name, patterns in GRAPHS.items():
         graph = graphs.read(str(data / name))
         told.append(f"## Recordings of {name}\n\n{TABLE}")
@@ -164,14 +168,13 @@ def page(data):
                 told.append(f"| {path.name} | - | not judged: no input is published "
                             "| | | | | |\n")
         told.append("\n")
-    return "".join(told)[:-1] + tools()
+    return "".join(told)[:-1] + tools(stored)
 
 
-def matrix():
+def matrix(stored):
     """Return the table of graphs and tools."""
-    stored = json.loads((HERE / "nir_tools.json").read_text(encoding="utf-8"))
     names = sorted({name for found in stored.values() for name in (
-        *sum(found["refused"].values(), []), *found["withheld"])
+        *sum(found["refused"].values(), []), *found["withheld"], *found["failed"])
         if not name.startswith(("plain ", "export "))}, key=str.casefold)
     lines = ["| graph | " + " | ".join(stored) + " |",
              "|---" * len(stored) + "|---|"]
@@ -182,23 +185,23 @@ def matrix():
             refused = sum(found["refused"].values(), [])
             cells.append("yes" if name in right else "plain" if f"plain {name}" in right
                          else "refused" if {name, f"plain {name}"} <= {*refused}
-                         else "no")
+                         else "no" if {name, f"plain {name}"} & {*found["withheld"]}
+                         else "fails")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n\n"
 
 
-def tools():
+def tools(stored):
     """Return the text about tools."""
     told = [TOOLS]
-    stored = json.loads((HERE / "nir_tools.json").read_text(encoding="utf-8"))
     for tool, found in stored.items():
         versions = ", ".join(" ".join(pair) for pair in found["versions"].items())
         anchor = f"{tool}-{found['versions'][tool].replace('.', '')}"
         told.append(f"\n### {tool}\n\n{versions}; {found['date']}; [judgement of "
                     f"{tool}](VERDICTS.md#{anchor})\n\n")
         rows = [row[2:].partition(" |") for row in found["rows"]]
-        rows += [(graph, "", f" - | {FAILS} | | | | | |\n")
-                 for graph in found["withheld"]]
+        rows += [(graph, "", f" - | {text} | | | | | |\n")
+                 for key, text in OTHER.items() for graph in found[key]]
         told += [TABLE, *(f"| {name} |{rest}" for name, rest in sorted(
             (named(graph), rest) for graph, _, rest in rows))]
         lines = [f"- Refused, `` {words} ``: {'; '.join(map(named, names))}\n"

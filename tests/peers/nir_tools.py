@@ -57,7 +57,7 @@ def stepped(model, x):
         for t in range(x.shape[1]):
             found = model(torch.tensor(x[:, t]).float(), state)
             out, state = found if isinstance(found, tuple) else (found, None)
-            rows.append(out)
+            rows.append(out[0] if isinstance(out, tuple) else out)  # IF of snntorch
             states.append(copy.copy(state))     # norse changes its list of states
     return torch.stack(rows, 1).numpy(), states
 

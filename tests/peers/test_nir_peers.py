@@ -161,3 +161,32 @@ def test_a_tool_may_choose_the_duration_of_a_row(tools, tmp_path):
     v = nirdata.read(str(tmp_path / "a.h5"), graph).nodes["first"]["membrane"]
     for own, told in ({}, "not named"), ({"dt": 4e-3}, "named"):
         assert tools.judged(path, "first", x, own | {"mem": v}, 1e-3).status == told
+
+
+def test_results_are_refused_failed_or_withheld(tools, monkeypatch):
+    names = iter([*tools.nine_graphs.made()] * 2)
+
+    class Tool:
+        packages, dt = ("nir",), 1e-3
+
+        @staticmethod
+        def run(path, x, node):
+            name = next(names)
+            if name == "IF":
+                raise AssertionError
+            if name == "LIF":
+                raise RuntimeError("sizes")
+            if name == "recurrent":
+                return {"spikes": np.ones((*x.shape[:2], 2))}
+            raise ValueError(f"{name} is not supported")
+
+        @staticmethod
+        def networks(x):
+            yield "cell", list, {}          # list() is no graph
+
+    monkeypatch.setitem(tools.TOOLS, "tool", Tool)
+    found = tools.results("tool")
+    assert found["refused"].pop("AssertionError()") == ["IF", "plain IF"]
+    assert found["failed"] == ["LIF", "plain LIF", "export of cell"]
+    assert found["withheld"] == ["recurrent", "plain recurrent"]
+    assert len(found["refused"]) == 6 and found["rows"] == found["silent"] == []

@@ -85,7 +85,8 @@ def _judged(graph, name, recording, exact, pulse):
     def replay(some, unit=1.0):
         return _replay(graph, some, recording.inputs, dt, given, name, unit)
 
-    fits = [] if isinstance(exact, str) else [_fit(own, exact, None, units, most, np.inf)]
+    unsolved = isinstance(exact, str)
+    fits = [] if unsolved else [_fit(own, exact, None, units, most, np.inf)]
     fits += _fits(own, replay, some, units, most)
     best = min(fits, key=lambda fit: (fit.misses, fit.error))
     one, named = best.convention, best.misses == 0 and best.error <= most
@@ -115,8 +116,7 @@ def _judged(graph, name, recording, exact, pulse):
                  f"{best.misses} entries of spikes differ, {source}")
     if not named and one:
         lines.append(f"  first difference: {_first(own, replay([one])[0], best)}")
-    scaled = bool(one) and one.gain == "1" and not isinstance(exact, str) \
-        and not graph.late              # loops may diverge
+    scaled = bool(one) and one.gain == "1" and not (unsolved or graph.late)
     if scaled:                          # the unit of the input is dt or dt/tau
         other = node._replace(fields=node.fields | {
             "r": p["r"] / dt * (tau if "v_leak" in p else 1.0)})
