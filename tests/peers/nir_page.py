@@ -25,7 +25,7 @@ NIR is a file format for the graph of a spiking network: its nodes, weights and 
 constants.  NIR leaves the time step, the integration, the lag and the form of the reset
 open, so that two tools compute one graph differently.  Such a choice is no fault.
 
-## Do tools follow a graph?
+## Do tools follow an imported graph?
 
 GRAPHS
 "yes": the tool follows the graph with all its fields.  "plain": it follows only a graph

@@ -47,6 +47,16 @@ def test_versions_are_those_of_judged_tools():
         for row in rows)] == ["norse"]
 
 
+def test_judged_tools_read_surrogates_at_the_right_potential(monkeypatch):
+    """As question 13 says."""
+    monkeypatch.syspath_prepend(str(PATH.parents[1] / "tests" / "peers"))
+    import verdicts
+    judged = json.loads(verdicts.STORED.read_text(encoding="utf-8"))
+    found = [yes for verdict in judged.values() for name in verdicts.MISREAD
+             for yes in verdicts.chosen(name, verdict).values()]
+    assert len(found) > 20 and not any(found)
+
+
 def test_what_is_missing_is_seen():
     good = ("One. Two 0.5. Three. Four? Five.\n\nAsked in a/b#1. See [c](d.html).\n\n"
             "Your own program: `python -m refsnn check a.npz`.\n\n"
