@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import refsnn
+from refsnn import __main__ as command
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE, *OTHERS = (sorted(path for path in (ROOT / "refsnn").glob(pattern)
@@ -312,8 +313,8 @@ def test_readme_pictures_are_small():
     assert all(path.stat().st_size < 120_000 for path in stored)
 
 
-def test_readme_examples_run():
-    block, proof, online, chip = [
+def test_readme_examples_run(tmp_path, monkeypatch):
+    block, proof, online, chip, results = [
         part for part in python_blocks(read(ROOT / "README.md")) if not foreign(part)]
     names = {"__name__": "readme"}
     exec(compile(block, "README.md", "exec"), names)
@@ -344,6 +345,11 @@ def test_readme_examples_run():
         exec(compile(part, "README.md", "exec"), after)
         assert after["report"].faults == () and 0 < after["rec"].spikes.mean() < 1
         found[repetitions] = after["loss"]
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["vectors", "vectors"]) == 0
+    for part, status in (results, 0), (results.replace("out.dW", "mutant1.dW"), 1):
+        exec(compile(part, "README.md", "exec"), {})
+        assert command.main(["check", "results.npz"]) == status
     assert found[60] < 0.5 * found[1]
 
 

@@ -27,11 +27,12 @@ open, so that two tools compute one graph differently.  Such a choice is no faul
 
 ## Do tools follow an imported graph?
 
-GRAPHS
 "yes": the tool follows the graph with all its fields.  "plain": it follows only a graph
 without v_leak, v_reset and w_in, and with r = 1.  "no": no known convention gives its
 result.  "fails": the tool ends with an error.  "refused": the tool tells that it does
 not support the node or a field.  The sections of the tools name the conventions.
+
+GRAPHS
 
 ## Your own recording
 
@@ -176,7 +177,7 @@ def matrix(stored):
     names = sorted({name for found in stored.values() for name in (
         *sum(found["refused"].values(), []), *found["withheld"], *found["failed"])
         if not name.startswith(("plain ", "export "))}, key=str.casefold)
-    lines = ["| graph | " + " | ".join(stored) + " |",
+    lines = ["| graph | " + " | ".join(f"[{tool}](#{tool})" for tool in stored) + " |",
              "|---" * len(stored) + "|---|"]
     for name in names:
         cells = []
