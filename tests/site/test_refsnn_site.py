@@ -100,7 +100,7 @@ def test_links_of_markdown_lead_to_pages(site, link, place):
 
 
 def test_cells_name_their_column_and_threads_are_links(site):
-    html = site.markdown("| a | b |\n|---|---|\n| c | d |\n| e | x/y-z#12 |\n")
+    html = site.markdown("| a | [b](#b) |\n|---|---|\n| c | d |\n| e | x/y-z#12 |\n")
     assert '<span class="remark"># e</span>' in site.markdown("```sh\nd    # e\n```\n")
     assert re.findall(r'<td data-label="(\w)">(\w)', html) == [
         ("a", "c"), ("b", "d"), ("a", "e")]
