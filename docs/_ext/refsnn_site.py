@@ -92,12 +92,11 @@ def markdown(text, folder=""):
         return f'<a href="/{place}.html">{match[2]}</a>' if place else match[2]
 
     def labelled(match):
-        heads = re.findall(r"([^<>]*)(?:</\w+>)?</th>", match[0])
-        cells = iter(heads * match[0].count("<tr>"))
+        cells = iter(re.findall(r"([^<>]*)(?:</\w+>)?</th>", match[0]) * 999)    # rows
         return re.sub("<td>", lambda _: f'<td data-label="{next(cells)}">', match[0])
 
-    found = re.sub(r'<a href="([^"]*)">(.*?)</a>', target, MarkdownIt(
-        "commonmark").enable("table").render(text), flags=re.S)
+    found = MarkdownIt("commonmark").enable("table").render(text)
+    found = re.sub(r'<a href="([^"]*)">(.*?)</a>', target, found, flags=re.S)
     found = re.sub(r"\b([\w-]+/[\w.-]+)#(\d+)\b(?![^<]*</code>)",
                    r'<a href="https://github.com/\1/issues/\2">\g<0></a>', found)
     found = re.sub("(?m)(?<= )(# .*)$", r'<span class="remark">\1</span>', found)
