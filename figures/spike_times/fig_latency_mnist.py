@@ -226,7 +226,7 @@ def plot(data, fig):
               label="[WP21], MNIST, 100 epochs")
     a.set(xlabel="epoch", ylabel="test accuracy", title="a  learning")
     a.xaxis.get_major_locator().set_params(integer=True)
-    a.legend(loc="center right")
+    a.legend(loc="lower right")
     b.plot(1e3 * data["times"], data["units"], ".", ms=3, color=colours.BLACK)
     b.set(xlim=(0, 1e3 * UNTIL), xlabel="time (ms)", ylabel="hidden neuron",
           title="b  hidden spikes")
