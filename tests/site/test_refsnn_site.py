@@ -353,6 +353,7 @@ def test_pages_of_tools_say_in_words_what_a_version_does(site, pages):
     row = re.search(r">gradients of spike times</a></th>(.*?)</tr>",
                     pages["check/tools"], re.S)[1]
     assert row.count("✓") == 3 and row.count("≠") == 1
+    assert "<td>part</td>" in pages["check/tools"]
     assert "tools.html#presets" in pages["check/tools/snntorch"]
     presets = pages["check/tools"].partition("\nPresets\n---")[2]
     assert presets.count("●") == presets.count("<tbody>") * len(
