@@ -6,27 +6,24 @@ claim to its value.  A value that depends on chance is an array with one number 
 run, even for a single run.  Any other value is one number.  There are four kinds of
 claims:
 
-    reproduction    a published number, at the published size and on the same data, or
-                    on data that differ in a way that is stated and believed not to
-                    matter
+    reproduction    a published number, of the same experiment or with departures that
+                    are stated and believed not to matter
     stand-in        a published number, but other data, another size or other settings
     own             a property that no paper states, with a bound
     shown           a number without a verdict
 
-If a value depends on random numbers, the verdict on its claim follows from the 95 %
-confidence interval of the mean over runs (Student's t).  For a claim with a published
-number, the confidence interval of the value minus the published number is compared with
-the tolerance, which is in the unit of the claim:
+The verdict on a published number depends on the difference between the value and the
+published number.  The 95 % confidence interval of this difference (Student's t, over
+runs) is compared with the tolerance, which is in the unit of the claim:
 
     whole interval within the tolerance     reproduced (a stand-in agrees)
     whole interval outside the tolerance    not reproduced (a stand-in differs)
     otherwise, or with a single run         not decided
 
-A published spread over a known number of runs widens the confidence interval.  Without
-a known spread and number of runs, the published number is taken as exact.  With
-`log=True`, positive values are compared by their logarithms, and the tolerance is a
-factor.  With `ordered=True`, only the sign of a difference between two conditions is
-judged, by comparing its confidence interval with 0.
+A published spread over a known number of runs widens the interval.  Otherwise, the
+published number is taken as exact.  With `log=True`, positive values are compared by
+their logarithms, and the tolerance is a factor.  With `ordered=True`, only the sign of
+a difference between two conditions is judged, by comparing its interval with 0.
 
 A claim of the kind "own" holds if the whole confidence interval of the value meets the
 bound, and fails if the whole interval violates the bound.  Otherwise, the claim is not
@@ -131,13 +128,7 @@ def shown(id, text, *, unit="", published=None, why="", differs="", headline="")
 # ---- declarations
 
 def declared(module, size):
-    """Return the claims that a figure declares.
-
-    Raises
-    ------
-    ValueError
-        If a declaration is wrong.
-    """
+    """Return the claims that a figure declares; each declaration is checked."""
     found, seen = tuple(module.claims(size)), set()
     for claim in found:
         wrong = "its id is used twice" if claim.id in seen else _wrong(claim)
@@ -148,7 +139,7 @@ def declared(module, size):
 
 
 def _wrong(claim):
-    """Say what is wrong with a declaration."""
+    """Describe an error in a declaration."""
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", claim.id):
         return "the id must be words in lower case, joined by hyphens"
     if not claim.text or claim.kind not in KINDS:
@@ -187,7 +178,7 @@ def _wrong_bounds(claim):
 
 
 def _wrong_source(published):
-    """Say what is wrong with a published number."""
+    """Describe an error in a published number."""
     if published.known not in KNOWN:
         return f"known is {published.known!r}: must be one of {', '.join(KNOWN)}"
     if not re.fullmatch(r"\[[A-Z]+\d\d\]", published.paper) or not published.place:
@@ -315,7 +306,7 @@ def judge(claim, result):
 
 
 def misses(claim, result):
-    """Return whether the mean of a claim is outside its bounds."""
+    """Return whether the mean of a claim is outside its tolerance or bounds."""
     if not result.verdict:
         return False
     low, high = _accepted(claim)
@@ -336,7 +327,7 @@ def _accepted(claim):
 def _compared(claim, result, n=None):
     """Return value, standard error, degrees of freedom.
 
-    With `n`, assume n runs with the mean and the spread of `result`.
+    If `n` is given, it replaces the number of runs of `result`.
     """
     value, spread, n = result.value, result.spread or 0, n or result.n or 1
     if claim.log:

@@ -1,8 +1,7 @@
 """Define the colours of all figures.
 
-The colours are stored as texts, because matplotlib must not be imported while the
-results of a figure are computed.  The file `style.mplstyle` sets the colour cycle of
-matplotlib to these colours.
+The colours are texts, so that a computation does not import matplotlib.  The colour
+cycle in `style.mplstyle` holds the same colours.
 """
 
 # Readers with colour blindness can distinguish the palette of Okabe and Ito.

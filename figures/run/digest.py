@@ -2,18 +2,17 @@
 
 The digest of a function depends on all functions, classes, and assignments at module
 level of this repository that the function uses, directly or indirectly.  The digest
-does not depend on unused code, docstrings, comments, annotations or layout.  The check
-engine `refsnn/_checks.py` and the version of refsnn are not part of the digest.  The
-digest of a file does not depend on the version of Python.
+does not depend on unused code, docstrings, comments, annotations, layout or the version
+of Python.  The check engine `refsnn/_checks.py` and the version of refsnn are not part
+of the digest.
 
-A name is resolved within its module, through imports, and through attributes of modules
-such as `lif.backward`.  A class is included in the digest with all its methods.  If
-code uses a module object itself, for example as an argument, the digest includes the
-whole module.  If a function imports modules by name, or evaluates a string as code, the
-digest includes the whole module of this function.  If the digest includes any code of a
-module, the digest also includes all statements of this module that have side effects.
-If included code contains the name `__file__`, the files `data/*.npz` in the folder of
-this code are also included.
+Names are resolved within a module, through imports, and through attributes of modules
+such as `lif.backward`.  A class is included with all its methods.  A whole module is
+included if code uses the module object itself, for example as an argument, or if an
+included function imports modules by name or evaluates a string as code.  Statements
+with side effects are included in each module from which any code is included.  If
+included code contains the name `__file__`, the files `data/*.npz` in its folder are
+included.
 """
 
 import ast
@@ -57,10 +56,7 @@ def in_folder(root):
 
 
 def in_commit(root, commit):
-    """Return functions that read and list committed files.
-
-    Return None if the commit does not exist.
-    """
+    """Return functions that read and list the files of a commit, or None."""
     done = subprocess.run(["git", "-C", str(root), "archive", commit, *FOLDERS],
                           capture_output=True)
     if done.returncode:
@@ -310,7 +306,7 @@ def imported(node, package):
 
 
 def stored(*nodes):
-    """Return names that statements bind, without inner functions."""
+    """Return the names that statements define, without names in inner functions."""
     found, shared = set(), set()
     for node in nodes:
         for part in _within(node):
@@ -342,7 +338,7 @@ def _within(node):
 def loads(node, hidden, package):
     """Yield each name that code reads.
 
-    hidden : dict from local names to imports (module, name or None), or to None.
+    hidden : dict from local names to their imports (module, name), or to None.
     """
     if isinstance(node, FUNCTIONS + (ast.Lambda,)):
         for part in [*getattr(node, "decorator_list", []), *node.args.defaults,
@@ -468,7 +464,7 @@ def _is_main(node):
 
 
 def _has_effect(statement):
-    """Return whether a statement at module level does more than bind names."""
+    """Return whether a statement at module level does more than define names."""
     if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
         return any(not _is_pure(part) for part in statement.decorator_list)
     for node in _within(statement):
@@ -507,7 +503,7 @@ class _Choice(ast.NodeTransformer):
 
 
 def _reduce(tree, size):
-    """Keep only values for one size of the figure, in place."""
+    """Delete the values for other sizes of the figure from the code, in place."""
     _Choice(size).visit(tree)
     fixed = {node.value.id for node in ast.walk(tree)
              if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)

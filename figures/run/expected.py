@@ -1,10 +1,8 @@
 """Predict the computing times of jobs from earlier measurements.
 
-A job is one independent part of the computation of a figure.  The predicted times are
-used to sort jobs, and to show the remaining time.  The file `seconds.json` holds the
-measured computing times of all jobs of each figure, in seconds.  The module `timing`
-writes the file `seconds.json` from results that were computed without the options
---quick and --full.
+The predicted times are used to sort jobs, and to show the remaining time.  The file
+`seconds.json` holds the computing time of each job in seconds, for figures in the
+default size.  The module `timing` writes this file.
 """
 
 import json
@@ -15,10 +13,7 @@ UNKNOWN_S = 1.0             # if unknown, all jobs count equally in the progress
 
 
 def seconds(listed):
-    """Return the predicted time of each task.
-
-    The dict `listed` maps the name of each figure to its tasks.
-    """
+    """Return {key: predicted time} of all tasks, which `listed` holds by figure."""
     stored = json.loads(PATH.read_text(encoding="utf-8"))
     found = {}
     for name, tasks in listed.items():
@@ -31,7 +26,7 @@ def seconds(listed):
 def longest_first(tasks, times):
     """Sort tasks so that the longest chains of dependent tasks start first.
 
-    If task B uses the results of task A, then A must come before B in the list `tasks`.
+    In the list `tasks`, each task must follow the tasks whose results it uses.
     """
     after = dict.fromkeys((task.key for task in tasks), 0.0)
     for task in reversed(tasks):

@@ -117,7 +117,7 @@ def shown(value):
 # ---- texts from claims and results ------------------------------------------
 
 def with_spread(value, spread, n):
-    """Format a value with runs, and with two digits of the spread.
+    """Format a value, its spread with two digits, and the number of runs.
 
     >>> with_spread(0.5, None, 1), with_spread(0.53194, 0.0172, 3)
     ('0.5 (1)', '0.532 \u00b1 0.017 (3)')
@@ -186,7 +186,7 @@ def line(claim, result):
 def notes(claim, result, before=""):
     """Yield sentences about differences and causes.
 
-    The text `before` is the field `differs` of the previous claim in the table.
+    before : text `differs` of the claim in the line above.
     """
     if claim.differs:
         yield ("Differs from the paper as above." if claim.differs == before else
@@ -209,8 +209,7 @@ def cause(claim):
 def tag(module):
     """Return the paper and the place of a published figure, such as "[ZG18] fig. 4".
 
-    The constant PAPER of the figure file holds this text.  Without PAPER, the text
-    lists where the published numbers of all claims were found.
+    If a figure has no constant PAPER, the places of its published numbers are listed.
     """
     if isinstance(getattr(module, "PAPER", None), str):
         return module.PAPER
@@ -232,7 +231,7 @@ def order(module, name):
 def work(listed):
     """Return the number of jobs and their computing time as text.
 
-    Earlier results hold all their jobs as one entry, such as "201 jobs".
+    In older results, one entry such as "201 jobs" stands for all jobs of a figure.
     """
     counts = [re.fullmatch(r"(\d+) jobs?", job["call"]) for job in listed]
     count = sum(int(found[1]) if found else 1 for found in counts)
@@ -251,10 +250,7 @@ def took(listed):
 # ---- the page -------------------------------------------------------------
 
 def write_page(out, find, tell=print):
-    """Write the web page; return its path.
-
-    The function `find` returns the module of a figure from the figure's name.
-    """
+    """Write the web page; return its path."""
     found = _documents(out, find, tell)
     cards = "\n".join(text for *_, text in found)
     page = PAGE.format(style=STYLE, summary=_summary(found), cards=cards,

@@ -3,15 +3,14 @@
 A job is one independent part of the computation of a figure.  A job calls one function
 of a figure file, with plain values as keyword arguments.  The result of a job is a dict
 of arrays, numbers, texts, truth values, or lists of these types.  Each result is stored
-in one npz file without pickle.  Numbers are converted to NumPy scalars, so that
-computed and loaded results have the same types.
+in one npz file without pickle.
 
-A job can use the results of earlier jobs of the same figure.  A later job receives the
-result of an earlier job, or a list of results, as the argument `before`.  The name of
-the npz file contains a key, which is a hash of everything on which the result depends,
-such as the code, the arguments, and the keys of earlier jobs.  The key of a job does
-not depend on the numbers that earlier jobs have computed.  If the result of an earlier
-job is lost and computed again, the stored results of later jobs therefore stay valid.
+A job can use the results of earlier jobs of the same figure.  The later job receives
+the result of an earlier job, or a list of results, as the argument `before`.  The name
+of the npz file contains a key, which is a hash of everything on which the result
+depends, such as the code, the arguments, and the keys (not the results) of earlier
+jobs.  If the result of an earlier job is lost and computed again, the stored results of
+later jobs therefore stay valid.
 
 If jobs of several figures call the same function of a shared module with the same
 arguments, only one of these jobs is computed.
@@ -85,10 +84,9 @@ def _is_plain(value):
 def tasks(root, name, module, size, seed, data, code=None, **options):
     """Return the tasks of a figure.
 
-    A task is a function call, with a key for the stored result.  The key is a hash of
-    the used code, the arguments, the command-line options, the contents of the data
-    files that the job can read, and the versions of NumPy and SciPy.  The `options`
-    are arguments of the function `jobs` of the figure.
+    The key of a task is a hash of the used code, the arguments, the size, the seed, the
+    data files that the job can read, the versions of NumPy and SciPy, and the keys of
+    earlier jobs.  The `options` are arguments of the function `jobs` of the figure.
     """
     code, listed = code or digest.Code(digest.in_folder(root)), []
     codes = functools.cache(lambda home, label: code.digest([(home, label)]))
@@ -144,7 +142,7 @@ def _continued(label, listed, kwargs, *indices):
 # ---- stored results -------------------------------------------------------
 
 def normalised(result, what):
-    """Convert a result to arrays and NumPy scalars."""
+    """Convert a result to arrays and NumPy scalars, as `load` returns them."""
     if not isinstance(result, dict) or not all(isinstance(k, str) for k in result):
         raise TypeError(f"{what} is {type(result).__name__}: must be a dict with "
                         "texts as keys")
@@ -171,7 +169,7 @@ def replacing(path):
 
 
 def save(path, result, record):
-    """Store the result and record of a job."""
+    """Store the result of a job, and the record of its origin."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:           # "= ": savez reserves the name `file`
         np.savez(file, **{f"= {name}": value for name, value in result.items()},
@@ -179,10 +177,7 @@ def save(path, result, record):
 
 
 def load(path):
-    """Return a result and its record from a file.
-
-    Without a complete file, return None.
-    """
+    """Return a result and its record from a file, or None."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             whole = {name: stored[name][()] for name in stored.files}
@@ -195,15 +190,7 @@ def load(path):
 # ---- the worker's side ----------------------------------------------------
 
 def execute(root, module, function, kwargs, code, threads):
-    """Run one job; return result and record.
-
-    Raises
-    ------
-    RuntimeError
-        If the code has changed since the run began, if the worker has loaded the
-        code from another folder, or if the worker would use more than `threads`
-        threads.
-    """
+    """Run one job; return its result, and a record of its time and origin."""
     if _digest_when_loaded(root, module, function) != code:
         raise RuntimeError(f"the code of {module}.{function} has changed since this "
                            "run began: start again (and restart long-lived workers)")
@@ -254,10 +241,7 @@ def process(start):
 
 
 def foreign(spec):
-    """Return an executor and its closing function.
-
-    spec : "dask:ADDRESS" or "mpi".
-    """
+    """Return the executor "dask:ADDRESS" or "mpi", and its closing function."""
     if spec.startswith("dask:") and spec != "dask:":
         distributed = _cluster_extra("distributed")
         client = distributed.Client(spec.removeprefix("dask:"), timeout=CONNECT_S,
@@ -287,17 +271,15 @@ def _cluster_extra(name):
 def compute(waiting, run, executor, lanes, start, owners, results):
     """Run all tasks; yield (task, answer, error).
 
-    The answer of a task is the pair (result, record) that `run` returns. After an
-    error, the answer is None. The dict `results` maps the key of each stored task to
-    its pair (result, record). The dict `owners` maps the key of each task to the names
-    of the figures that use the result of the task. A figure has failed if one of its
-    tasks ended with an error. If all figures that use a task have failed, the task is
-    skipped.
+    The answer of a task is the pair (result, record) that `run` returns, or None after
+    an error.  The dict `results` maps the key of each stored task to its answer.  The
+    dict `owners` maps the key of each task to the names of the figures that use the
+    task.  The task is skipped if each of these figures has a task that ended with an
+    error.
 
-    If `executor` is None, the tasks run in `lanes` local processes.  Each local process
-    first calls the function `start`, and then runs one task at a time.  If a local
-    process is killed, the task of this process is repeated in a new process, at most
-    `REBUILDS` times.
+    If `executor` is None, the tasks run in `lanes` local processes, each of which first
+    calls `start`.  If a local process is killed, its task is repeated in a new process,
+    at most `REBUILDS` times.
     """
     waiting, flying, lost = list(waiting), {}, collections.Counter()
     results, failed = dict(results), set()

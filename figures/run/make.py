@@ -1,12 +1,8 @@
 """Compute and draw the figures, and judge their claims.
 
-A job is one independent part of the computation of a figure.  A task is a job together
-with the key under which its result is stored.  A claim is a statement with a computed
-number; see `claims`.
-
-After its last job, a figure is drawn and saved, and its claims are compared with the
-computed values.  If a job fails, the error is saved in place of the figure.  Results
-are removed from memory when no unfinished figure needs them.
+After its last job (see `jobs`), a figure is drawn and saved, and its claims (see
+`claims`) are compared with the computed values.  If a job fails, the error is saved in
+place of the figure.
 """
 
 import contextlib
@@ -70,8 +66,7 @@ def imported(root, name):
 def figures(root, options, executor, run, start):
     """Compute the requested figures; return the exit status.
 
-    The object `options` holds the command-line options. The worker processes call the
-    functions `run` and `start`.
+    Workers call `run` for each job; local worker processes first call `start`.
     """
     code = digest.Code(digest.in_folder(root))
     made = [planned(root, name, options, code)
@@ -190,10 +185,7 @@ def found(tasks, options):
 
 
 def computed(waiting, owners, results, lanes, executor, run, start):
-    """Run all tasks; yield (task, answer, error).
-
-    The tasks of the figure `speed` run last, one at a time.
-    """
+    """Run all tasks as in `jobs.compute`, those of the figure `speed` last."""
     speed = [task for task in waiting if task.home == jobs.SPEED]
     others = [task for task in waiting if task.home != jobs.SPEED]
     with jobs.environment(1):
@@ -312,10 +304,7 @@ def fail(figure, document, outputs):
 
 
 def described(figure, answers, options):
-    """Return the JSON content without claims.
-
-    The dict `answers` maps the key of each computed task to the pair (result, record).
-    """
+    """Return the JSON content without claims."""
     origins, listed = [], []
     for task in figure.tasks:
         if task.key in answers:

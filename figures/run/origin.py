@@ -23,10 +23,7 @@ DIGITS = 16                 # of SHA-256, in the checksums of data
 
 
 def commit(root):
-    """Return the commit of a folder, or None.
-
-    If files of code differ from the commit, the text ends with `CHANGED`.
-    """
+    """Return the commit of a folder, or None."""
     top = _git(root, "rev-parse", "--show-toplevel")
     head = _git(root, "rev-parse", "HEAD")
     if not top or not head or not os.path.samefile(top, root):
@@ -98,8 +95,8 @@ def checksum(path):
 def used(folder, required, calls):
     """Return the names in the data folder that jobs can read.
 
-    calls : arguments of all jobs.  A job that receives the data folder can read the
-        names in `required`, or all files if `required` is empty.
+    calls : arguments of all jobs.  A job that receives the whole data folder can read
+        the names in `required`, or all names if `required` is empty.
     """
     if folder is None:
         return set()

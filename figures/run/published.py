@@ -1,10 +1,9 @@
 """Read the published numbers in figures/reference/NAME.json.
 
-The file NAME.json holds the published numbers that are shown beside the results of the
-figure NAME.  In each entry of the file, `value` is the published number, and `source`
-states its source.  The field `known` describes where the number was found, for example
-"plot" for a number read off a plot (see `claims.KNOWN`).  For a mean over runs, `n` is
-the number of runs, and `spread` is the standard deviation over runs, if known.
+The file NAME.json holds published numbers for the figure NAME.  In each entry, `value`
+is the number, `source` states its source, and `known` is a key of `claims.KNOWN`, such
+as "plot" for a number read off a plot.  For a mean over runs, `n` is the number of
+runs, and `spread` is the standard deviation over runs, if known.
 """
 
 import json

@@ -1,9 +1,7 @@
 """Write `figures/RESULTS.md` and the table of results in `README.md`.
 
-Numbers are read from the files `figures/full/NAME.json`, which hold one number for each
-claim, computed with the option --full.  The texts of claims are taken from the function
-`claims` of each figure file.  The texts about papers are taken from the package
-`figures.papers`.
+The numbers come from the files `figures/full/NAME.json`, the texts of claims from the
+figure files, and the texts about papers from the package `figures.papers`.
 """
 
 import collections
@@ -34,7 +32,7 @@ SOURCES = (
 
 
 class Damaged(Exception):
-    """Say in one line which stored result is damaged, and why."""
+    """Report a damaged stored result in one line."""
 
 
 class Stored(NamedTuple):
@@ -57,13 +55,7 @@ class Line(NamedTuple):
 # ---- what is stored, and what is published
 
 def read(root, full=None):
-    """Return all stored results, ordered by paper.
-
-    Raises
-    ------
-    Damaged
-        If a file is not the result of a figure, or has other claims than the code.
-    """
+    """Return all stored results, ordered by paper."""
     full, found = full or root / "figures" / "full", {}
     for path in sorted(full.glob("*.json")):
         try:
@@ -159,7 +151,7 @@ def count(lines):
 
 
 def _counted(words, texts):
-    """Return the end of a sentence with counts, which omits zeros after the first."""
+    """Return the end of a sentence with counts; only the first count can be 0."""
     one, many = ({"s": "s", "are": "is", "were": "was"},
                  {"s": "", "are": "are", "were": "were"})
     told = [f"{words[word]} {text.format(**(one if words[word] == 1 else many))}"
@@ -345,7 +337,7 @@ def about(module):
 
 
 def _named(claim):
-    """Return whether a table must show the text of a claim."""
+    """Return whether a table shows the text of a claim beside its number."""
     source = claim.published
     return (source is None or source.known == "words"
             or not isinstance(source.value, numbers.Real))
@@ -401,10 +393,10 @@ def settings_of(key, module, stored):
 
 
 def with_runs(module, one, stored):
-    """Return the settings of an experiment, with the number of runs that are stored.
+    """Yield the settings of an experiment.
 
-    If no result in the rows of the paper has the stated number of runs, the stored
-    numbers replace it.  If no full run is stored, the stated number is called planned.
+    If all stored results have other numbers of runs than SETTINGS, the stored numbers
+    are shown.  If no full run is stored, the number in SETTINGS is called planned.
     """
     judged = stored[one.figure].judged if one.figure in stored else {}
     found = {judged[key][1].n for row in module.ROWS for name, _, key in (
@@ -485,10 +477,7 @@ def readme(root, full=None):
 
 
 def write(root):
-    """Write RESULTS.md and the table in README.md.
-
-    Return the paths of the written files.
-    """
+    """Write RESULTS.md and the table in README.md; return their paths."""
     paths = [root / "figures" / "RESULTS.md"]
     gallery.write_bytes(paths[0], text(root).encode())
     path = root / "README.md"

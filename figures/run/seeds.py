@@ -10,10 +10,7 @@ LIMIT, BYTES = 2 ** 32, 4
 
 
 def rng(seed, figure, condition, repeat):
-    """Return a random generator.
-
-    Each argument after `seed` is a text or an integer (0 or more).
-    """
+    """Return a random generator; the arguments after `seed` are texts or integers."""
     address = tuple(_address(part) for part in (figure, condition, repeat))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))
 

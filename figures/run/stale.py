@@ -1,9 +1,7 @@
 """Find stored results that the code of HEAD might not reproduce.
 
-The code of HEAD is compared with the code of the commit that computed each result.  The
-comparison is limited to code that affects the numbers of the result.  The same version
-of Python parses both versions of the code (see `digest`).  A changed docstring is no
-difference.
+The code of HEAD is compared with the code of the commit that computed each result.
+Only code that affects the numbers of the result is compared (see `digest`).
 """
 
 import functools
@@ -18,10 +16,7 @@ SHORT = 10                                  # digits of a commit in a message
 
 
 def report(root, names):
-    """Yield a line for each difference from the stored code, then a summary.
-
-    names : names of figures.
-    """
+    """Yield a line for each difference from the stored code, then a summary."""
     code = functools.cache(lambda commit: code_of(root, commit))
     head = code("HEAD")
     if head is None:
@@ -74,10 +69,7 @@ def _commits(found):
 
 
 def differences(name, found, code):
-    """Yield a line for each differing commit.
-
-    code : returns the `digest.Code` of a commit, or None.
-    """
+    """Yield a line for each commit from which the code of HEAD differs."""
     functions = {found["code"]["commit"]: set(DEPENDS)}
     for job in found["jobs"]:
         called = job["call"].partition("(")[0]
@@ -114,7 +106,7 @@ def module_of(code, name):
 
 
 def roots(code, name, called):
-    """Return the (module, function) pairs of a figure."""
+    """Return (module, function) pairs for the called functions of a figure."""
     return [(module_of(code, name), one) for one in sorted(called)]
 
 

@@ -2,13 +2,12 @@
 
 `figures/full/NAME.json` holds the values of the claims of a figure, and the commit of
 the code that computed them.  `figures/full/NAME.h5` holds the plotted data, which the
-function `shown` of the figure returns.  The HDF5 file also describes each array, with
-axis names, a unit and a text from the dict `ARRAYS` of the figure.
+function `shown` of the figure returns.  The HDF5 file also holds axis names, a unit and
+a description for each array, from the dict `ARRAYS` of the figure.
 
 The JSON file contains a checksum of the HDF5 file.  A new HDF5 file is first written
 under a temporary name, then the JSON file is replaced, and finally the HDF5 file is
-renamed.  A command that is killed at any time therefore leaves one complete result, old
-or new.
+renamed.  A command that is killed therefore leaves one complete result, old or new.
 """
 
 import hashlib
@@ -40,14 +39,7 @@ def shown(module, data):
 
 
 def packed(module, data):
-    """Pack a figure's data as HDF5 content.
-
-    Raises
-    ------
-    ValueError
-        If `ARRAYS` of the figure does not describe an array, or describes an array with
-        another number of axes.
-    """
+    """Pack a figure's data as HDF5 content, with descriptions from `ARRAYS`."""
     content, described = io.BytesIO(), getattr(module, "ARRAYS", None)
     with h5py.File(content, "w") as file:
         file.attrs["title"] = gallery.title_of(module)
@@ -88,13 +80,7 @@ def unpacked(content):
 # ---- results in a folder
 
 def document(folder, name):
-    """Return the content of a JSON file.
-
-    Raises
-    ------
-    Refused
-        If there is no file, or if the file is damaged.
-    """
+    """Return the content of a JSON file."""
     path = folder / f"{name}.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -114,13 +100,7 @@ def document(folder, name):
 
 
 def data(folder, name, found):
-    """Return a figure's stored data, or None.
-
-    Raises
-    ------
-    Refused
-        If the data file is damaged.
-    """
+    """Return a figure's stored data, or None if no data were stored."""
     path = _completed(folder, name, found)
     if CHECKSUM not in found and not path.exists():
         return None
@@ -155,10 +135,8 @@ def _completed(folder, name, found):
 def store(folder, full, names, find):
     """Copy results computed with --full from `folder` to `full`.
 
-    names : figures to store; if empty, all figures computed with --full.
-    find : function that maps the name of a figure to its module.
-
-    Yield (message, whether a result was stored) pairs.
+    If `names` is empty, all results computed with --full are copied.  Yield pairs of a
+    message and whether the result was copied.
     """
     for name in names or full_results(folder):
         try:
@@ -231,7 +209,7 @@ def put(full, name, found, content):
 def draw(folder, out, names, find, requested):
     """Draw stored figures; return (messages, exit status).
 
-    requested : whether the user named the figures.
+    If `requested` is true, missing data count as a failure.
     """
     lines, missing, failed = [], [], False
     for name in names:

@@ -2,8 +2,7 @@
 
     python -m figures.run.timing OUT
 
-Jobs are the independent parts of a figure's computation.  The folder OUT must contain
-the results of all figures in the default size.
+The folder OUT must contain the results of all figures in the default size.
 """
 
 import json
