@@ -2,12 +2,12 @@
 r"""Compute exact gradients by real-time recurrent learning (RTRL).
 
 Consider a recurrence h[t] = f(h[t-1], x[t]; parameters) of the state h.
-RTRL propagates the state together with the influence M[t], which is the
-total derivative of h[t] with respect to the parameters.  The gradient of
-the loss L[t] of step t is then available at step t, and no earlier state
-is stored.  Let J[t] = dh[t]/dh[t-1] and q[t] = dL[t]/dh[t].  Let F[t] be
-the immediate influence, which is the derivative of h[t] with respect to
-the parameters at fixed h[t-1].  L is the sum of L[t] over all steps:
+RTRL computes the influence M[t], which is the total derivative of h[t]
+with respect to the parameters, forward in time.  The gradient of the loss
+L[t] of step t is then available at step t, and no earlier state is stored.
+Let J[t] = dh[t]/dh[t-1] and q[t] = dL[t]/dh[t], and let F[t] be the
+derivative of h[t] with respect to the parameters at fixed h[t-1].  With
+L = sum_t L[t],
 
     M[t] = J[t] M[t-1] + F[t],  M[-1] = 0     (1)  [WZ89]
     dL[t]/dparameters = q[t]^T M[t]           (2)  [WZ89]
@@ -17,12 +17,11 @@ The functions `lif.linearise` and `lif.credit` compute the derivatives J, F
 and q.  For layers of leaky integrate-and-fire (LIF) neurons, the module
 `sparse_rtrl` is faster, because it skips entries of J that are always 0.
 
-Derivation.  Eqs. (1)-(3) are the chain rule for h[t], L[t] and L.
+Derivation.  Eqs. (1)-(3) are the chain rule.
 Exact.  The gradient is exact if the derivatives J, F and q are exact.
 Cost.   A step takes O(B n^2 p) time and O(B n p) memory for B sequences, n
     states and p parameters.
-Departures.  [WZ89] trains networks of rate units, and changes the weights
-    at each step.  In this module, the caller decides when weights change.
+Departures.  [WZ89] trains rate units, and updates weights at each step.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 """
@@ -45,10 +44,9 @@ def step(M, J, F, out=None):
     Parameters
     ----------
     M : (B, n, p) float or None
-        Influence at the previous step; None stands for the initial value 0.
+        Influence at the previous step, or None at the start.
     J, F : (B, n, n) and (B, n, p) float
-        State Jacobian and immediate influence at this step.  The result has
-        the dtype of J.
+        J[t] and F[t] of eq. (1).  The result has the dtype of J.
     out : (B, n, p) float, separate buffer for the result, optional
     """
     J, F, M = arrays("J (B, n, n) float, F (B, n, p), M? (B, n, p)", J, F, M)
@@ -70,8 +68,8 @@ def step_gradient(M, q):
     ----------
     M : (B, n, p) float, influence, whose entries are not checked
     q : (B, n) float
-        Derivative of the loss of this step with respect to the states; for the
-        trace `mem` of `sparse_rtrl`, dmem + psi dspikes.
+        q[t] of eq. (2).  If M is the trace `mem` of `sparse_rtrl.lif_step`
+        with rule="exact", q is dmem + psi dspikes.
     """
     q, = arrays("q (B, n) float", q)
     M = unread("M, for this q,", M, (*q.shape, np.size(M) // q.size), np.float32,

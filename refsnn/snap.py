@@ -1,16 +1,14 @@
 # refsnn 0.1.0 | snap.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute gradients by SnAp-n, a sparse form of real-time recurrent learning.
 
-Real-time recurrent learning (RTRL) and SnAp-n propagate the influence
-matrix M forward in time.  In RTRL, M holds the total derivative of each
-state in h with respect to each weight p.  SnAp-n stores only the influence
-of p on neurons that p reaches along at most n synapses, of which p is the
-first, and sets all other entries of M to 0.  Let J[t] = dh[t]/dh[t-1] be
-the Jacobian, and let F[t] be the derivative of h[t] with respect to the
-weights at fixed h[t-1].  Let q[t] be the direct derivative of the loss L
-with respect to h[t], at fixed values of all other states.  Let i(p) be the
-postsynaptic neuron of p, and let V be the recurrent weights.  With the
-entrywise product o,
+Real-time recurrent learning (RTRL) computes the influence matrix M, which
+holds the total derivative of each state in h with respect to each weight
+p, forward in time.  SnAp-n keeps only the influence of p on neurons that p
+reaches along at most n synapses, of which p is the first.  Let
+J[t] = dh[t]/dh[t-1], and let F[t] be the derivative of h[t] with respect
+to the weights at fixed h[t-1].  Let q[t] be the direct derivative of the
+loss L with respect to h[t].  With the postsynaptic neuron i(p) of p, the
+recurrent weights V and the entrywise product o,
 
     M[t] = P o (J[t] M[t-1] + F[t])                 (1)  [MEE21]
     P_kp = 1 if the neuron of state k is reached from i(p) along at
@@ -18,22 +16,21 @@ entrywise product o,
     dL/dp = sum_t q[t] M[t]                         (3)
 
 Derivation.  Without the mask P, eq. (1) is the chain rule for the exact
-    influence M[t] = dh[t]/dp.  Entries of M where P is 0 are not stored.
-    The stored influence of all weights into one neuron is a block of M.  A
-    neuron is called kept if the block contains the influence on it.  The
-    update of a block needs only the entries of J between its kept neurons.
+    influence M[t] = dh[t]/dp.  Within n synapses, all weights into one
+    neuron influence the same neurons, which are called kept.  This
+    influence is stored as one block of M.  The update of a block needs
+    only the entries of J between its kept neurons.
 Approximate.  SnAp-n neglects all paths through neurons that are not kept.
     The gradient of one block is exact for a simulation in which these
     neurons repeat their recorded states.  SnAp-n is exact if P removes
-    only zeros.  Three examples are n = 2 with a matrix V without zeros, n
-    = N for a ring of N neurons, and any n with a diagonal V.  SnAp-1
-    equals `sparse_rtrl` with rule="block".
-Cost.   Let p be the number of parameters, and let K be the number of
-    neurons that are kept in each block.  SnAp-n takes O(B p K) memory and
-    O(T B p K^2) time.  For exact RTRL, K is the number of all neurons.
+    only zeros, for example with n = 2 if V has no zeros, with n = N for a
+    ring of N neurons, and with any n if V is diagonal.  SnAp-1 equals
+    `sparse_rtrl` with rule="block".
+Cost.   For p parameters and K kept neurons in each block, SnAp-n takes
+    O(B p K) memory and O(T B p K^2) time.  Exact RTRL keeps all neurons.
 Departures.  [MEE21] counts steps from state to state, this module from
-    neuron to neuron.  The influence on the states of a neuron, such as the
-    current and the membrane potential, is kept for all states or for none.
+    neuron to neuron.  Either all states of a neuron are kept, such as
+    current and potential, or none.
 
 [MEE21] J. Menick, E. Elsen, U. Evci et al., ICLR 2021, arXiv 2006.07232.
 """
@@ -47,9 +44,8 @@ __all__ = ["gradient", "owners", "reach", "stored", "step"]
 
 
 def reach(V, order):
-    """Find the neurons a few synapses downstream of each neuron, eq. (2).  Entry
-    [i, k] of the result, an (n, n) bool, is True if weights into neuron i
-    influence neuron k.
+    """Return an (n, n) bool.  Entry [i, k] is True if SnAp-n keeps the influence
+    of the weights into neuron i on neuron k, eq. (2).
 
     >>> ring = np.roll(np.eye(3), 1, axis=0)        # 0 to 1 to 2 to 0
     >>> reach(ring, 2).astype(int).tolist()
@@ -87,7 +83,7 @@ def owners(n, m, recurrent=True):
 
 
 def stored(owner, pattern, states):
-    """Return the number of stored influence entries of one sequence, an int.
+    """Return the number of influence entries that one sequence stores, an int.
 
     >>> stored(owners(3, 2), np.eye(3, dtype=bool), 6), 15 * 6
     (30, 90)
@@ -114,14 +110,12 @@ def step(blocks, J, F, owner, pattern):
     Parameters
     ----------
     blocks : tuple of (B, k_g, p_g) float, or None
-        One block for each row g of `pattern`.  The block holds the influence
-        of the p_g parameters of row g on the k_g states of the neurons that
-        row g keeps.  None stands for the initial value 0.
+        Influence of the p_g parameters of row g of `pattern` on the k_g states
+        of the neurons that row g keeps, or None at the start.
     J : (B, N, N) float
-        Jacobian dh[t]/dh[t-1] of this step.  The result has the dtype of J.
+        Jacobian of this step.  The result has the dtype of J.
     F : (B, N, p) float
-        Derivative of the states of this step with respect to the parameters,
-        at fixed previous states.  Entries outside `pattern` are ignored.
+        F[t] of eq. (1).  Entries outside `pattern` are ignored.
     owner : (p,) int, row of `pattern` for each parameter, as from `owners`
     pattern : (g, n) bool
         Entry [g, k] is True if row g keeps neuron k, as in the result of

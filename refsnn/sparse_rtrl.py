@@ -4,16 +4,15 @@ r"""Compute gradients by exact or approximate real-time recurrent learning.
 Real-time recurrent learning (RTRL) propagates the state derivatives of a
 recurrent layer of leaky integrate-and-fire (LIF) neurons forward in time,
 and stores no past states.  The option `rule` selects exact RTRL or one of
-three approximations, which neglect some of the derivatives.  In the order
-of eqs. (3)-(6), the rules become cheaper and less exact.  Let z = [x, S]
-be the presynaptic values of the layer: m inputs x and n spikes S, or only
-the inputs if the layer has no recurrence.  Let theta_ij be the weight from
-z_j to neuron i.  The current I_k and the membrane potential U_k of neuron
-k have the derivatives s_k and u_k with respect to theta_ij.  Let psi be
-the surrogate derivative.  The mask clamp is 1 for refractory neurons,
-which are held at U = 0, and 0 for others.  A reset by subtraction has r =
-1 and drop = threshold.  A reset to zero has r = 1 - S and drop = beta U +
-gain I.
+three cheaper approximations, which neglect some derivatives.  Let
+z = [x, S] be the presynaptic values of the layer: m inputs x and n spikes
+S, or only the inputs if the layer has no recurrence.  Let theta_ij be the
+weight from z_j to neuron i.  The current I_k and the membrane potential
+U_k of neuron k have the derivatives s_k and u_k with respect to theta_ij.
+Let psi be the surrogate derivative dS/dU.  The mask clamp is 1 for
+refractory neurons, which are held at U = 0, and 0 for others.  A reset by
+subtraction has r = 1 and drop = threshold.  A reset to zero has r = 1 - S
+and drop = beta U + gain I.
 
     s_k[t+1] = alpha s_k[t] + [k = i] z_j[t] + R_k[t]                 (1)
     u_k[t+1] = (1 - clamp_k[t+1])
@@ -26,12 +25,9 @@ gain I.
     u_j[t+1] = (beta u_j + gain s_j)[t]               (6)  [ZN21]
 
 Let dspikes and dmem be the direct derivatives of the loss L with respect
-to the spikes S and the membrane potentials U.  A direct derivative of the
-loss ignores that a spike also affects later states of the layer.  The
-eligibility trace e_k, eq. (7), is the surrogate derivative of the spikes
-S_k of neuron k with respect to the weight theta_ij.  The gradient of the
-loss, eq. (8), is a sum over time steps.  Term t of the sum can be computed
-as soon as step t is simulated:
+to S and U, which ignore that a spike also affects later states of the
+layer.  The eligibility trace e_k is the surrogate derivative of S_k with
+respect to theta_ij.  Term t of the gradient (8) can be computed at step t:
 
     e_k[t] = psi_k[t] u_k[t]                          (7)  [ZN21]
     dL/dtheta_ij = sum_t sum_k (dspikes_k e_k + dmem_k u_k)[t]        (8)
@@ -45,20 +41,18 @@ readout is applied to the eligibility.  With dy[t] = dL/dy[t],
 
 In (9), alpha, beta and `gain` are the constants of the readout.
 
-Derivation.  Eqs. (1)-(3) give the exact derivatives of the next state of
-    the LIF layer with respect to the weights.  The rule "exact" gives the
-    same gradient as the module `rtrl`, but is faster, because it skips the
+Derivation.  Eqs. (1)-(3) are the total derivatives of the next state of
+    the layer with respect to the weights.  The rule "exact" gives the same
+    gradient as the module `rtrl`, but is faster, because it skips the
     entries of the Jacobians that are always 0.  The rule "block" equals
-    backpropagation through time in which only the diagonal of V transmits
-    derivatives.  In the rule "implicit", the recurrent weights V transmit
-    no derivatives.
+    backpropagation through time with derivatives through the diagonal of V
+    only, and the rule "implicit" with no derivatives through V.
 Approximate.  The rule "exact" computes the surrogate gradient without
-    error if the refractory mask is constant.  This table compares the
-    rules for n neurons, m inputs and B sequences.  The column "state"
-    counts stored derivatives.  Own terms are those of neuron i.  Without
-    recurrence, m + n becomes m:
+    error if the refractory mask is constant.  The table counts the
+    derivatives that are stored for B sequences.  Own terms are those of
+    neuron i.  Without recurrence, m + n becomes m:
 
-    rule         keeps                      state          time of a step
+    rule         keeps                      stored         time of a step
     exact        all terms                  2 B n n (m+n)  O(B n^3 (m+n))
     block        own decay, reset and V_ii  2 B n (m+n)    O(B n (m+n))
     implicit     own decay and reset        2 B n (m+n)    O(B n (m+n))
@@ -137,8 +131,8 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
     Parameters
     ----------
     traces : Traces or None
-        Traces at step t; None stands for 0.  The entries of the arrays are
-        checked only if the arrays must be cast to the dtype of `psi`.
+        Traces at step t, or None at the start.  Non-finite entries are found
+        only if the traces do not have the dtype of `psi`.
     x : (B, m) float, int or bool
     V : (n, n) float or None; "block" uses only the diagonal
     syn, mem, spikes, psi : (B, n) float
@@ -222,8 +216,7 @@ def rest(rule, B, n, count, dtype=np.float64):
     Returns
     -------
     Traces
-        The shape of both arrays depends on the rule.  Without recurrence, m
-        replaces m + n:
+        Arrays of equal shapes.  Without recurrence, m + n becomes m:
 
         exact            (B, n, n (m + n)), entry [b, k, i (m + n) + j] is the
                          derivative for neuron k and weight theta_ij
@@ -245,9 +238,8 @@ def _shape(rule, B, n, count):
 
 
 def eligibility(traces, psi):
-    """Return the derivatives of the spikes with respect to the weights, eq. (7):
-    psi_k u_k, (B, n, n (m + n)), for the rule "exact", or psi_i u_ij,
-    (B, n, m + n), for other rules.
+    """Return the eligibility traces (7): psi_k u_k, (B, n, n (m + n)), for the
+    rule "exact", or psi_i u_ij, (B, n, m + n), for other rules.
 
     >>> traces = Traces(np.zeros((1, 2)), np.array([[1.0, 2.0]]))
     >>> eligibility(traces, np.array([[1.0, 0.5]])).tolist()
@@ -273,9 +265,9 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     >>> f.syn.item(), f.mem.item()
     (1.5, 3.0)
 
-    Sum ``(dy @ W_out)[:, :, None] * filtered.mem`` over steps and batch to
-    obtain the gradient of the loss with respect to the weights of the layer.
-    For the rule "exact", also sum over axis 1, and reshape to (n, m + n).
+    The gradient (9) is the sum of ``(dy @ W_out)[:, :, None] * filtered.mem``
+    over steps and batch.  For the rule "exact", also sum over axis 1, and
+    reshape to (n, m + n).
 
     Parameters
     ----------
