@@ -3,11 +3,9 @@ r"""Simulate and differentiate a long short-term memory (LSTM) network.
 
 The network has inputs x, cell states `cell` and outputs h.  The vector
 pre[t] stacks the pre-activations of the input gate i, the forget gate f,
-the candidate g and the output gate o.  The product of the candidate g and
-the input gate i is added to the cell state.  Dropout multiplies the inputs
-by the mask x_mask and the recurrent outputs by the mask h_mask.  Both
-masks are 1 by default.  The symbol `*` is the entrywise product.  The
-logistic function is s(a) = 1/(1 + exp(-a)).
+the candidate g and the output gate o.  Dropout multiplies the inputs by
+the mask x_mask and the recurrent outputs by the mask h_mask.  With the
+entrywise product * and the logistic function s(a) = 1/(1 + exp(-a)),
 
     pre[t] = W (x_mask[t] * x[t]) + V (h_mask[t] * h[t-1]) + b   (1)
     i, f, o = s(pre_i), s(pre_f), s(pre_o),  g = tanh(pre_g)     (2)
@@ -15,9 +13,8 @@ logistic function is s(a) = 1/(1 + exp(-a)).
     h[t] = o[t] * tanh(cell[t])                                  (4)
 
 Derivation.  Let e[t] be the direct derivative of the loss L with respect
-    to h[t].  A direct derivative is taken at fixed values of all other
-    states.  For any array A, let dA be the total derivative dL/dA.  The
-    chain rule gives
+    to h[t], at fixed values of all other states.  For any array A, let dA
+    be the total derivative dL/dA.  The chain rule gives
 
     dh[t] = e[t] + h_mask[t+1] * V^T dpre[t+1]                   (5)
     dcell[t] = dh[t] * o[t] * (1 - tanh(cell[t])^2)
@@ -31,8 +28,7 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
     db = sum_t dpre[t]                                           (8)
     dx[t] = x_mask[t] * W^T dpre[t]                              (9)
 
-    The function `simulate` computes all four gates of a step by one call
-    of `tanh`, because
+    `simulate` computes all gates of a step by one call of `tanh`, because
 
     s(a) = 1/2 + tanh(a/2) / 2                                   (10)
 
@@ -40,8 +36,7 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
 
     mask = 1/(1 - rate) with probability 1 - rate, else 0        (11)
 
-    The initial entries of W are uniformly distributed between -limit and
-    limit, with
+    The initial entries of W are uniform between -limit and limit, with
 
     limit = sqrt(6/(m + 4 n))                                    (12)
 
@@ -53,10 +48,9 @@ Cost.   `simulate` takes 4 T B n (m + n) multiplications, and `backward`
     takes 8 T B n (m + n).  Both functions take O(T B (m + n)) memory.
 Departures.  The algorithm of [HS97] truncates the gradient of the loss
     where the backpropagated error leaves a memory cell.  The network has
-    the forget gates of [GSC00], but no peephole connections, which are
-    connections from cell states to gates.  All gates share one dropout
-    mask.  As in [GG16], a dropout mask without a time axis is used at all
-    time steps.  [CSSZ20] trains an LSTM network on binned spikes.
+    the forget gates of [GSC00], but no peephole connections.  All gates
+    share one dropout mask.  Masks without a time axis are those of [GG16].
+    [CSSZ20] trains an LSTM network on binned spikes.
 
 [HS97] S. Hochreiter and J. Schmidhuber, Neural Computation 9, 1735, 1997.
 [GSC00] F. Gers, J. Schmidhuber, F. Cummins, Neural Comp. 12, 2451, 2000.
@@ -109,7 +103,7 @@ def simulate(x, W, V, b, *, h0=None, cell0=None, x_mask=None, h_mask=None):
         Weights and biases, rows i, f, g, o.  Results have the dtype of W.
     h0, cell0 : (B, n) float before the first step, optional; 0 by default
     x_mask, h_mask : (B, m) and (B, n), or (T, B, m) and (T, B, n) float
-        Dropout masks.  A mask without a time axis is used at all steps.
+        Dropout masks, optional; without a time axis, equal at all steps.
 
     Returns
     -------
@@ -236,7 +230,6 @@ def dropout(shape, rate, rng, dtype=np.float64):
         that an entry is 0, in [0, 1).
     rng : numpy.random.Generator
     dtype : float32 or float64
-        Dtype of the result; both dtypes give the same values up to rounding.
     """
     _, rate = arrays("shape (_) int in [1, inf), rate () in [0, 1)",
                      one_of("shape", shape, tuple), rate)

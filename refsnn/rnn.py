@@ -1,31 +1,24 @@
 # refsnn 0.1.0 | rnn.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Simulate a recurrent network of tanh units, and differentiate a loss.
 
-The input x[t] and the previous states h[t-1] enter the pre-activations
-through the weights W and V.  The states h[t] are their hyperbolic
-tangents:
+With the inputs x, the states h, and the weights W and V,
 
     pre[t] = W x[t] + V h[t-1]                       (1)  [NMZ19], box 1
     h[t] = tanh(pre[t])                              (2)  [NMZ19], box 1
 
-The state before step 0, written h[-1], is 0 by default.  The next
-simulation can continue from the last state h[T-1].
+The state h[-1] before step 0 is 0 by default.
 
 Derivation.  Let e[t] be the direct derivative of the loss L with respect
-    to h[t].  A direct derivative is taken at fixed values of all other
-    states.  For any other array A, let dA be the total derivative dL/dA.
-    The chain rule gives
+    to h[t], at fixed values of all other states.  For any other array A,
+    let dA be the total derivative dL/dA.  The chain rule gives
 
     dpre[t] = (1 - h[t]^2) dh[t]                     (3)  [NMZ19], box 2
     dh[t] = e[t] + V^T dpre[t+1]                     (4)  [NMZ19], box 2
     dW = sum_t dpre[t] x[t]^T,  dV = sum_t dpre[t] h[t-1]^T         (5)
     dx[t] = W^T dpre[t]                                             (6)
 
-    If the initial state is the last state of an earlier simulation, e[T-1]
-    of the earlier simulation includes dh[-1] = V^T dpre[0].
-
-    The linearised network has the Jacobian J[t] = dh[t]/dh[t-1], and the
-    derivative F[t] of h[t] with respect to the weights at fixed h[t-1]:
+    The Jacobian J[t] = dh[t]/dh[t-1], and the derivative F[t] of h[t] with
+    respect to the weights at fixed h[t-1], are
 
     J[t] = diag(1 - h[t]^2) V                                       (7)
     F[t]: dh_i[t]/dW_ij = (1 - h_i[t]^2) x_j[t],
@@ -110,8 +103,7 @@ def _scan(h, V, last):
 
 def backward(x, W, V, h, dh, state=None, dstate=None):
     """Compute the gradients dW (n, m), dV (n, n), dx (T, B, m) and dstate (B, n)
-    of a loss by backpropagation through time, eqs. (3)-(6).  dW and dV are
-    sums, and dstate belongs to the initial state.
+    of a loss with respect to weights, input and initial state, eqs. (3)-(6).
 
     >>> x, W, V = np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)
     >>> h = simulate(x, W, V)
@@ -124,8 +116,8 @@ def backward(x, W, V, h, dh, state=None, dstate=None):
     h, dh : (T, B, n) float
         States from `simulate`, and direct derivatives e[t] of eq. (4).
     dstate : (B, n) float, optional
-        Derivative of the loss of all later steps with respect to the last
-        state: the last result of `backward` for these steps.
+        Derivative of the loss of later steps with respect to the last state:
+        the last result of `backward` for a simulation that continues this one.
     """
     W, x, V, state, h, dh, later = arrays(
         f"{NETWORK}, h (T, B, n), dh (T, B, n), dstate? (B, n)", W, x, V, state, h, dh,
