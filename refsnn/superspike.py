@@ -3,12 +3,11 @@ r"""SuperSpike is an online three-factor learning rule for spiking neurons.
 
 The neurons are current-based leaky integrate-and-fire neurons with resting
 potential 0 V.  The module simulates B independent copies (replicas) of one
-layer with separate weights, and computes the weight changes of each copy.
-All variables of the learning rule belong to one synapse or one neuron, and
-depend only on past activity.  Let x be the input spikes, S the output
-spikes, and psi the surrogate derivative dS/dU.  Each neuron i has a trace
-`het_i`, which increases by 1 at each spike and decays exponentially.  Each
-step first updates the potential U and then the current I:
+layer with separate weights.  All variables of the learning rule belong to
+one synapse or one neuron, and depend only on past activity.  Let x be the
+input spikes, S the output spikes, psi the surrogate derivative dS/dU, and
+`het` a trace of the output spikes.  Each step first updates the potential
+U and then the current I:
 
     U <- (1 - dt/tau_mem) U + (dt/tau_mem) I                (1)  [ZG18]
     S = 1 if not refractory and U > threshold else 0; U <- 0 where S = 1
@@ -17,9 +16,9 @@ step first updates the potential U and then the current I:
     psi = (1 + steepness |U - threshold|)^-2                (4)  [ZG18]
     het_i <- exp(-dt/tau_het) het_i + S_i                   (5)  [ZG18]
 
-Error signals arrive after an axonal delay.  The inputs x in (7) and the
-surrogate derivatives psi in (9) are delayed by the same time, `delay`.
-Eqs. (6)-(9) apply in this order:
+Error signals arrive after an axonal delay.  Therefore, the inputs x in (7)
+and the surrogate derivatives psi in (9) are delayed by the same time,
+`delay`.  Eqs. (6)-(9) apply in this order:
 
     trace_j <- b trace_j + g rise_j                         (6)  [ZG18]
     rise_j <- a rise_j + x_j                                (7)  [ZG18]
@@ -43,8 +42,7 @@ Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
     van Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dW).
     The rule replaces the derivative of the event train S by psi, and
     dU_i/dW_ij by trace_j, the response of the membrane potential to x_j
-    alone.  The integral of e lambda is then the negative derivative of the
-    loss.  If rho = 0, (11) is a step of gradient descent.
+    alone.  The integral of e lambda is then the negative gradient.
 Approximate.  The traces neglect that a reset to 0 erases the history of
     the membrane potential.  In six networks trained on the task of [ZG18]
     fig. 2, the cosine between (11) and the negative gradient, which passes
@@ -109,8 +107,7 @@ ROUNDING = 1e-6     # relative tolerance for a time that is a multiple of dt
 
 
 class Settings(NamedTuple):
-    """Hold the constants and the options of a SuperSpike layer, which the module
-    docstring explains.  The default constants are those of [ZG18]."""
+    """Hold the constants, by default those of [ZG18], and the options."""
     dt: float = 1e-4
     tau_mem: float = 10e-3
     tau_syn: float = 5e-3
@@ -177,8 +174,7 @@ class Step(NamedTuple):
 
 
 def coefficients(settings):
-    """Compute the `Coefficients` of eqs. (1)-(12) from the settings.  They are
-    the argument `k` of other functions, also in `fast.superspike`.
+    """Compute the `Coefficients` k of eqs. (1)-(12) from the settings.
 
     >>> k = coefficients(Settings(trace="published"))
     >>> k.mem, k.refractory, k.delay, k.trace[1]
@@ -188,8 +184,8 @@ def coefficients(settings):
     ----------
     settings : Settings
         Times are in s, the threshold is in V above rest, and the steepness in
-        1/V.  `dt` is at most `refractory` and each time constant, of which
-        `refractory` and `delay` are multiples.
+        1/V.  `refractory` and `delay` are multiples of `dt`, which is at most
+        `refractory` and each time constant.
     """
     s = _settings(settings)
     mem, gain = 1 - s.dt / s.tau_mem, s.dt / s.tau_mem
@@ -300,14 +296,12 @@ def accumulate(k, state, W, step, signal):
     ----------
     k, state, W, step : arguments and results of `forward`
     signal : (B, n) float
-        Unfiltered error events of each neuron, delayed by `delay`.  A missing
-        spike is a positive event.  A superfluous spike is a negative event.
+        Unfiltered error signal of each neuron, delayed by `delay`.
 
     Returns
     -------
     State
-    change : (B, n, m) float
-        Weight change of eq. (11).  The caller sums them between two updates.
+    change : (B, n, m) float, weight change of eq. (11)
     error : (B, n) float, filtered error e, in 1/s
     """
     k, state, W, spikes, _, psi, x, signal = _given(

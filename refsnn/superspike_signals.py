@@ -2,9 +2,8 @@
 r"""Compute the delayed spikes and the error signals of SuperSpike networks.
 
 The learning rule in the module `superspike` needs a delayed error signal
-for each neuron.  Arrays of spikes and signals have the shape (T, B, n) for
-T steps, B independent copies of a network (replicas) and n neurons.  An
-axonal delay of D steps yields
+for each neuron.  Arrays (T, B, n) hold T steps of n neurons in B copies of
+a network (replicas).  An axonal delay of D steps yields
 
     late[t] = train[t - D]                              (1)  [ZG18]
 
@@ -16,9 +15,10 @@ maps the signals of k output neurons to the signals of n hidden neurons,
 
 A "symmetric" feedback matrix is the transposed matrix of the output
 weights.  A "random" feedback matrix holds standard normal samples.  All
-entries of a "uniform" feedback matrix are 1.  Let `het` be the exponential
-trace, with the time constant tau, of a Poisson spike train of rate nu.
-The cumulants kappa_j of het and the moments of order q of het are
+entries of a "uniform" feedback matrix are 1.  The second term of (11) in
+`superspike` depends on the trace het.  For a Poisson spike train of rate
+nu and the time constant tau, het has the cumulants kappa_j and moments
+<het^q>,
 
     kappa_j = nu tau / j                                               (3)
     <het^q> = sum_{j=1..q} binom(q-1, j-1) kappa_j <het^(q-j)>
@@ -37,8 +37,8 @@ Exact.  Eqs. (3) and (4) are exact in continuous time.  In a simulation,
     time steps of length dt change the moments by O(dt/tau).
 Cost.   The function `delayed` takes O(T B n) time and memory.  The
     feedback (2) takes O(B n k) time for each step with an error event.
-Departures.  As in the published code, the error signals of hidden neurons
-    are filtered after the multiplication (2), which is linear.
+Departures.  As in the published code, error signals are filtered after
+    (2).  The order has no effect on the result, because (2) is linear.
 
 [ZG18] F. Zenke, S. Ganguli, Neural Comp. 30, 1514, 2018, arXiv 1705.11146.
 """
@@ -54,9 +54,8 @@ __all__ = ["delayed", "feedback", "hidden_signal", "poisson_moment"]
 
 
 def delayed(past, train):
-    """Delay a spike train by D steps, eq. (1).  Return the most recent D steps
-    (D, B, n), to be passed with the next block, and the delayed spike train
-    (T, B, n), in the dtype of `train`.
+    """Delay a spike train by D steps, eq. (1).  Return `past` for the next block,
+    (D, B, n), and the delayed spike train (T, B, n), in the dtype of `train`.
 
     >>> past, late = delayed(np.zeros((2, 1, 1)), np.ones((3, 1, 1)))
     >>> past.ravel().tolist(), late.ravel().tolist()
@@ -65,8 +64,7 @@ def delayed(past, train):
     Parameters
     ----------
     past, train : (D, B, n) and (T, B, n) float, int or bool
-        Spikes of the D steps before this block, zeros for the first block, and
-        of the T steps of this block.
+        Spikes of the D steps before this block, at first 0, and of this block.
     """
     train, past = arrays("train (T, B, n), past (D*, B, n)", train, past)
     cast, = arrays("past (...)", past, dtype=train.dtype)
@@ -102,8 +100,7 @@ def feedback(kind, W_out, rng=None):
 
 
 def hidden_signal(signal, matrix):
-    """Compute the error signals (T, B, n) of the hidden neurons by feedback, in
-    the dtype of `matrix`, eq. (2).
+    """Compute the error signals (T, B, n) of the hidden neurons, eq. (2).
 
     >>> signal, matrix = np.array([[[1.0, -1.0]]]), np.array([[[3.0, 1.0]]])
     >>> hidden_signal(signal, matrix).tolist()
@@ -112,7 +109,7 @@ def hidden_signal(signal, matrix):
     Parameters
     ----------
     signal : (T, B, k) float or int, unfiltered, mostly 0, of the outputs
-    matrix : (B, n, k) float, result of `feedback`
+    matrix : (B, n, k) float, result of `feedback`, of the dtype of the result
     """
     matrix, signal = arrays("matrix (B, n, k) float, signal (T, B, k)", matrix, signal)
     hidden = np.zeros((*signal.shape[:2], matrix.shape[1]), signal.dtype)

@@ -4,41 +4,34 @@ r"""Compute the weight changes of SuperSpike quickly, in blocks of time steps.
 The module applies the learning rule of superspike.py to B independent
 copies (replicas) of a layer, in blocks of T time steps.  Each block starts
 from the final state of the previous block, so that the block length
-affects only the rounding error.  Input spikes x drive the current I.  A
-neuron spikes (S = 1) if its membrane potential U exceeds the threshold.
-After a spike, U is 0 for `refractory/dt` steps:
+affects only the rounding error.  A neuron spikes if its membrane potential
+U exceeds the threshold.  Afterwards, U is 0 for `refractory/dt` steps:
 
     U[t] = (1 - dt/tau_mem) U[t-1] + (dt/tau_mem) I[t-1]    (1)  [ZG18]
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
-The learning rule needs a trace of each input.  Error signals and
-eligibilities are convolved with a double-exponential kernel alpha of unit
-area.  Two exponential filters (4) with constants a, b and g compute traces
-and convolutions.  For the input v, the filters return second[t]:
+The trace of each input, and the convolutions with the kernel alpha of
+superspike.py, are computed by two exponential filters with constants a, b
+and g.  From an input v, the filters compute second[t]:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)
 
-Let `signal` be the unfiltered error signal of superspike.py.  The filtered
-error `e = alpha*signal` is a convolution with the kernel alpha.  Let
-`hebb` be the product of the delayed surrogate derivative psi and the
-delayed input trace.  The weight change is
+With * for convolution, let e = alpha*signal be the filtered error signal,
+and let hebb be the product of the delayed psi and the delayed input trace.
+With rho and zeta of superspike.py, the weight change is
 
     change = dt sum_t e[t] (alpha*hebb)[t]
              - rho W dt sum_t zeta[t]                   (5)  [ZG18] eq. 3.4
 
-In (5), rho is a coefficient, and het_i is an exponential trace of S_i.
-The options for zeta are het_i^exponent, het_i^exponent e^2, and
-het_i^exponent where |e| dt >= 1e-7 and 0 elsewhere.  The option
-drive="published" multiplies the first sum by a factor, see superspike.py.
+The option drive="published" multiplies the first sum by a factor.
 
 Derivation.  The first sum in (5) is linear in hebb.  The derivative of
-    this sum with respect to hebb[s] is dhebb[s] = dt^2 sum_{t>=s}
-    alpha[t-s] e[t], which is the error filtered backward in time.  The
-    derivative of the same sum with respect to the input x_j[s] is
-    dfirst[s].  The filter (4), run backward in time on dtrace = psi dhebb,
-    gives dfirst:
+    this sum with respect to hebb[s] is the error filtered backward in
+    time, dhebb[s] = dt^2 sum_{t>=s} alpha[t-s] e[t].  Its derivative with
+    respect to the input x_j[s] is dfirst[s], which the filter (4) computes
+    backward in time from dtrace = psi dhebb:
 
     dsecond[t] = dtrace[t] + b dsecond[t+1],
     dfirst[t] = a dfirst[t+1] + g dsecond[t+1]                          (6)
@@ -46,8 +39,9 @@ Derivation.  The first sum in (5) is linear in hebb.  The derivative of
                                                                         (7)
 
     In (7), each input spike x_j[s] = 1 adds the vector dfirst[s] to column
-    j of the weight change.  With the reversed kernel alpha in place of
-    dhebb, eqs. (6) and (7) give the eligibilities at the end of a block.
+    j of the weight change.  The eligibilities at the end of a block are
+    sums over alpha[T-s] hebb[s].  They follow from (6) and (7) with
+    alpha[T-s] in place of dhebb[s].
 Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   A block of T steps takes O(T B n + B n m) time and memory.  Each
     input spike adds O(n) time, and a dense array x adds O(T B m) time.
@@ -133,8 +127,6 @@ def rest(k, B, n, m, dtype=np.float64):
     (8, 2, 4)
 
     Arguments and results as for `superspike.rest`.
-    For v = hebb, the fields `eligibility_rise` and `eligibility` hold first[t]
-    and second[t] of eq. (4).
     """
     dtype = float_dtype(dtype)
     B, n, m = arrays("B () int in [1, inf), n () int in [1, inf), "
@@ -162,8 +154,8 @@ def forward(k, state, W, x):
     k : Coefficients, of superspike.py or of this module
     state, W : State from `rest` or `accumulate`, (B, n, m) float in volts
     x : (T, B, m) float, int or bool, or csr_matrix
-        Input spikes, mostly 0.  If the same input is used again, time is saved
-        by passing the field `x` of the `Block` that the first call returned.
+        Input spikes.  The field `x` of an earlier `Block` saves time if the
+        same input is used again.
 
     Returns
     -------
