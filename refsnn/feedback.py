@@ -2,9 +2,9 @@
 r"""Compute error signals for hidden neurons with exact or random feedback.
 
 The credit `dspikes` of a hidden layer is the derivative of the loss L with
-respect to its spikes S[t], or an estimate of this derivative.  The next
-layer has the input weights W and the currents I.  Let dI be the derivative
-of L with respect to the currents I:
+respect to its spikes S[t], or an estimate of this derivative.  With the
+input weights W of the next layer, and the derivative dI of L with respect
+to the currents I of the next layer,
 
     backpropagation       dspikes[t] = W^T dI[t+1]           (1)  [NMZ19]
     feedback alignment    dspikes[t] = G^T dI[t+1], G random      [NMZ19]
@@ -16,10 +16,9 @@ of L with respect to the currents I:
         or l = -log softmax(y)[label]                             (5)
         and the mean over the batch
 
-A three-factor rule computes the weight gradient from the credit, the
-surrogate derivative psi and a trace of each input x.  The trace of an
-input is the membrane potential of a model neuron without reset.  The model
-neuron receives one input x with weight 1 and has the current `syn`:
+A three-factor rule combines the credit, the surrogate derivative psi and a
+trace of each input x.  The trace is the membrane potential of a neuron
+without reset that receives only x, with weight 1:
 
     syn[t+1] = alpha syn[t] + x[t]
     trace[t+1] = beta trace[t] + gain syn[t]                      (6)
@@ -29,17 +28,15 @@ Event-driven random backpropagation uses (2) and (7) with x in place of the
 trace and with a boxcar function psi of the potential.
 
 Derivation.  Eq. (1) is the chain rule for the term W S[t] of the current
-    I[t+1].  Without a reset, the membrane potential is U[t] = W trace[t],
-    and the chain rule gives (7).
-Approximate.  Backpropagation by eq. (1) is exact if the loss does not
-    depend on any state after the last time step.  Eq. (3) gives the exact
-    derivative of the local loss with respect to the spikes.  For one layer
-    without recurrence and refractory period, rule (7) is exact if the
-    spikes in the reset are treated as constants and the reset is by
+    I[t+1].  Without a reset, U[t] = W trace[t], which gives (7).
+Approximate.  Eq. (1) is exact if the loss does not depend on any state
+    after the last time step.  Eq. (3) is exact for the local loss.  For
+    one layer without recurrence and refractory period, rule (7) is exact
+    if the spikes in the reset are treated as constants and the reset is by
     subtraction.  Feedback alignment and rules (2) and (3) do not compute
     the derivative of the loss of the network.  With these rules, the
-    computed weight gradient is the gradient of sum_t <dspikes[t], S[t]>,
-    where dspikes is treated as a constant.
+    weight gradient is the gradient of sum_t <dspikes[t], S[t]>, where
+    dspikes is treated as a constant.
 Cost.   The credit takes O(T B n k) time for k errors, rule (7) O(T B n m).
 Departures.  In [NMZ19], the error is fed back within one time step.  Here,
     spikes enter the next currents one step later, see (1).
@@ -58,7 +55,7 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
 
 def transport(dsyn, G):
     """Compute the credit `dspikes` (T, B, n) from the error of the next layer,
-    eq. (1).  The credit is 0 at the last step.
+    eq. (1).  It is 0 at the last step, whose spikes affect no current.
 
     >>> transport(np.array([[[1.0]], [[2.0]]]), np.array([[3.0]])).tolist()
     [[[6.0]], [[0.0]]]
@@ -66,8 +63,7 @@ def transport(dsyn, G):
     Parameters
     ----------
     dsyn : (T, B, k) float
-        Derivative of the loss with respect to the synaptic currents of the
-        next layer.  The result has the dtype of `dsyn`.
+        dI of the next layer.  The result has the dtype of `dsyn`.
     G : (k, n) float
         Input weights W of the next layer, or a fixed random matrix.
     """
@@ -86,8 +82,7 @@ def direct(error, H):
     Parameters
     ----------
     error : (T, B, k) float
-        Derivative of the loss with respect to the membrane potentials of the
-        readout, or another output error.  The result has the dtype of `error`.
+        error[t] of eq. (2), or another error, of the dtype of the result.
     H : (k, n) float
     """
     error, H = arrays("error (T, B, k) float, H (k, n)", error, H)
@@ -96,8 +91,7 @@ def direct(error, H):
 
 def local_square(spikes, G, target):
     """Compute the squared error of a fixed random readout, a float, and its
-    derivative with respect to the spikes (T, B, n), eqs. (3) and (4).  The
-    error is summed over steps and readout units, and averaged over the batch.
+    derivative with respect to the spikes (T, B, n), eqs. (3) and (4).
 
     >>> loss, e = local_square(np.ones((1, 1, 1)), [[2.0]], [[[1.0]]])
     >>> loss, e.tolist()
@@ -147,8 +141,7 @@ def local_cross_entropy(spikes, G, labels):
 
 
 def presynaptic_trace(x, *, alpha, beta, gain=1.0):
-    """Compute the presynaptic trace (T, B, m) of each input, eq. (6).  The trace
-    is 0 at the first two steps.
+    """Compute the presynaptic trace (T, B, m) of each input, eq. (6).
 
     >>> x = np.array([1.0, 0, 0, 0]).reshape(4, 1, 1)
     >>> presynaptic_trace(x, alpha=0.5, beta=0.25).ravel().tolist()
@@ -158,8 +151,7 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
     ----------
     x : (T, B, m) float
     alpha, beta, gain : float
-        Decay factors of the synaptic current and of the membrane potential in
-        one step, in [0, 1), and positive gain of the synaptic current.
+        Constants of eq. (6): decay factors in [0, 1), and positive gain.
     """
     x, alpha, beta, gain = arrays(
         "x (T, B, m) float, alpha () in [0, 1), beta () in [0, 1), "
@@ -197,8 +189,7 @@ def alignment(a, b):
 
     Parameters
     ----------
-    a, b : (...) float
-        Gradients of the same shape.  Each gradient has a non-zero entry.
+    a, b : (...) float, gradients of the same shape
     """
     a, b = arrays("a (...), b (...)", a, b, dtype=np.float64)
     if a.shape != b.shape:

@@ -4,10 +4,9 @@ r"""Compute losses and activity regularisers for spiking networks.
 The functions return each loss or regulariser together with its derivative
 with respect to the membrane potentials or the spikes.  An array `record`
 of shape (T, B, k) holds the membrane potentials or the spikes of k readout
-units at T steps for B samples.  Eqs. (1)-(3) are three ways to compute
-class scores of shape (B, k).  In (1), the score of a unit is the maximum
-of `record` over time.  The loss (4) is the softmax cross entropy of the
-class scores, for class labels of shape (B,):
+units at T steps for B samples.  The score of a class is the maximum (1),
+the sum (2) or the last value (3) of `record` over time.  The loss (4) is
+the softmax cross entropy of the scores (B, k) and the class labels (B,):
 
     scores = record[s], s = max(argmax_t record[t])      (1)  [NMZ19]
     scores = sum_t record[t]                             (2)
@@ -16,8 +15,8 @@ class scores, for class labels of shape (B,):
     dL/dscores[b, i] = (softmax(scores[b])[i] - [i = labels[b]]) / B  (5)
 
 The first-spike loss is the loss (4) with the scores `-first/tau`, where
-tau is a time constant.  The time `first` of a unit is the time of its
-first spike.  A unit that never spikes has `first = T dt`:
+tau is a time constant and `first` is the time of the first spike of a
+unit.  A unit that never spikes has `first = T dt`:
 
     first = dt sum_{s=0}^{T-1} prod_{j<=s} (1 - S[j])    (6)
     dfirst/dS[s] = -dt A[s] R[s], A[s] = prod_{j<s} (1 - S[j]),
@@ -49,29 +48,26 @@ spike count (14) of a layer:
 The means in (15) and (16) are over all entries of `counts`.
 
 Derivation.  If a unit reaches its maximum in (1) at several steps, only
-    the last of these steps receives a derivative.  If only the first of
-    these steps received a derivative, the gradient of the loss would be 0
-    for a silent network, because step 0 of a leaky readout does not depend
-    on the weights.  The products in (6) are 1 before the first spike and 0
-    from this spike on, so their sum is the number of steps before the
-    first spike.  The spike variable S[s] occurs in the products as the
-    factor 1 - S[s], whose derivative is -1.  The product of all earlier
-    factors is A[s].  The sum over all products of later factors, including
-    the empty product 1, is R[s].  The sum in (8) is (rise^t -
-    decay^t)/(rise - decay), or t rise^(t-1) if rise = decay, and K[0] = 0.
-    The total of this sum over t is 1/((1-rise)(1-decay)), so dt sum_t K[t]
-    = 1.  Eq. (10) is the transpose of the convolution in eq. (9).
+    the last of these steps receives a derivative.  The first of these
+    steps is often step 0, at which a leaky readout does not depend on the
+    weights.  The products in (6) are 1 before the first spike and 0 from
+    this spike on, so their sum is the number of steps before the first
+    spike.  In (7), A[s] is the product of the factors before 1 - S[s], and
+    R[s] is the sum over the products of later factors.  If rise and decay
+    differ, the sum in (8) is (rise^t - decay^t)/(rise - decay).  The total
+    of this sum over t is 1/((1-rise)(1-decay)), so dt sum_t K[t] = 1.
+    Eq. (10) is the transpose of the convolution in eq. (9).
 Exact.  Eq. (1) has a kink where a unit has the same maximum at two steps.
     With power=1, (15) and (16) have a kink where a count equals the bound,
-    and the derivative is set to 0 at this kink.  All others are smooth.
+    and the derivative is set to 0 there.
 Cost.   Time and memory are O(T B k).
-Departures.  Losses are averaged over the batch.  Losses (9) and (11) are
-    summed over units and steps.  The kernel of [ZG18] is eq. (8) up to a
+Departures.  Losses (9) and (11) are summed over units and steps, and
+    averaged over the batch only.  The kernel of [ZG18] is eq. (8) up to a
     factor, at the time steps.  The tutorials of [NMZ19] also penalise the
     squared spike count of a neuron in a whole batch, which is
     ``burst(spikes.reshape(T * B, 1, n))``.  [CB22] penalises the spike
     count of a layer by max(0, n counts[b] - limit)^2, which is n^2 times
-    the penalty (16) with bound = limit/n and per="population".
+    (16) with bound = limit/n and per="population".
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 [CSSZ20] B. Cramer et al., IEEE TNNLS 33(7), 2744, 2022, arXiv 1910.07407.
@@ -100,8 +96,7 @@ def cross_entropy(record, labels, reduction="max"):
     Parameters
     ----------
     record, labels : (T, B, k) float, (B,) int
-        Membrane potentials or spikes of the readout units, and target class of
-        each sample, 0 ... k-1.
+        Potentials or spikes of the readout, class of each sample, 0 ... k-1.
     reduction : {"max", "sum", "last"}
         Reduction over time by eq. (1), (2) or (3).
     """
@@ -170,8 +165,7 @@ def first_spike_time(spikes, labels, tau, dt):
     Parameters
     ----------
     spikes, labels : (T, B, k) float, (B,) int
-        Spike trains (0 or 1) of the output units, and index of the unit that
-        should spike first in each sample, 0 ... k-1.
+        Spikes (0 or 1), and unit that should spike first in each sample.
     tau, dt : float
         Time constant of the scores -first/tau, and time step, in seconds.
     """
@@ -305,8 +299,8 @@ def burst(spikes):
 
 
 def total(spikes):
-    """Return the penalty on the total spike count of a layer, the mean count (a
-    float), and its derivative (T, B, n), eq. (18).
+    """Return the spike count of a layer, a float, averaged over the batch, and
+    its derivative (T, B, n), eq. (18).
 
     >>> value, dspikes = total(np.ones((3, 2, 4)))
     >>> value, float(dspikes[0, 0, 0])

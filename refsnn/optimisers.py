@@ -1,16 +1,15 @@
 # refsnn 0.1.0 | optimisers.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 
-Each call processes one array of parameters.  A step computes a new
-optimiser state and an update from the last state and the gradient of the
-loss.  The caller adds the update to the parameters.  Let `rate` be the
-learning rate.  Stochastic gradient descent (SGD) computes at step t >= 1
+Each call computes one step for one array of parameters.  The caller adds
+the returned update to the parameters.  With the learning rate `rate`,
+stochastic gradient descent (SGD) computes at step t >= 1
 
     mean = momentum mean + gradient                           (1)
     update = -rate mean                                       (2)
 
 The function `adam` uses running means of the gradient and of the squared
-gradient.  Because the running means start at 0, eq. (5) corrects a bias:
+gradient.  Because the means start at 0, eq. (5) corrects their bias:
 
     mean = beta1 mean + (1 - beta1) gradient             (3)  [KB15] alg. 1
     scale = beta2 scale + (1 - beta2) gradient^2         (4)  [KB15] alg. 1
@@ -35,13 +34,11 @@ Derivation.  By (9), scale >= gradient^2, so no entry of an `rmaxprop`
 Exact.  All equations apply to each entry of the arrays.  A common positive
     factor of eps and all gradients does not change (5), (7) and (10).
 Cost.   A step takes O(p) time for p parameters.
-Departures.  Alg. 2 of [KB15] has no eps in (6).  Without eps, the update
-    is 0/0 for entries whose gradient was always 0.  [ZG18] omits eps in
-    (10), and has a plus sign in (10), because the gradient is replaced by
-    an ascent direction.  The default decay of `rmaxprop` is exp(-0.5 s /
-    30 s), for an update every 0.5 s and a time constant of 30 s, as in the
-    code of [ZG18].  If an optimiser squares the gradient, the square must
-    not overflow.  The square of eps must not underflow.
+Departures.  Alg. 2 of [KB15] has no eps in (6), so that the update is 0/0
+    for entries whose gradient was always 0.  [ZG18] has no eps in (10),
+    and has a plus sign, because the gradient is replaced by an ascent
+    direction.  The default decay of `rmaxprop` is exp(-0.5 s / 30 s), for
+    an update every 0.5 s and the time constant 30 s of the code of [ZG18].
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [TH12] T. Tieleman and G. Hinton, Neural networks for machine learning,
@@ -111,8 +108,7 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
     ----------
     state, gradient, rate : as for `sgd`
     beta1, beta2, eps : float
-        Decay factors of the two running means, in [0, 1), and constant that is
-        added to the square root.
+        Constants of eqs. (3)-(7); beta1 and beta2 are in [0, 1).
     """
     g, t, (mean, scale), (rate, eps, beta1, beta2) = _begin(
         state, gradient, ["mean", "scale"],
@@ -137,7 +133,6 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
     [-0.5, 0.0]
 
     Arguments and results as for `adam`.
-    The maximum (6) decays by the factor `beta2`, and includes `eps`.
     """
     g, t, (mean, scale), (rate, eps, beta1, beta2) = _begin(
         state, gradient, ["mean", "scale"],
@@ -160,7 +155,7 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8):
     Parameters
     ----------
     state, gradient, rate, eps : as for `adam`
-    decay : float, decay factor of the running mean, in [0, 1)
+    decay : float in [0, 1), constant of eqs. (8) and (9)
     """
     g, t, (scale,), (rate, eps, decay) = _begin(
         state, gradient, ["scale"], {"rate": rate, "eps": eps, "decay": decay})
@@ -177,7 +172,6 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8):
     [-0.5]
 
     Arguments and results as for `rmsprop`.
-    The maximum (9) decays by the factor `decay` in each step.
     """
     g, t, (scale,), (rate, eps, decay) = _begin(
         state, gradient, ["scale"], {"rate": rate, "eps": eps, "decay": decay})
