@@ -2,7 +2,7 @@
 r"""Check gradients of spiking and other networks by finite differences.
 
 The gradient of a function L of the parameters theta is tested along a
-direction d.  The test combines central differences D of steps h and h/2:
+direction d.  From central differences D of steps h and h/2,
 
     D(h) = (L(theta + h d) - L(theta - h d)) / (2 h)                  (1)
     D = (4 D(h/2) - D(h)) / 3                                         (2)
@@ -14,22 +14,20 @@ network is simulated again with the spike function
     s(u) = H(u0 - threshold) + f(u - threshold) - f(u0 - threshold)   (3)
 
 where H is the step function, f' is the surrogate derivative, and u0 is the
-recorded membrane potential.  At u = u0, the function s(u) equals the
-recorded spike, and ds/du equals the surrogate derivative.  If a learning
-rule treats a variable as a constant, the simulations for the finite
-difference must use the recorded values of this variable, see `frozen`.
-`taylor_slope` estimates how fast the error of a linear approximation of L
-falls as h falls.  With a correct gradient,
+recorded membrane potential.  At u = u0, s(u) equals the recorded spike,
+and ds/du equals the surrogate derivative.  If a learning rule treats a
+variable as a constant, L must be computed from the recorded values of this
+variable, see `frozen`.  With a correct gradient, the error of the linear
+approximation of L falls as h^2, which `taylor_slope` tests:
 
     |L(theta + h d) - L(theta) - h <gradient, d>| = O(h^2)            (4)
 
 Derivation.  In eq. (2), the errors of order h^2 of the two central
     differences cancel.  A relative rounding error eps of the loss L
-    changes the finite difference D by at most 4 eps |L| / h.  This
-    rounding noise is added to the tolerance of the comparison.  The check
-    fails if the rounding noise exceeds 2e-4 times the larger of
-    |<gradient, d>| and |D|.  Therefore, rounding noise cannot hide a
-    gradient error of 0.1 % from the function `directional`.
+    changes D by at most 4 eps |L| / h.  This rounding noise is added to
+    the tolerance.  The check fails if the noise exceeds 2e-4 times the
+    larger of |<gradient, d>| and |D|.  Therefore, noise cannot hide a
+    gradient error of 0.1 % from `directional`.
 Exact.  Im L(theta + i h d) / h of `complex_step` has no cancellation.
 Cost.   The loss is evaluated 4 times for each direction or entry.
 Departures.  Tolerances are relative.  Parameters, gradients and directions
@@ -61,8 +59,8 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     >>> w, rng = np.array([1.0, 2.0]), np.random.default_rng(1)
     >>> directional(lambda w: float(w @ w), w, 2 * w, rng)
 
-    An AssertionError is raised if D differs from <gradient, d>, if D and
-    <gradient, d> are 0, or if rounding noise may hide an error.
+    An AssertionError is raised if D and <gradient, d> differ, if both are 0,
+    or if rounding noise may hide an error.
 
     Parameters
     ----------
@@ -75,7 +73,7 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
         Number of directions for each parameter array, and h in eq. (1).
     names, margin : list of str, float, optional
         Names of the parameters, and distance of the potentials from the
-        nearest threshold or kink, which are used in error messages only.
+        nearest threshold or kink, for error messages.
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     names = _labels(names, len(thetas))
@@ -134,8 +132,7 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
         ...
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
 
-    An AssertionError is raised if an entry is wrong, if an array of the
-    gradient is 0 everywhere, or if rounding noise may hide an error.
+    Errors as for `directional`, but single entries may be 0.
 
     Parameters
     ----------
@@ -158,8 +155,8 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
 
 
 def anchored(surrogate, mem, threshold=1.0):
-    """Return the spike function of eq. (3) for finite-difference checks, a
-    callable (t, u) -> (B, n) float, where u has the shape of mem[t].
+    """Return the spike function of eq. (3), a callable (t, u) -> (B, n) float,
+    for potentials u of the shape of mem[t].
 
     >>> spike = anchored(lambda v: (v / 2, 0.5), np.full((1, 1, 1), 1.5))
     >>> [spike(0, np.array([[u]])).tolist() for u in (1.5, 1.75)]
@@ -194,8 +191,8 @@ def anchored(surrogate, mem, threshold=1.0):
 
 
 def frozen(run, *recording):
-    """Return a loss function that treats recorded values as constants, a callable
-    (theta) -> float, with write-protected copies of the recording.
+    """Return a loss that depends on theta only, a callable (theta) -> float.  The
+    recorded values are copied and held constant.
 
     >>> loss = frozen(lambda w, s: float(w * s[0]), np.array([2.0]))
     >>> loss(3.0)
@@ -217,8 +214,7 @@ def frozen(run, *recording):
 
 
 def complex_step(f, theta, direction, step=1e-30):
-    """Differentiate a function along a direction with a complex step.  Return the
-    float Im f(theta + i step direction) / step.
+    """Return the derivative Im f(theta + i step direction) / step of f, a float.
 
     >>> complex_step(lambda w: (w ** 3).sum(), np.array([2.0]), np.ones(1))
     12.0
@@ -242,10 +238,8 @@ def complex_step(f, theta, direction, step=1e-30):
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     """Estimate the exponent of h in eq. (4), a float, about 2 for a correct
-    gradient.  It is the slope of the logarithm of the left side of (4) against
-    log h.  Step sizes at which the left side is only a rounding error are not
-    used.  If fewer than 3 are left, for example because f is linear, the
-    result is infinity.
+    gradient and 1 for a wrong gradient.  The result is infinity if the error
+    exceeds rounding noise at fewer than 3 steps, as for a linear f.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))
@@ -284,9 +278,8 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
 
 
 def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
-    """Test whether a backward map is the transpose of a linear forward map.
-    Return the float |<J A, B> - <A, J^T B>| / (|J A| |B|) for random A and B,
-    which is only a rounding error if it is the transpose.
+    """Return |<J A, B> - <A, J^T B>| / (|J A| |B|), a float, for random A and B.
+    If `vjp` is the transpose of `jvp`, the result is only a rounding error.
 
     >>> M, rng = np.array([[1.0, 2.0]]), np.random.default_rng(0)
     >>> adjoint_gap(lambda a: M @ a, lambda b: b @ M, (2,), (1,), rng) < 1e-14

@@ -2,11 +2,10 @@
 r"""Simulate feed-forward event-driven layers, and differentiate spike times.
 
 The neurons are leaky integrate-and-fire (LIF) neurons in continuous time,
-as in `eventprop`.  Neuron i has the membrane potential U_i and the current
-I_i.  A spike of input j reaches neuron i after the delay d_ij.  There are
-no recurrent synapses and no refractory times.  Because the neurons of one
-layer do not interact, all neurons are simulated at the same time, from one
-input spike to the next.
+as in `eventprop`, with the membrane potentials U_i and the currents I_i.
+A spike of input j reaches neuron i after the delay d_ij.  There are no
+refractory times and no recurrent synapses.  Because the neurons do not
+interact, all are simulated together, from one input spike to the next.
 
     tau_mem dU_i/dt = -U_i + I_i,  tau_syn dI_i/dt = -I_i     (1)  [WP21]
     arrival of a spike of j at neuron i:  I_i := I_i + W_ij   (2)  [WP21]
@@ -42,23 +41,21 @@ the last arrival to the first,
     between events: dtau_mem += dU U_mem                             (15)
                     dtau_syn += dU U_syn + dI I_syn                  (16)
 
-Here U_mem is the derivative of U(s) in (4) with respect to tau_mem.  U_syn
-and I_syn are the derivatives of U(s) and I(s) with respect to tau_syn.
-U_mem and U_syn contain the derivatives of k.  Let z = r(y) for tau_mem >=
-tau_syn, and z = p(y) - r(y) otherwise:
+Here U_mem and U_syn are the derivatives of U(s) in (4) with respect to
+tau_mem and tau_syn, including those of k.  I_syn is the derivative of I(s)
+with respect to tau_syn.  With z = r(y) for tau_mem >= tau_syn, and
+z = p(y) - r(y) otherwise,
 
     r(y) = (exp(y) - p(y))/y                                         (17)
     dk/dtau_syn = h z s^2/(tau_mem tau_syn^2)                        (18)
     dk/dtau_mem = h (p(y) - z) s^2/tau_mem^3 - k/tau_mem             (19)
 
-Derivation.  The module `eventprop` derives all equations.  Without a
-    refractory time, the end of the refractory time and the spike are one
-    event, which gives (13).
+Derivation.  See `eventprop`.  Without a refractory time, the end of the
+    refractory time and the spike are one event, which gives (13).
 Exact.  Spikes and gradients equal those of `eventprop` up to rounding.  If
     U almost touches the threshold, rounding can add or remove a spike.
 Cost.   For S input spikes per sample, a simulation takes O(S B n) time and
-    memory, and additional time for each spike.  Without delays, the
-    exponentials between two input spikes are computed once per sample.
+    memory, and additional time for each spike.
 Departures.  [WP21] uses the adjoint variables lambda_V = -dU/tau_mem and
     lambda_I = -dI/tau_syn, and no delays.
 
@@ -120,8 +117,7 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
     times, units, W, tau_mem, tau_syn, threshold, until, delays, most : as for
         `eventprop.simulate`
     first : bool
-        If True, each neuron spikes at most once, which is sufficient for a
-        loss that depends on first spikes.
+        Whether each neuron spikes at most once, enough for first-spike losses.
 
     Returns
     -------
@@ -187,10 +183,7 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
 
 def _arrivals(times, units, W, delays, until):
     """Sort samples by their numbers of spikes, and spikes by arrival time.
-
-    Entry k of the lists holds spike k of each sample that has more than k
-    spikes, as arrays (B, 1) without delays and (B, n) with delays.
-    """
+    Entry k of the lists holds spike k of each sample with more than k spikes."""
     n, m = W.shape
     times, = arrays("times[] (_*) float in [0, inf)", times, dtype=W.dtype)
     units, = arrays(f"units[] (_*) int in [0, {m})", units)
@@ -331,10 +324,7 @@ def backward(dtimes, recording):
 
 
 def _between(dU, dI, s, U, current, tau_mem, tau_syn):
-    """Return dU and dI before an interval s, and its dtau_mem and dtau_syn.
-
-    U and `current` are the state at the start of the interval.
-    """
+    """Return dU and dI before an interval s, and its dtau_mem and dtau_syn."""
     fade, decay, kernel, y, p = _response(s, tau_mem, tau_syn)
     r = np.where(y < -0.5, (np.exp(y) - p) / np.minimum(y, -0.5),          # (17)
                  np.polyval(SERIES, np.maximum(y, -0.5)))

@@ -1,16 +1,16 @@
 # refsnn 0.1.0 | fast/lif.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""Simulate and train one layer of spiking neurons, with fast algorithms.
 
-The network consists of one layer of leaky integrate-and-fire (LIF)
-neurons, as in `lif`, and a non-spiking leaky readout.  For training,
-`forward` simulates the network, and `gradients` computes the surrogate
-gradient.  For inference, `record` and `scores` simulate a feed-forward
-network with sparse input events.  The layer has inputs x, synaptic
-currents I, membrane potentials U and spikes S.  The scaled membrane
-potential is u = U / threshold.  In the equations, the input weights W and
-the recurrent weights V include the factor gain / threshold.  The readout
-has currents R and membrane potentials out.  Let r[t] be 1 - S[t] if
-reset="zero", and 1 if reset="subtract".  Starting from rest,
+The network is a layer of leaky integrate-and-fire (LIF) neurons, as in
+`lif`, with a non-spiking leaky readout.  For training, `forward` simulates
+the network, and `gradients` computes the surrogate gradient.  For
+inference, `record` and `scores` simulate a feed-forward network with
+sparse input events.  The layer has inputs x, synaptic currents I, membrane
+potentials U and spikes S.  In the equations, u = U / threshold is the
+scaled membrane potential, and the weights W and V include the factor
+gain / threshold.  The readout has currents R and membrane potentials
+`out`.  Let r[t] be 1 - S[t] if reset="zero", and 1 if reset="subtract".
+Starting from rest,
 
     S[t]   = 1 if u[t] > 1 else 0                     (1)  [NMZ19]
     I[t+1] = alpha I[t] + W x[t] + V S[t]             (2)  [NMZ19]
@@ -19,20 +19,18 @@ reset="zero", and 1 if reset="subtract".  Starting from rest,
     R[t+1] = alpha R[t] + W_out S[t]                                 (5)
     out[t+1] = beta out[t] + R[t]                                    (6)
 
-The surrogate derivative of the spikes is the derivative of the fast
-sigmoid with the steepness kappa, dS/dU = 1 / (kappa |U - threshold| +
-1)^2.  With width = 1 / (kappa threshold), the derivative psi = dS/du with
-respect to the scaled membrane potential is
+The surrogate derivative is that of the fast sigmoid with the steepness
+kappa, dS/dU = 1 / (kappa |U - threshold| + 1)^2.  With
+width = 1 / (kappa threshold), the surrogate derivative psi = dS/du is
 
     psi[t] = threshold width^2 / (|u[t] - 1| + width)^2                (7)
 
 Derivation.  The arrays dspikes and dout hold the direct derivatives of the
-    loss L with respect to the spikes S and the readout potentials `out`.
-    A direct derivative is taken at fixed values of all other states.  For
-    every other array A, dA denotes the total derivative dL/dA.  The
-    readout, eqs. (5) and (6), is a linear filter.  Run backward in time on
-    dout, the filter gives dL/dR for the readout currents R.  The chain
-    rule for (2)-(4), with constant spikes in the reset, gives
+    loss L with respect to S and `out`, at fixed values of all other
+    states.  For every other array A, let dA be the total derivative dL/dA.
+    The readout (5), (6) is a linear filter, and dR is the output of the
+    same filter for the input dout, backward in time.  The chain rule for
+    (2)-(4), with constant spikes in the reset, gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
     dI[t] = alpha dI[t+1] + r[t] du[t+1]                             (9)
@@ -40,13 +38,13 @@ Derivation.  The arrays dspikes and dout hold the direct derivatives of the
     dW = sum_t dI[t+1] x[t]^T,  dV = sum_t dI[t+1] S[t]^T           (11)
     dW_out = sum_t dR[t+1] S[t]^T                                   (12)
 
-    The function `gradients` multiplies dW and dV by `gain / threshold`.
+    The function `gradients` multiplies dW and dV by the factor
+    gain / threshold.
 
     The function `record` processes blocks of steps.  In a block that
-    starts at step s, the variables y[t] = alpha^-(t-s) I[t] and v[t] =
-    beta^-(t-s) u[t] replace I and u, because y and v do not decay.  Let
-    full[t] be the value of v[t+1] without a reset.  For V = 0, eqs.
-    (1)-(4) become
+    starts at step s, y[t] = alpha^-(t-s) I[t] and v[t] = beta^-(t-s) u[t]
+    replace I and u, because y and v do not decay.  Let full[t] be the
+    value of v[t+1] without a reset.  For V = 0, eqs. (1)-(4) become
 
     S[t] = 1 if v[t] > beta^-(t-s) else 0                           (13)
     y[t+1] = y[t] + alpha^-(t-s+1) W x[t]                           (14)
@@ -54,21 +52,19 @@ Derivation.  The arrays dspikes and dout hold the direct derivatives of the
     v[t+1] = full[t] - beta^-(t-s+1) S[t]     reset="subtract"      (16)
     v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
-    The readout is simulated in blocks of j <= 64 steps.  For each block, a
-    matrix K is multiplied by the readout inputs W_out S and the initial
-    readout state.  A column of K is the response of a readout to one input
-    of 1 or to an initial state of 1:
+    The readout is linear.  Therefore, its values in a block of j <= 64
+    steps are the product of a constant matrix K with the inputs W_out S
+    and the initial state of the readout:
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
 
 Exact.  Up to rounding, `gradients` equals `lif.backward` with the fast
-    sigmoid and through_reset=False.  Up to rounding, `record` equals
-    `lif.simulate` followed by `lif.readout` with gain 1.  Near the
-    threshold, rounding can add or remove a spike.
+    sigmoid and through_reset=False, and `record` equals `lif.simulate`
+    followed by `lif.readout` with gain 1.  Near the threshold, rounding
+    can add or remove a spike.
 Cost.   With k readout units, training takes O(T B n (m + n + k)) time and
-    O(T B (n + k)) memory.  The conversion of a dense input x to the dtype
-    of the weights W takes additional O(T B m) memory.  Inference takes O(E
-    n + T B n k) time and O(E + B n + T B k) memory for E input events.
+    O(T B (n + k)) memory.  Inference takes O(E n + T B n k) time and
+    O(E + B n + T B k) memory for E input events.
 Departures.  In [NMZ19], gain and threshold are 1, and the gradient
     includes the derivative of the reset.  No neuron is refractory.
 
@@ -95,14 +91,12 @@ SPAN = 64               # steps of one product with K; its cost is O(SPAN) per s
 # With steepness in [1e-6, 1e6), these limits keep the factors of (7) within float32.
 SCALES = "gain () in [1e-9, 1e9), threshold () in [1e-9, 1e9)"
 CONSTANTS = f"alpha () in [0, 1), beta () in [0, 1), {SCALES}"
-# In one step, y / I and v / u grow by the factors 1 / alpha and 1 / beta.  These limits
-# keep the factors at most RANGE.
+# These limits keep the growth of y / I and v / u in one step at most RANGE.
 DECAYS = "alpha () in [1e-9, 1), beta () in [1e-9, 1)"
 WEIGHTS = "W (n, m) float, V? (n, n), W_out (k, n)"
 
-# This array is freed at once.  Afterwards, glibc reuses the memory of freed arrays of
-# up to 8 MB, and no longer returns this memory to the system.  Training takes up to
-# 16 % less time.
+# After this array is freed, glibc keeps the memory of freed arrays of up to 8 MB for
+# reuse.  Training takes up to 16 % less time.
 np.empty(2**23, np.uint8)
 
 
@@ -242,8 +236,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     dout : (T, B, k) float, derivative of the loss by the potentials
     steepness : float, kappa of the fast sigmoid, per unit of U
     dspikes : (T, B, n) float, optional
-        Derivative of the loss with respect to the hidden spikes.  If this
-        derivative is constant in time, `np.broadcast_to` saves memory.
+        Direct derivative of the loss with respect to the hidden spikes.
     """
     dtype = one_of("tape", tape, Tape).mem.dtype
     *_, dout, dspikes, steepness = arrays(
@@ -313,7 +306,7 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     Parameters
     ----------
     x : (T * B, m) scipy.sparse CSR
-        Events.  Row t * B + b holds the events of step t and pattern b.
+        Row t * B + b holds the events of step t and pattern b.
     W, W_out, steps, alpha, beta, gain, threshold, reset
         As for `forward`; alpha and beta must be at least 1e-9.
     """
@@ -384,8 +377,7 @@ def _convolved(sent, alpha, beta):
 
 def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
            reset="subtract"):
-    """Compute the maximum membrane potential (B, k) of each readout unit over
-    time.  The predicted class has the largest potential.
+    """Compute the maximum over time of the readout's potentials, (B, k).
 
     >>> x = sparse.csr_matrix(np.array([[1.0], [0], [0], [0], [0], [0]]))
     >>> W, W_out = np.array([[2.0]]), np.array([[1.0], [3.0]])

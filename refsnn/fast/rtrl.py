@@ -5,14 +5,13 @@ Eqs. (1) and (2) apply RTRL to a tanh network with inputs x and states h,
 
     h[t] = tanh(W x[t] + V h[t-1])
 
-The parameters are the weights theta = [W | V].  RTRL starts from M[-1] = 0
-and computes, step by step, the influence matrix M[t], which is the total
-derivative of h[t] with respect to theta.  Row i of theta holds the m + n
-weights into neuron i, from the presynaptic values z[t] = [x[t], h[t-1]].
-Column i (m + n) + j of M holds the derivatives with respect to theta_ij.
-Each weight directly affects only the postsynaptic neuron.  The n x
-n (m + n) matrix D(z) therefore has the entry z_j in row i and column
-i (m + n) + j.  All other entries of D(z) are 0:
+The parameters are the weights theta = [W | V].  The influence matrix M[t]
+is the total derivative of h[t] with respect to theta.  Row i of theta
+holds the m + n weights into neuron i, from the presynaptic values
+z[t] = [x[t], h[t-1]].  Column i (m + n) + j of M belongs to theta_ij,
+which directly affects only neuron i.  Therefore, the n x n (m + n) matrix
+D(z) has the entry z_j in row i and column i (m + n) + j, and is 0
+elsewhere.  With M[-1] = 0,
 
     M[t] = diag(1 - h[t]^2) (V M[t-1] + D(z[t]))              (1)  [WZ89]
     dL/dtheta = sum_t q[t]^T M[t]                             (2)  [WZ89]
@@ -23,12 +22,10 @@ Eqs. (3)-(5) apply RTRL to a layer of leaky integrate-and-fire (LIF)
 neurons with the synaptic currents I, the membrane potentials U and the
 spikes S that `lif` records.  The presynaptic values are z[t] = [x[t],
 S[t]].  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The mask
-clamp[t] is 1 for neurons that are refractory at step t, and 0 for all
-other neurons.  A reset by subtraction has r = 1 and drop = threshold.  A
-reset to zero has r = 1 - S and drop = beta U + gain I.  The influence of
-the weights on the currents is G = dI/dtheta.  The influence of the weights
-on the membrane potentials is gain P, with P = (dU/dtheta) / gain [ZN21].
-Starting from 0,
+clamp[t] is 1 for neurons that are refractory at step t, and 0 for others.
+A reset by subtraction has r = 1 and drop = threshold.  A reset to zero has
+r = 1 - S and drop = beta U + gain I.  The influences G = dI/dtheta and
+P = (dU/dtheta) / gain [ZN21] start from 0:
 
     P[t+1] = diag(1 - clamp[t+1])
              (diag(beta r - drop psi)[t] P[t] + diag(r[t]) G[t])       (3)
@@ -45,10 +42,9 @@ Derivation.  Eq. (1) is the total derivative of h[t] with respect to theta.
 Exact.  The gradient (2) is exact.  The gradient (5) is exact if dS/dU :=
     psi and if the refractory mask is treated as a constant.
 Cost.   Each step takes O(n^3 (m + n)) time for each sequence, and `step`
-    takes O(n^2 (m + n)) memory for each sequence.  The gradient functions
-    process the columns of M, P and G, which are independent of each other,
-    in blocks that fit the cache.  If the term with V in (4) is omitted, a
-    step takes O(n (m + n)) time.  Layers of a few dozen neurons are
+    takes O(n^2 (m + n)) memory.  The gradient functions process blocks of
+    columns of M, P and G that fit the cache.  Without the term with V in
+    (4), a step takes O(n (m + n)) time.  Layers of a few dozen neurons are
     fastest with one thread of BLAS, for example with
     OPENBLAS_NUM_THREADS=1 in the environment.
 Departures.  [WZ89] uses the logistic function instead of tanh, and updates
@@ -82,9 +78,7 @@ RUN = ("psi (T, B, n) float, x (T, B, m*), dspikes? (T, B, n), dmem? (T, B, n), 
 
 def step(M, x, before, h, V, out=None):
     """Compute the influence matrices M[t], (B, n, n (m + n)) float, of a tanh
-    network for one time step, eq. (1).  The sum of q[b] M[b] over the batch is
-    the contribution of this step to the gradient (2), with the entries of
-    [W | V] row by row.
+    network for one time step, eq. (1).
 
     >>> x, h, V = np.ones((1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
     >>> M = step(None, x, h, h, V)
@@ -94,7 +88,7 @@ def step(M, x, before, h, V, out=None):
     Parameters
     ----------
     M : (B, n, n (m + n)) float or None
-        Influence matrix one step earlier, unchecked; None stands for 0.
+        Influence matrix one step earlier, unchecked, or None at the start.
     x : (B, m) float
     before, h : (B, n) float, states before and after this step
     V : (n, n) float, of the dtype of the result
