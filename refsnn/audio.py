@@ -3,12 +3,10 @@ r"""Read sounds, and convert sounds to a common sampling rate and loudness.
 
 SciPy reads WAV files with 8-, 16-, 24- or 32-bit integers or with floats.
 The optional package soundfile reads FLAC files.  The function `read`
-rejects truncated files and files with NaN or infinite samples, and by
-default also clipped and stereo files.  Sizes in the file header are
-checked before memory is allocated.  Eq. (1) scales integer samples s of
-`bits` bits.  The sound y is scaled so that its root mean square is
-`level`.  The scaled signal x fades in and out over `ramp` seconds, which
-are N samples:
+rejects damaged files, and by default also clipped and stereo files.  Eq.
+(1) scales integer samples s of `bits` bits.  The sound y is scaled to the
+root mean square `level`, and the scaled signal x fades in and out over
+`ramp` seconds, which are N samples:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)
@@ -19,14 +17,13 @@ are N samples:
 Derivation.  Eq. (2) is computed by `scipy.signal.resample_poly`.
 Exact.  Integer samples are exact, and the filter (2) causes no delay.
 Cost.   Time and memory are O(T + max(rate, to) / gcd(rate, to)) for T
-    samples.  Sounds that last more than `longest` seconds are rejected.
+    samples.
 Departures.  The software of [CSSZ20] assumes a sampling rate of 48 kHz,
-    and does not resample.  In this software, a fade lasts half the sound,
-    which corresponds to `ramp=None` with N = T//2, and in the paper 0.03
-    s, which corresponds to `ramp=0.03`.  A sound is considered clipped if
-    four successive samples are at full scale: the largest integer with the
-    number of valid bits that the file header declares, or the largest
-    magnitude in the file, but at least 1, for floating-point samples.
+    and does not resample.  A fade lasts half the sound in this software
+    (ramp=None, N = T//2), and 0.03 s in the paper (ramp=0.03).  A sound is
+    called clipped if four successive samples are at full scale.  The full
+    scale of floating-point samples is their largest magnitude, but at
+    least 1.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 """
@@ -68,8 +65,7 @@ def read(path, *, longest=30.0, clipped="refuse", mix=False):
     Parameters
     ----------
     path, longest : str or path, float
-        Sound file, whose content determines its format, and longest accepted
-        duration, in seconds.
+        Sound file, and longest accepted duration in seconds.
     clipped : {"refuse", "keep"}
         "refuse" raises an error if any channel is clipped.
     mix : bool

@@ -4,10 +4,10 @@ r"""Compute the transfer function of the basilar membrane of the inner ear.
 The model describes the fluid in the cochlea as shallow water over an
 elastic membrane.  The stiffness of the membrane decreases from the base,
 where high tones are detected, to the apex.  The class `Membrane` holds the
-constants of the model in centimetres, grams and seconds (CGS units).  Let
-f be the frequency of a tone, and let w be the angular frequency 2 pi f.
-The membrane impedance Y, the wave number g and the phase G of the wave at
-a distance s from the base are
+constants of the model in centimetres, grams and seconds (CGS units).  For
+a tone with the frequency f and the angular frequency w = 2 pi f, the
+membrane impedance Y, the wave number g and the phase G of the wave at a
+distance s from the base are
 
     Y(s) = C0 e^(-alpha s) - a - m w^2 - i w R0 e^(-alpha s/2),
            R0 = delta sqrt(C0 m)                           (1)  [SDR06]
@@ -22,18 +22,16 @@ input impedance Z and the velocity V of the membrane are
         u = (2 w/alpha) sqrt(2/(h C0))                     (5)  [SDR06]
     V(f, s) = (2 w/Y(s)) Z p(s)/p(0)                       (6)  [SDR06]
 
-Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
-    This solution is exact if Y consists only of the stiffness
-    C0 e^(-alpha s).  In this case, G = 2 g/alpha.  In the general case,
-    let y = e^(alpha s/2), let A = a + m w^2, and let Q = Y y^2.  From eq.
-    (1), Q = C0 - i w R0 y - A y^2.  The integral in eq. (3) then becomes
-    the integral of dy/sqrt(Q), which is a logarithm:
+Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0,
+    which is exact if Y consists only of the stiffness C0 e^(-alpha s).
+    With y = e^(alpha s/2), A = a + m w^2 and Q = Y y^2, the integral in
+    eq. (3) becomes the integral of dy/sqrt(Q), which is a logarithm,
+    because Q = C0 - i w R0 y - A y^2:
 
     G(s) = (2/alpha) (g(0) + i w sqrt(rho/(h A)) log(N(y)/N(1))),
            N(y) = 2 A y + i w R0 + 2 i sqrt(A Q)           (7)
 
-    In the complex plane, Q lies below the real axis, and N lies in the
-    first quadrant.  Eq. (7) therefore crosses no branch cut.
+    Eq. (7) crosses no branch cut, because Im Q < 0, Re N > 0 and Im N > 0.
 Exact.  The function `transfer` is exact up to rounding errors.  The
     function `interpolate` uses a spline of degree 7 through stored values
     of V at frequencies f that are equidistant in
@@ -43,8 +41,7 @@ Exact.  The function `transfer` is exact up to rounding errors.  The
     For 1500 frequencies up to 24 kHz, the error of the spline at each
     place of the membrane is below 1e-9 times the largest V at this place.
 Cost.   The time is O(F C) for F frequencies and C places.  For many
-    frequencies, `interpolate` is faster than `transfer`.  The result of
-    `response` is faster still.
+    frequencies, `interpolate` is faster than `transfer`.
 Departures.  In August 2021, the authors of [CSSZ20] changed C0 in their
     software from 1e8, as in `MEMBRANES["2020"]`, to 1e9, as in
     `MEMBRANES["2021"]`.  With C0 = 1e8, the stiffness C0 e^(-alpha s) - a
@@ -103,8 +100,8 @@ class Table(NamedTuple):
 
 
 def places(channels=700):
-    """Return equidistant positions (channels,) on the basilar membrane, from base
-    to apex, as distances from the base, from 0 to 3.5 cm.
+    """Return the distances of equidistant places from the base, (channels,)
+    float64, from 0 (base) to 3.5 cm (apex).
 
     >>> places(3).tolist()
     [0.0, 1.75, 3.5]
@@ -146,8 +143,7 @@ def transfer(frequencies, places, membrane="2021"):
     frequencies, places : (F,) float and (C,) float
         Frequencies, 0.001 to 1e6 Hz, and distances from the base, 0 to 3.5 cm.
     membrane : {"2020", "2021"} or Membrane
-        Name of a published set of constants, or constants in CGS units.
-        The default of each constant comes first:
+        Published or own constants in CGS units.  The defaults come first:
 
         C0     1e9, stiffness at the base
         a      3500.0, constant subtracted from the stiffness
@@ -227,8 +223,8 @@ def response(table):
     >>> V(np.array([440.0]), slice(3, 5)).shape
     (1, 2)
 
-    The returned function takes `frequencies` and `channels` as `interpolate`
-    does.  Repeated calls with the same frequencies are fast.
+    The returned function has the arguments `frequencies` and `channels` of
+    `interpolate`.  Repeated calls with the same frequencies are fast.
 
     Parameters
     ----------

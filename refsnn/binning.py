@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | binning.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Bin spike events into time steps.
 
-A spike event consists of a time and of the unit (channel) that spikes at
-this time.  A recording consists of an array of event times in seconds and
-an array of unit numbers.  A batch consists of B recordings of n units with
-E events in total.  Each of the T time steps from t0 to t1 lasts dt:
+A recording consists of an array of event times in seconds and an array of
+the units (channels) that spike at these times.  A batch consists of B
+recordings of n units with E events in total.  Each of the T time steps
+from t0 to t1 lasts dt:
 
     T = (t1 - t0) / dt                                                (1)
     edges[j] = t0 + j dt, j = 0 ... T                                 (2)
@@ -25,19 +25,18 @@ A decay factor alpha per step corresponds to the time constant
     tau = -dt / log(alpha)                                            (6)
 
 Derivation.  Eq. (6) is the solution of alpha = exp(-dt/tau) for tau.
-Exact.  The event times and the edges of the time steps are compared in
-    float64.  An event time of 0.1 s that was stored in float16 is rounded
-    to 0.09998 s, and lies before a time step that starts at 0.1 s.
+Exact.  Times are compared in float64.  An event at 0.1 s that was stored
+    in float16 is at 0.09998 s, before a step that starts at 0.1 s.
 Cost.   `sparse` takes O(T + E log(E T)) time for E events.  Dense results
     take O(T B n) memory.
-Departures.  In floating-point arithmetic, 1.4 / 0.014 is not exactly 100.
-    Therefore, T is rounded if it is within a relative 1e-9 of an integer.
+Departures.  T is rounded if it is within a relative 1e-9 of an integer,
+    because 1.4 / 0.014, for example, is not exactly 100 in floating point.
 Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` counts time
     steps from 1 instead of 0.  Time step 0 is therefore always empty, and
     an event at the end time t1 has no valid time step.  The tutorial uses
-    decay factors for steps of 1 ms, but time steps of 14 ms.  The time
-    constants of the tutorial's neurons are therefore 14 times as long as
-    intended.  An incomplete last batch is omitted silently.
+    decay factors for steps of 1 ms, but time steps of 14 ms, so that the
+    time constants are 14 times as long as intended.  An incomplete last
+    batch is omitted silently.
 
 [NMZ19] E. O. Neftci et al., 2019, arXiv 1901.09948; SpyTorch tutorials.
 """
@@ -60,7 +59,7 @@ CHOICES = {"closed": ("left", "right"), "duplicates": ("count", "clip"),
 
 
 class Binning(NamedTuple):
-    """Hold the options of binning, which the module docstring explains."""
+    """Hold the options that the module docstring explains."""
     t0: float
     t1: float
     dt: float
@@ -89,8 +88,7 @@ def steps(binning):
     Parameters
     ----------
     binning : Binning
-        Start t0 of the first step, end t1 of the last step and time step dt,
-        in s, and the options of the module docstring.
+        Start t0, end t1 and time step dt, in s, and options.
     """
     return len(_edges(binning)) - 1
 
@@ -193,11 +191,10 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
     Parameters
     ----------
     name, decay, dt : str, float, float
-        Name in the warning and value, in (0, 1), of the decay factor per step,
-        and time step in seconds.
+        Name and value of the decay factor, in (0, 1), and time step, s.
     meant, tolerance : float
-        Intended time constant in seconds, or None.  A UserWarning is issued if
-        tau differs from `meant` by more than `tolerance` times `meant`.
+        Intended time constant in seconds, and relative difference from it
+        above which a UserWarning is issued.
     """
     decay, dt, meant, tolerance = arrays(
         "decay () in (0, 1), dt () in (0, inf), meant? () in (0, inf), "

@@ -2,19 +2,17 @@
 r"""Calibrate analog neurons from their spikes and membrane potentials.
 
 The function `calibrate` uses a chip only through a function `run(weights,
-spikes)`, which returns the spikes and the sampled membrane potentials of
-all neurons.  An image is a pattern of input spikes, and the response of
-all neurons to an image is recorded for 20 time bins.  The first 64 images
-have no input spikes.  Input spikes always arrive at the end of time bin 0.
-The drive of an image is the sum of the weights of all inputs that spike in
-this image.  Membrane potentials are sampled by an analog-to-digital
-converter (ADC), whose integer output is called an ADC code.  Let y be the
-sampled membrane potential of a neuron, minus its mean in images without
-input spikes.  Let `unit` be the nominal number of ADC codes from the leak
-potential to the threshold.  A synaptic weight of 1 in the network model
-corresponds to a weight of `scale` on the chip.  Let t0 be the time from
-the first sample of an image to the mean arrival time of the input spikes.
-The parameters of the neuron follow from
+spikes)`, which returns the spikes and the membrane potentials of all
+neurons.  Potentials are sampled by an analog-to-digital converter (ADC),
+whose integer output is called an ADC code.  An image is a pattern of input
+spikes that arrive at the end of time bin 0, and the response to an image
+is recorded for 20 time bins.  The drive of an image is the sum of the
+weights of all inputs that spike.  Let y be the sampled potential of a
+neuron, minus its mean in 64 images without input spikes.  Let `unit` be
+the nominal number of ADC codes from the leak potential to the threshold,
+and let `scale` be the weight on the chip for a weight of 1 in the network
+model.  Let t0 be the time from the first sample of an image to the mean
+arrival time of the input spikes.  The parameters of the neuron follow from
 
     below threshold: y(t) = drive P(t)                                (1)
     P(t) = (unit gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal
@@ -30,31 +28,28 @@ The parameters of the neuron follow from
 In eq. (2), `p_nominal` is p(dt) for the nominal time constants and the
 length dt of a time bin.  The amplitude `jump` of eq. (4) differs between
 images.  In eq. (6), `reference` is the ADC code of the nominal leak
-potential.  This code can be measured while an external voltage holds the
-membrane at this potential.  Each sample is taken at the time `late` after
-the start of a time bin.  The input spikes of an image arrive within a time
-`width` after the end of time bin 0.  The time t0 is dt + width/2 - late,
-and the field `latency` of a `Measurement` is dt - t0.  Because eq. (2)
-does not change if tau_syn and tau_mem are exchanged, tau_mem is determined
-from eq. (4).  Each neuron parameter of a chip is set by a digital number
-with `levels` possible values.  The function `corrected` rounds the
-corrections of all neuron parameters:
+potential, measured while an external voltage holds the membrane at this
+potential.  If each sample is taken a time `late` after the start of its
+bin, and the input spikes of an image arrive within a time `width`, t0 is
+dt + width/2 - late.  An exchange of tau_syn and tau_mem does not change
+eq. (2), so that tau_mem is determined from eq. (4).  Each neuron parameter
+of a chip is set by a digital number with `levels` possible values.  The
+function `corrected` therefore rounds all corrections:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
 
 Derivation.  Eq. (2) is the impulse response of two low-pass filters in
     series.  Eq. (4) is the difference between the membrane potentials with
-    and without a reset.  The synaptic currents cancel in this difference.
-Approximate.  Without the argument `reference`, a positive offset of the
-    ADC raises the measured leak potential, so that the calibrated leak
-    potential is too low.  A gain error of the ADC multiplies all measured
-    synaptic gains and potentials of a neuron by the same factor.  Membrane
-    noise lowers the measured threshold by up to the standard deviation of
-    the noise.  Because synapses differ, `repeats` measurements with
-    different synapses are averaged.
-Cost.   A measurement needs about 190 images.  If the chip has more than
-    150 inputs, the number of images is 1.2 times the number of inputs.
+    and without a reset, in which the synaptic currents cancel.
+Approximate.  Without the argument `reference`, an offset of the ADC is
+    taken for a shift of the leak potential.  A gain error of the ADC
+    multiplies all measured synaptic gains and potentials of a neuron by
+    the same factor.  Membrane noise lowers the measured threshold by up to
+    the standard deviation of the noise.  Because synapses differ,
+    measurements with different synapses are averaged.
+Cost.   Each of the `repeats` measurements has about 190 images, or 1.2
+    times the number of inputs if a chip has more than 150 inputs.
 Departures.  Eq. (7) assumes that nominal gains and time constants lie in
     the middle of their ranges.  The number 5.45 is 1.8 V / 0.33 V, the
     range of potentials divided by the nominal distance from leak to
@@ -355,19 +350,19 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     >>> calibrate(restless, neurons=2, repeats=1).threshold.round(6).tolist()
     [1.0, 1.0]
 
-    If a neuron fires without input, only its threshold is raised, by 1.  If a
-    neuron fires too late to measure tau_mem, its leak and reset potentials are
-    corrected by `leak`, and its threshold by `leak` - 0.5.  A chip with
-    neurons that fire late or without input should be calibrated twice.  If a
-    neuron never fires, `calibrate` warns, and sets `threshold` to `leak`.
+    If a neuron fires without input, only its threshold is corrected, by +1.
+    If a neuron fires too late to measure tau_mem, only its leak potential is
+    corrected, and its threshold is lowered by 0.5 relative to the leak.
+    Calibrate a chip with such neurons twice.  If a neuron never fires,
+    `calibrate` warns and corrects only the leak potential.
 
     Arguments as for `measure`.
 
     Returns
     -------
     Corrections
-        Factors, and offsets in units of code[1] ADC codes.  The offsets
-        `threshold` and `reset` are independent of the leak potential.
+        Factors, and offsets in units of code[1] ADC codes.  The offsets of
+        threshold and reset are absolute, not relative to the leak.
 
         gain, tau_syn  (2, N), factors, exc. and inh.
         tau_mem        (N,), factors
@@ -446,18 +441,15 @@ def twin(chip, found):
     ----------
     chip : Chip
         Emulated chip with the same number of neurons, such as
-        ``draw(0, only(CALIBRATED, "refractory"))`` of the module `chip`, which
-        provides all parameters that `found` does not hold.  The twin samples
-        its membrane potentials with the measured latency (0 if negative) and
-        without jitter.  Because this latency is too small by half of the time
-        in which the input spikes of an image arrive,
-        ``chip.effects.timing[0]`` should be 0.  If `measure` was called
-        without `reference`, the measured leak potential includes the ADC
-        offset, which shifts the leak potential of the twin relative to the
-        headroom, the linear range of the membrane potential.
+        ``draw(0, only(CALIBRATED, "refractory"))`` of the module `chip`, for
+        parameters that `found` does not hold.  Its ``effects.timing[0]``
+        should be 0, because the measured latency assumes that all input spikes
+        of an image arrive at once.  If `measure` was called without
+        `reference`, the ADC offset shifts the leak potential of the twin.
     found : Measurement
-        Result of `measure`.  If a parameter could not be measured, the twin
-        has that of `chip`.  Silent and restless neurons keep this property.
+        Result of `measure`.  Parameters that could not be measured are those
+        of `chip`.  In the twin, silent neurons never fire, and restless
+        neurons fire without input.
     """
     new, found = {}, bundle("found", found, Measurement)
     checked = arrays(_CHIP, *_parts(chip))

@@ -4,10 +4,9 @@ r"""Emulate an analog neuromorphic chip with mismatched neurons.
 The analog chip of [CB22] has 256 spiking neurons with 256 signed inputs
 each.  The class `Effects` lists twenty-one effects that make a network on
 an analog chip differ from an ideal network.  The function `draw` samples
-the fixed parameters of a chip at random, and the function `emulate`
-simulates a network on the sampled chip.  In eqs. (1)-(5), `normal` is a
-new standard normal random number at each use, and `size` is the magnitude
-of an effect:
+the fixed parameters of a chip, and `emulate` simulates a network on this
+chip.  In eqs. (1)-(5), `normal` is a new standard normal random number at
+each use, and `size` is the magnitude of an effect:
 
     factor = exp(sigma normal - sigma^2/2)
     sigma^2 = log(1 + size^2)                                         (1)
@@ -17,13 +16,12 @@ of an effect:
     synapse = max(0, 1 + size normal) times the factor (1) of its driver,
     adc_offset, adc_gain = size normal                                (5)
 
-The random factors of eq. (1) have mean 1 and standard deviation `size`.
-In eq. (4), the two synaptic time constants of a neuron share one random
-number `normal`.  In eq. (5), a synapse driver is a circuit that sends the
-spikes of one input to the excitatory or the inhibitory synapses of all
-neurons.  Time constants are at least 0.5 microseconds.  Potentials are in
-units of the nominal distance from leak to threshold.  The offset of the
-analog-to-digital converter (ADC) is given in ADC codes.
+The factors of eq. (1) have mean 1 and standard deviation `size`.  In eq.
+(4), the two synaptic time constants of a neuron share one number `normal`.
+In eq. (5), the driver of a synapse is a circuit that sends the spikes of
+one input to the excitatory or the inhibitory synapses of all neurons.
+Time constants are at least 0.5 microseconds.  Potentials are in units of
+the nominal distance from leak to threshold.
 
 `emulate` uses integration steps of length h.  A neuron has an excitatory
 (s = e) and an inhibitory (s = i) synaptic current I_s with the time
@@ -46,36 +44,34 @@ linear:
                  + 70 (1 + adc_gain) (v + leak + noise))             (12)
 
 In eq. (8), the membrane noise has the amplitude `kick` = size sqrt(1 -
-exp(-2h/tau)).  The random number `uniform` takes 2^16 equidistant values
-with equal probability, and has the variance 1.  The noise of eq. (12) is
-the sum of read noise, drawn for each sample, and baseline noise, drawn
-once for each neuron and image.  For a constant current and h much shorter
-than tau, eq. (10) multiplies the steady distance of v from the headroom by
-`slope` <= 1.  In eq. (12), 80 and 70 are the default values of the
-argument `code`.  ADC codes are clipped at 0 and at `adc_limit`.
+exp(-2h/tau)), and `uniform` is a uniform random number with mean 0 and
+variance 1.  Beyond the headroom, eq. (10) weakens the response to a
+constant current by the factor `slope`, if h is much shorter than tau.  Eq.
+(12) gives the output (code) of the analog-to-digital converter (ADC),
+which is clipped at 0 and at `adc_limit`.  The argument `code` replaces 80
+and 70.  The noise of eq. (12) is the sum of read noise, drawn for each
+sample, and baseline noise, drawn once for each neuron and input pattern.
 
 Time bin t lasts from time t dt to time (t+1) dt.  The membrane potential
-is sampled at the start of each time bin, and input spikes arrive at the
-end of the time bin.  As in `lif`, the input x[t] enters the current
-I[t+1].  The recorded number of spikes in a bin is at most 1.
+is sampled at the start of a bin, and input spikes arrive at its end.  As
+in `lif`, the input x[t] enters the current I[t+1].  At most one spike of a
+neuron is recorded in a bin.
 
 Derivation.  Eq. (8) solves tau dv/dt = -v + tau a I for exponentially
-    decaying I.  The factor a gives U[t+1] = beta U[t] + I[t] for nominal
-    neurons.
+    decaying I, where a is such that nominal neurons follow U[t+1] = beta
+    U[t] + I[t].
 Exact.  Without noise, eqs. (6) and (8) are exact between two arrivals of
     spikes.  Eq. (10) has an error of order h.  Samples between two steps
-    are interpolated linearly.  Spikes are detected at the ends of steps.
-    Arrival times of spikes, delays and refractory times are rounded to
-    multiples of h, with errors of order h.  With h = dt and a refractory
-    time k dt > 0, an ideal chip equals `lif` with reset="zero" and
-    refractory=k.
+    are interpolated linearly.  Spikes are detected at the ends of steps,
+    and arrival times, delays and refractory times are rounded to multiples
+    of h.  With h = dt and a refractory time k dt > 0, an ideal chip equals
+    `lif` with reset="zero" and refractory=k.
 Cost.   `draw` takes O(M N) time and memory for N neurons with M inputs.
     `emulate` takes O(B N) time per step and O(N) time per event.  With K
     steps per bin, the memory is O(B N (T min(M, K) + K)).
-Departures.  The parameters of different neurons are independent, except
-    for the factor of a synapse driver, which all neurons share.  Input j
-    of a hidden neuron and input j of a readout share the random factor of
-    their driver, although different spikes arrive at these two inputs.
+Departures.  Neurons are independent, but share the synapse drivers.  Input
+    j of a hidden neuron and input j of a readout have the same driver,
+    although they receive different spikes.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -103,16 +99,14 @@ _OFF = {"noise": (0, 0, 0), "sampling": (0, 0), "timing": (0, 0), "refractory": 
 class Effects(NamedTuple):
     """Hold the magnitudes of twenty-one effects.
 
-    The value None switches an effect off.  With timing=None, spikes still
-    reach synapses one integration step later.  The defaults describe an
-    uncalibrated chip.  Potentials are in units of threshold - leak.  A spread
-    is a standard deviation across neurons or synapses; the spreads of gains
-    and time constants are relative to their mean.  The sources are [T] the
-    text of [CB22], [S] the authors' training code, [H] the chip's public
-    software, and [C] a published calibration of one chip.  Values from [C] are
-    computed from the digital settings of this chip, on the assumption that
-    each parameter is proportional to one setting.  Values marked [P] are
-    assumed, not measured.  `CALIBRATED` has published spreads.
+    The value None switches an effect off; with timing=None, spikes still reach
+    on-chip synapses one integration step later.  A spread is a standard
+    deviation across neurons or synapses; the spreads of gains and time
+    constants are relative to their mean.  The sources are [T] the text of
+    [CB22], [S] the authors' training code, [H] the chip's public software, and
+    [C] a published calibration of one chip.  Values from [C] assume that each
+    parameter of this chip is proportional to one digital setting.  Values
+    marked [P] are assumed, not measured.  `CALIBRATED` has published spreads.
 
     weight_limit   largest magnitude of the integer weights         [T][S]
     fan_in         largest number of signed inputs of a neuron, and
@@ -195,7 +189,7 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     >>> bool(4e-6 < chip.tau_mem.min() < 6e-6 < chip.tau_mem.max() < 8e-6)
     True
 
-    The random numbers of each effect do not depend on the other effects.
+    The random numbers of an effect are the same if other effects are off.
 
     Parameters
     ----------
@@ -211,10 +205,9 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     Returns
     -------
     Chip
-        Parameters of an emulated chip with N neurons, each with M inputs.
-        Learning rules must not read these parameters, because the parameters
-        of a real chip are unknown.  In an array axis of length 2, the
-        excitatory value comes first and the inhibitory value second.
+        Parameters of N neurons with M inputs each.  Learning rules must not
+        read them, because the parameters of a real chip are unknown.  In an
+        axis of length 2, the excitatory value precedes the inhibitory value.
 
         effects     magnitudes of the effects, `Effects`
         nominal     nominal tau_syn and tau_mem, s
@@ -285,7 +278,6 @@ def only(effects, *names):
     Parameters
     ----------
     effects, *names : Effects, str
-        Magnitudes of the effects, and names of the effects that stay on.
     """
     effects = _effects("effects", effects)
     for name in names:
@@ -313,16 +305,15 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
     spikes : (T, B, m) of 0 and 1, for B independent images
     rng : numpy.random.Generator
     step, dt : float
-        `dt` is the width of a time bin in seconds, at most 30 times each
-        nominal time constant.  The integration step is h = dt / K, with the
-        smallest integer K with h <= `step`.  `step` is at most 0.2 us or `dt`.
+        Largest integration step, and width of a time bin, in seconds.  The
+        step is h = dt / K for the smallest integer K with h <= `step`.
     scale, code : float, (float, float)
         Integer weight that represents the weight 1 of an ideal network, and
         nominal ADC code of the leak and codes from the leak to the threshold.
     reset_after : float, optional
-        Time in seconds from the first input of an image (10 microseconds in
-        the chip's fast mode) from which all membranes are held at the reset
-        potential, where they also start each image.
+        Time after the first input of an image in seconds (1e-5 in the chip's
+        fast mode), from which all membranes are held at the reset potential.
+        They also start each image at this potential.
     details : bool, whether `membranes` and `events` are also returned
 
     Returns

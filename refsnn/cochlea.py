@@ -4,21 +4,20 @@ r"""Convert sound to spikes as in the Spiking Heidelberg Digits data set.
 A sound x, scaled by `audio.prepare`, moves the basilar membrane of the
 inner ear.  Each place of the membrane drives one hair cell.  The 40 nerve
 fibres of a hair cell fire at random and excite one bushy cell.  The spikes
-of all bushy cells are the output.  The module `basilar` computes the
-transfer function V of the membrane, which is the membrane velocity for
-tones of amplitude 1.  Let X be the Fourier transform of a sound x with N
-samples and the sampling rate fs.  Let n = N//2 + 1.  With the time step dt
-= 2/fs, the velocity v of the membrane is
+of all bushy cells are the output.  Let V be the transfer function of the
+membrane from the module `basilar`, and X the Fourier transform of a sound
+x with N samples and the sampling rate fs.  With n = N//2 + 1 and the time
+step dt = 2/fs, the velocity v of the membrane is
 
     f[j] = 1 + j (fs/2 - 1)/(n - 1), j = 0 .. n-1, in Hz       (1)
     v[t] = Re (1/n) sum_j V(f[j]) X[j] e^(2 pi i j t/n)        (2)
 
 The transmitter of a hair cell moves between three pools: `free` can be
 released, `cleft` is in the synaptic cleft, and `store` is being recycled.
-In [M86], the transmitter pools are called q, c and w.  The class
-`HairCell` holds the constants of eqs. (3)-(7).  In eqs. (4) and (6), the
-symbol x is a rate constant, not the sound.  Let s = max(v + A, 0).  The
-permeability k, the pools and the firing probability P of a fibre are
+In [M86], these pools are called q, c and w.  The class `HairCell` holds
+the constants of eqs. (3)-(7), of which x is a rate, not the sound.  With
+s = max(v + A, 0), the permeability k, the pools and the firing probability
+P of a fibre are
 
     k[t] = g dt s[t]/(s[t] + B)                           (3)  [M86]
     free[t] = free + y dt max(M - free, 0) + x dt store - k[t] free
@@ -40,24 +39,21 @@ A bushy cell spikes if its membrane potential U is at least 1.  After a
 spike, the potential U is held at 0 for the refractory time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
-    [M86].  Transmitter that leaves one pool enters the next pool, except
-    for the loss `l dt cleft` in eq. (5).  In eq. (4), the term with y
-    replenishes the pool `free`.  A Poisson process with the rate -log(1 -
-    P) per step has at least one event in a step with probability P.  For
-    each hair cell, one Poisson process with the summed rate of all fibres
-    is sampled, and each event is assigned to a random fibre.  Events
-    within the refractory time after a spike of the same fibre are deleted.
+    [M86].  With probability P, a Poisson process with the rate -log(1 - P)
+    per step has at least one event in a step.  One such process with the
+    summed rate of all fibres is sampled for each hair cell, and each event
+    is assigned to a random fibre.  Events within the refractory time after
+    a spike of the same fibre are deleted.
 Exact.  Eqs. (1)-(7) agree with the software of [CSSZ20], and so does the
-    distribution of the spikes.  Each channel has its own generator.
+    distribution of the spikes.
 Cost.   For C channels processed together and N samples, the time is O(C N
     log N), and the memory is O(C N).
 Departures.  This module keeps the following peculiarities of the published
-    software.  Because the velocity v is sampled at the rate fs/2,
-    frequency components of v above fs/4 are aliased.  The n velocities v
-    span the duration N/fs of the sound, although n time steps last
-    slightly longer.  The frequencies f[j] start at 1 Hz instead of 0 Hz.
-    Because the sound is treated as periodic, the response to one end of
-    the sound can appear at the other end.
+    software.  Frequencies of v above fs/4 are aliased, because v is
+    sampled at the rate fs/2.  The n velocities v span the duration N/fs of
+    the sound, although n time steps last slightly longer.  The frequencies
+    f[j] start at 1 Hz instead of 0 Hz.  The response to one end of the
+    sound can appear at the other end, because x is treated as periodic.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -224,8 +220,8 @@ def firing_probability(v, dt, *, cell=None, out=None):
 
 
 def fibres(P, dt, rng, *, count=40, refractory=1e-3):
-    """Sample how many nerve fibres fire in each time step and channel, as an
-    array of uint8 of shape (T, C).
+    """Sample the number of nerve fibres that fire in each time step and channel,
+    (T, C) uint8.
 
     >>> P = np.full((1000, 2), 0.01)
     >>> n = fibres(P, 1e-4, np.random.default_rng(1))
@@ -335,7 +331,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
     >>> times.size > 10, sorted(set(units.tolist()))
     (True, [0, 1])
 
-    For example, the next lines convert a recorded word to spikes::
+    The following lines convert a recorded word::
 
         x = audio.prepare(audio.resample(*audio.read("word.wav")), 48000)
         table = basilar.table(basilar.places(700))      # once for all words
@@ -399,7 +395,7 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
     Parameters
     ----------
     sounds, rngs : lists of (N,) float and of numpy.random.Generator
-        Sounds of any lengths, and one random generator for each sound.
+        Sounds, and one random generator for each sound.
     response, channels, rate, cell, padded
         As for `convert`, but `padded` is True by default.  The velocity v
         takes 8 bytes for each channel, sound and step of the longest sound.

@@ -2,11 +2,9 @@
 r"""Simulate and differentiate LIF layers as in published simulators.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the type of reset.  A convention is a
-set of choices for these fifteen properties.  The fields of the class
-`Step` are these properties, which are also called axes, and the dict
-`AXES` lists choices for each property.  The function `simulate` simulates
-a layer in any convention, and the dict `PRESETS` holds the conventions of
+properties (axes) of a time step, such as the type of reset.  A convention
+is a choice for each property.  The class `Step` holds a convention, `AXES`
+lists choices for each property, and `PRESETS` holds the conventions of
 published simulators.  State k of a layer consists of the synaptic current
 I[k] and the membrane potential u[k] before the reset by the spikes s[k].
 A step with the input x[k] computes state k + 1 from state k:
@@ -26,11 +24,9 @@ u, eq. (5) applies.  If the reset follows the decay of u, eq. (6) applies.
 With the choice mute=True, the potential u of a refractory neuron evolves
 freely, but its spikes s[k] and their derivatives psi[k] are set to 0.
 
-Derivation.  Except for the products with the weight matrices W and V, a
-    time step updates each neuron separately.  Let R_u and R_s be the
-    derivatives of the reset R(u, s) with respect to u and s, at the
-    arguments in eq. (5) or (6).  Let the factor Q be the derivative R_u if
-    eq. (6) applies, and 1 if eq. (5) applies.  Let the mask `fixed` be 1
+Derivation.  Let R_u and R_s be the derivatives of the reset R(u, s) with
+    respect to u and s, at the arguments in eq. (5) or (6).  Let Q be 1 if
+    eq. (5) applies, and R_u if eq. (6) applies.  Let the mask `fixed` be 1
     if eq. (7) sets u[k+1] to reset_to or to the floor, and 0 otherwise.
     The derivatives of a step are
 
@@ -42,14 +38,12 @@ Derivation.  Except for the products with the weight matrices W and V, a
                     (1 - fixed) R_s by (6)                           (11)
 
     Each derivative with respect to one of the variables I[k], net[k], u[k]
-    and s[k] is taken at fixed values of the other three.  The function
-    `slopes` computes eqs. (8)-(11).  Let psi[k] be the surrogate
-    derivative that replaces ds[k]/du[k], and let h = [I, u] be the state.
-    The chain rule gives the Jacobian J of a time step, the derivative F of
-    the new state with respect to the weights, the derivative E of the new
-    state with respect to the input, and the direct derivative q of the
-    loss with respect to the state.  The modules `bptt` and `rtrl` compute
-    the gradient of the loss from J, F and q:
+    and s[k] is taken at fixed values of the other three.  Let psi[k] be
+    the surrogate derivative that replaces ds[k]/du[k], and let h = [I, u]
+    be the state.  The chain rule gives the Jacobian J of a time step, the
+    derivatives F and E of the new state with respect to the weights and
+    the input, and the direct derivative q of the loss with respect to the
+    state.  From J, F and q, `bptt` and `rtrl` compute the gradient:
 
     J[k+1] = [[syn_by_syn, syn_by_drive V psi[k]],
               [mem_by_syn, mem_by_mem + mem_by_spikes psi[k]
@@ -64,9 +58,10 @@ Derivation.  Except for the products with the weight matrices W and V, a
 
     In eq. (15), row_by_mem and row_by_spikes are the derivatives of the
     recorded potential with respect to u and s: R_u and R_s if it is
-    recorded after the reset, and 1 and 0 otherwise.  In eqs. (12) and
-    (14), a vector that multiplies V or W denotes a diagonal matrix.  The
-    direct derivatives dspikes and dmem are those for recorded values.
+    recorded after the reset, and 1 and 0 otherwise.  The direct
+    derivatives of the loss with respect to the recorded spikes and
+    potentials are dspikes and dmem.  In eqs. (12) and (14), a vector that
+    multiplies V or W denotes a diagonal matrix.
 Exact.  The gradient of the loss is exact, except that the surrogate
     derivative psi replaces ds/du.  The refractory mask, and membrane
     potentials at the floor, are treated as constants.  No derivative
@@ -82,7 +77,7 @@ Departures.  Each convention in `PRESETS` follows a version of a simulator
     or calculations by hand.  Unlike the convention "hxtorch", the
     simulator hxtorch applies no reset if a recorded membrane trace
     replaces the simulated potential.  A simulation of T steps has T + 1
-    states, and state 0 is the resting state.  `lif` records the first T.
+    states, of which `lif` records the first T.
 """
 
 from collections import namedtuple
@@ -99,7 +94,7 @@ __all__ = ["AXES", "PARTS", "PRESETS", "credit", "linearise", "recorded", "simul
 
 
 class Step(NamedTuple):
-    """Hold a LIF convention: how a simulator computes a time step.
+    """Hold a convention, which consists of fifteen properties of a time step.
 
     decay          formula of alpha, exp(-dt/tau_syn) for "exact" and
                    1 - dt/tau_syn for "euler"; beta is analogous
@@ -380,12 +375,12 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     Returns
     -------
     dict
-        For the keys in `PARTS`, the derivatives of eqs. (8)-(11), whose entry
-        k belongs to the step from state k - 1 to state k.  For "row_by_mem"
-        and "row_by_spikes", the factors of eq. (15).  All these arrays have
-        the shape (T + 1, B, n).  For "rows", the indices of the first states
-        whose spikes s and potentials u are recorded.  If step.mute is True,
-        for "live", a mask that is 0 for refractory neurons, and 1 otherwise.
+        For the keys in `PARTS`, the derivatives (8)-(11), whose entry k
+        belongs to the step from state k - 1 to state k.  For "row_by_mem" and
+        "row_by_spikes", the factors of eq. (15).  These arrays have the shape
+        (T + 1, B, n).  For "rows", the indices of the first states whose
+        spikes and potentials are recorded.  If step.mute is True, for "live",
+        a mask that is 0 for refractory neurons.
     """
     step, run = _run(step, run)
     (states, B, n), dtype = run.mem.shape, run.mem.dtype

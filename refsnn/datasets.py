@@ -1,11 +1,8 @@
 # refsnn 0.1.0 | datasets.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: pooch
 r"""Read image data sets: handwritten digits, MNIST, CIFAR and SVHN.
 
-`digits` reads 1,797 handwritten digits of 8x8 pixels from data/digits.npz
-next to this module.  `images` reads MNIST or Fashion-MNIST from a folder,
-and `fetch` downloads these two data sets.  `idx` reads an array from a
-file in the format IDX.  `split` divides the samples of each class into a
-training set and a test set.
+`digits` reads the file data/digits.npz next to this module.  `images`
+reads MNIST or Fashion-MNIST, which `fetch` downloads.
 
 `upsample` enlarges side x side pixels to size x size by interpolation,
 
@@ -13,28 +10,24 @@ training set and a test set.
     centre[i] = (i + 1/2) side / size - 1/2,
                 clipped to [0, side - 1]                               (2)
 
-`cifar` reads the binary archives of CIFAR-10 and CIFAR-100.  Each row of a
-file holds a label (in CIFAR-100 a coarse and a fine label) and the 3,072
-pixels of an image of 32x32 pixels, first all red values, then all green
-values, then all blue values (colour 0, 1 and 2),
+`cifar` reads the binary archives of CIFAR-10 and CIFAR-100.  For each
+image of 32x32 pixels, a file holds a label (in CIFAR-100 a coarse and a
+fine label), then all red, all green and all blue values (colour 0, 1, 2),
 
     x[row, column, colour] =
         pixels[1024 colour + 32 row + column] / 255                    (3)
 
 `svhn` reads the cropped digits of SVHN from MATLAB files.  A file holds
-the pixels X (32, 32, 3, N) and the labels y (N, 1) of N images.  The digit
-0 has the label 10,
+the pixels X and the labels y of all images.  The digit 0 has the label 10,
 
     x[n, row, column, colour] = X[row, column, colour, n] / 255,
     label[n] = y[n] mod 10                                             (4)
 
 Derivation.  Eq. (1) interpolates linearly along both axes of the image.
     Eq. (2) gives the centres of the new pixels in units of the old pixels.
-    The entries of each row of the matrix A are at least 0 and sum to 1.
-Exact.  The functions that read images change pixel values only by scaling.
+Exact.  Pixel values are only scaled, to [0, 1].
 Cost.   `idx` uses up to about twice the memory of the returned array.
-Departures.  Pixel values are scaled to [0, 1].  The coarse labels of
-    CIFAR-100 are not returned.
+Departures.  The coarse labels of CIFAR-100 are not returned.
 
 Sources.  digits: E. Alpaydin and C. Kaynak, Optical recognition of
     handwritten digits, UCI Machine Learning Repository, 1998, CC BY 4.0.
@@ -122,7 +115,7 @@ def upsample(images, size=16):
 
 def split(labels, test_fraction=0.2, seed=0):
     """Divide the samples of each class at random into training and test samples.
-    Return the increasing indices of both, two arrays of int.
+    Return the sorted indices of the two sets, two arrays of int.
 
     >>> train, test = split(np.array([0, 0, 0, 1, 1, 1]), 1 / 3)
     >>> len(train), len(test), sorted(train.tolist() + test.tolist())
@@ -262,7 +255,7 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
 
 def fetch(name, folder):
     """Download MNIST or Fashion-MNIST with pooch, unless the files are present.
-    Return the path folder/name as a str, which `images` accepts.
+    Return the path of their folder, a str, for `images`.
 
     >>> fetch("minst", "data")
     Traceback (most recent call last):
