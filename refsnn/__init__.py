@@ -3,15 +3,12 @@
 
 A simulation returns a recording: the states and the spikes of a network at
 all time steps.  Learning rules take recordings as arguments.  The modules
-listed below form the core of the package.  The core modules do not import
-each other, so each can be copied alone.  Public functions raise a
-ValueError if an array or an option is invalid, and a FileNotFoundError if
-a file is missing.  Each error message names the invalid argument, its
-value and the violated requirement.  Docstrings omit the errors that
-arguments with wrong shapes or values raise.  Unless a docstring says
-otherwise, results have the dtype of the weights, float32 or float64.  If a
-function takes no weights, its results have the dtype of its input data.
-Only functions of `fast.si`, and functions with an argument `out` or
+listed below form the core of the package.  They do not import each other,
+so that each can be copied alone.  Public functions raise a ValueError if
+an array or an option is invalid, and a FileNotFoundError if a file is
+missing.  Unless a docstring says otherwise, results have the dtype of the
+weights, float32 or float64, or, without weights, the dtype of the input
+data.  Only functions of `fast.si`, and functions with an argument `out` or
 `work`, modify arguments in place.
 
 models
@@ -66,18 +63,17 @@ proof tools
     conventions         LIF conventions of other tools and their gradients
 
 `refsnn.fast` has faster versions of `lif`, `rtrl`, `superspike`, `si`,
-`ntk`, `eventprop` and `convnet`.  The results of each module in
-`refsnn.fast` equal the results of the core module of the same name, up to
-rounding errors.  `refsnn.oracle` holds golden vectors, which are small
-test problems with their correct results.
+`ntk`, `eventprop` and `convnet`.  Their results equal those of the core
+modules up to rounding errors.  `refsnn.oracle` holds golden vectors, which
+are small test problems with their correct results.
 
 Departures and errata.  The docstring of each module lists differences
 between the module and the papers that it implements, and errors in these
-papers.  The lists below name the tests that show them.  The most important
-departures are:
+papers.  Tests in brackets show them.  The most important departures are:
 
-- In `lif`, the membrane potential is reset one step after the spike, to 0
-  or by the threshold, and the gradient passes through the reset or not
+- In `lif`, the membrane potential is reset one step after the spike.
+  Options choose the reset, to 0 or by the threshold, and whether the
+  gradient passes through it
   (test_lif.py::test_gradient_on_the_whole_grid_of_options).  In the
   tutorials that accompany [NMZ19], the reset is to 0, and the gradient
   does not pass through it
@@ -86,17 +82,17 @@ departures are:
 - In `lif`, a neuron does not spike if its membrane potential equals the
   threshold (test_lif.py::test_a_tie_is_no_spike).
 
-- In `surrogates`, the peak of each surrogate derivative is 1.  In some
-  other packages, the peak depends on the steepness
+- In `surrogates`, the maximum of each surrogate derivative is 1.  In some
+  other packages, the maximum depends on the steepness
   (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
 
-- If a readout is at its maximum over time at several steps, the gradient
+- If a readout reaches its maximum over time at several steps, the gradient
   passes only through the last of these steps
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
-- With the loss of [CB22], a network never learns a class whose readout
-  neuron stays below zero for every pattern, which happens on small data
-  sets.  With reduction="reached", `in_the_loop.loss` also trains it
+- With the loss of [CB22], a readout that stays below zero for every
+  pattern has no gradient, so that its class is never learned.  With
+  reduction="reached", `in_the_loop.loss` also trains it
   (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
 - Implementations of synaptic intelligence differ in several details, which
@@ -104,11 +100,10 @@ departures are:
   code (test_si.py::test_defaults_are_those_of_the_authors_code).
 
 - In `ntk`, the argument `kind` selects whether pruned weights contribute
-  to the kernel.  In the code of Neural Tangent Transfer, they contribute
+  to the kernel, as they do in the code of Neural Tangent Transfer
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 
-The most important errata, which are errors in papers and in their code,
-are:
+The most important errata, errors in papers and in their code, are:
 
 - In the membrane equation of the arXiv version of [NMZ19], the input
   current has a minus sign.  The correct sign is plus

@@ -14,65 +14,62 @@
 If the input is invalid, a command prints one line to standard error and
 returns exit status 2.  Each output file is written completely or not at
 all.  Commands overwrite no file, except that `run` replaces an earlier
-report.json.  Only `convert`, `run` and `diagnose` need more than NumPy.
+report.json.  Only `convert`, `run`, `diagnose` and `nir` need more than
+NumPy.
 
 The command `convert` reads WAV or FLAC files, converts the sounds to
 spikes with a cochlea model, and writes an HDF5 file in the format of the
-module `events`.  `python -m refsnn convert --help` explains the options of
-`convert`.  By default, each sound is faded in and out over 0.03 s, and its
-spike times start at t = 0, as in the published Heidelberg data sets.
-Silence is appended to each sound, so that the Fourier transform is fast.
-The spikes of a sound depend neither on the name of its file nor on the
-other sounds.  In the HDF5 file, the list `extra/keys` holds the sorted
-labels of all sounds.  A text file LIST for `--test` lists the file names
-of sounds, with or without suffix and folders.  The next command writes two
-files with labels such as english-0:
+module `events`.  Its option `--help` explains the others.  By default,
+each sound is faded in and out over 0.03 s, and its spike times start at t
+= 0, as in the published Heidelberg data sets.  Unlike in these data sets,
+silence is appended to each sound for a fast Fourier transform.  In the
+HDF5 file, the list `extra/keys` holds the sorted labels of all sounds.  A
+text file for `--test` lists file names of sounds, with or without suffix
+and folders.  The next command writes two files with labels such as
+english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
       --test test_filenames.txt shd_test.h5 --jobs 2
 
-The spikes of each sound are first stored in the work folder FILE.h5.parts.
-To continue an interrupted conversion, repeat the command.  The work folder
-is removed at the end if all sounds have been converted.  If a sound cannot
-be converted, it is omitted and listed at the end, and the exit status is
-1.  If an output file would be empty, the exit status is 2.
+To continue an interrupted conversion, repeat the command, which finds
+finished sounds in the folder FILE.h5.parts.  If a sound cannot be
+converted, it is omitted and listed at the end, and the exit status is 1.
+If an output file would be empty, the exit status is 2.
 
 A golden vector is a small test problem with its correct results.  The
 command `vectors` writes the golden vectors of `refsnn.oracle` as JSON and
-npz files.  If FOLDER ends with .zip, `vectors` writes the JSON files,
-their schemas and the licence to a zip file.  The command `check` compares
-the results of a simulator with the correct results.  RESULTS is an npz or
-.json file of the simulator's results.  For example, the array bptt.dW is
-the output dW of the golden vector bptt.  A .json file holds arrays such as
+npz files.  If FOLDER ends with .zip, `vectors` writes a zip file without
+npz files.  The command `check` compares the results of a simulator with
+the correct results.  RESULTS is an npz or .json file with the simulator's
+results, such as bptt.dW for the output dW of the golden vector bptt.  A
+.json file holds arrays such as
 
   {"bptt.dV": {"dtype": "float64", "shape": [2,2], "data": [1,0.5,-3,2]}}
 
-The command `vectors` also writes report_schema.json, a JSON schema of the
-reports that `run` and the option `--json` produce.  The exit status of
-`check` is 1 if a result is wrong or entirely 0, or if a result does not
-depend on an option of the simulator that should change it.
+The exit status of `check` is 1 if a result is wrong or entirely 0, or if
+an option that should change a result does not change it.  The file
+report_schema.json, which `vectors` writes, is a JSON schema of the reports
+of `run` and of the option `--json`.
 
 The command `run` starts the program COMMAND, sends the inputs of golden
 vectors to its standard input, and compares its replies with the correct
-results.  The file PROTOCOL.md, which the command `vectors` writes,
-specifies the format of inputs, replies and expected failures.  The command
-`run` needs SciPy, prints a table, and writes the file report.json to the
-current folder.  The exit status of `run` is 1 if a required output is
-wrong, or if a failure listed for `--xfail` does not occur.  The command
-`diagnose` sends the inputs of 100 to 500 networks to COMMAND, and
-names the wrong term of its equations.  The exit status of `diagnose` is 1
-if a result is wrong.
+results.  The file PROTOCOL.md, which `vectors` writes, specifies inputs,
+replies and expected failures.  It prints a table, and writes report.json
+to the current folder.  The exit status of `run` is 1 if a required output
+is wrong, or if a failure listed for `--xfail` does not occur.  The command
+`diagnose` sends the inputs of 100 to 500 networks to COMMAND.  If a result
+is wrong, it names the wrong term of the equations, and the exit status is
+1.
 
 A convention is how a simulator computes a time step of leaky
-integrate-and-fire (LIF) neurons, such as its order of updates and its type
-of reset.  The command `probes` writes network inputs for which simulators
-with different conventions give different results.  The command `identify`
-reads a recording of spikes or states of a simulator, and infers the
-convention of the simulator.  The exit status of `identify` is 1 if no
-convention fits the recording, if the recording has no spike, or if no
-surrogate derivative fits the recorded gradient dW.  A recording is an npz
-or JSON file as for `check`, with
+integrate-and-fire (LIF) neurons, for example its type of reset.  The
+command `probes` writes network inputs for which simulators with different
+conventions give different results.  The command `identify` infers the
+convention of a simulator from a recording of spikes or states.  Its exit
+status is 1 if the recording has no spike, or if no convention or no
+surrogate derivative fits it.  A recording is an npz or JSON file as for
+`check`, with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
@@ -87,21 +84,21 @@ or JSON file as for `check`, with
 The command `nir` reads the graph of a spiking network from a NIR file.
 For each recorded node, it names the convention of the simulator, and
 prints the distance to the exact solution in continuous time.  RECORDING is
-a file in the format NIRData; an npz file with x (T, n) or (S, T, n), with
-NAME/spikes, NAME/mem and NAME/syn, and perhaps dt; or a CSV file with the
-columns x, v and spikes of a single neuron.  The exit status is 1 if a node
-fits no convention, has no spike, or is not judged.  With --run and --out,
-the command drives the graph by the input of the file INPUT, and writes the
-exact solution to a new NIRData file.  With --convention, the command
-writes a simulation in time steps, for example in the convention
-"decay=Euler,reset=subtract"; see `refsnn.oracle.nir.dynamics`.
+a NIRData, npz or CSV file.  An npz file holds the input x (T, n) or (S, T,
+n), the arrays NAME/spikes, NAME/mem and NAME/syn of nodes, and optionally
+dt.  A CSV file holds the columns x, v and spikes of a single neuron.  The
+exit status is 1 if a node fits no convention, has no spike, or is not
+judged.  With --run and --out, the command simulates the graph with the
+input of the file INPUT, and writes the exact solution to a new NIRData
+file.  With --convention, the command writes a simulation in time steps,
+for example in the convention "decay=Euler,reset=subtract"; see
+`refsnn.oracle.nir.dynamics`.
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
-folder or to a new .py file.  The copied module includes the functions of
-`refsnn._checks` that it uses, and needs no other module of `refsnn`.  Data
-files of the module, and the licence of these data, are copied to the
-folder `data` beside the copied module.  Line 2 of the copied module holds
-a SHA-256 digest of all other lines.  To test the copied module, run
+folder or to a new .py file.  The copy needs no other module of `refsnn`.
+Data files of the module, and their licence, are copied to the folder
+`data` beside the copy.  Line 2 of the copy holds a SHA-256 digest of all
+other lines.  To test the copy, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing

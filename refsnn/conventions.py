@@ -58,9 +58,8 @@ Derivation.  Let R_u and R_s be the derivatives of the reset R(u, s) with
 
     In eq. (15), row_by_mem and row_by_spikes are the derivatives of the
     recorded potential with respect to u and s: R_u and R_s if it is
-    recorded after the reset, and 1 and 0 otherwise.  The direct
-    derivatives of the loss with respect to the recorded spikes and
-    potentials are dspikes and dmem.  In eqs. (12) and (14), a vector that
+    recorded after the reset, and 1 and 0 otherwise.  The function `credit`
+    explains dspikes and dmem.  In eqs. (12) and (14), a vector that
     multiplies V or W denotes a diagonal matrix.
 Exact.  The gradient of the loss is exact, except that the surrogate
     derivative psi replaces ds/du.  The refractory mask, and membrane

@@ -2,18 +2,17 @@
 r"""Find mistakes in the connection to a neuromorphic chip before training.
 
 Typical mistakes are exchanged neurons, weights with a wrong sign or scale,
-and delayed spikes.  `probe` calls a function run(weights, x), which drives
-an emulated or real chip with weights and input spikes.  `run` returns the
-output spikes and the sampled membrane potentials.  The chip has m inputs,
-n hidden neurons with weights W and k readout neurons with weights W_out.
-The results are compared with model neurons, whose synaptic current I and
-membrane potential v follow
+and delayed spikes.  `probe` drives an emulated or real chip through a
+function run(weights, x), which returns the output spikes and the sampled
+membrane potentials.  The chip has m inputs, n hidden neurons with weights
+W and k readout neurons with weights W_out.  The results are compared with
+model neurons, whose synaptic current I and membrane potential v follow
 
     I[t+1] = alpha I[t] + W x[t],  v[t+1] = beta v[t] + I[t]          (1)
 
 Let a and b be the two time constants of a neuron in time steps, in unknown
-order.  Let K(s) be the membrane potential after a single input spike with
-W = 1, s steps after the last step with v = 0:
+order.  A single input spike with W = 1 causes the membrane potential K(s),
+s steps after the last step with v = 0:
 
     K(s) = exp(-A (s - 1)) sinh(D s) / sinh(D) for s > 0, otherwise 0,
     A = 2 / ((a + b) (1 - q)),  D = A sqrt(q),
@@ -27,99 +26,74 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
     restless.  The noise of a neuron or readout is the standard deviation
     of its samples.
 
-(B) In input pattern j, input j spikes once, and all other inputs are
-    silent.  In one more pattern, all inputs are silent.  If neurons
-    respond without input spikes, `probe` searches for inputs that are
+(B) In pattern j, only input j spikes, once.  In one more pattern, no input
+    spikes; if neurons respond to it, `probe` searches for inputs that are
     always on.  All patterns are run with at least three sets of weak
-    random weights W.  At least 12 responses of each neuron and 12
-    responses to each input are measured.  For each neuron, the common
-    shape of all responses is the first singular vector of the potentials
-    y.  A least-squares fit of eq. (2) to this shape gives the sum a + b,
-    the parameter q, and the delay of the response relative to eq. (2).
-    The lag L is the median delay of the neurons' responses.  The measured
-    weight of neuron i for input j is
+    random weights W.  For each neuron, the first singular vector of the
+    potentials y is the common shape of its responses.  A least-squares fit
+    of eq. (2) to this shape gives the sum a + b, the parameter q, and the
+    delay of the response.  The lag L is the median delay of the neurons.
+    The measured weight of neuron i for input j is
 
         g_ij = sum_t y_ij[t] K_i[t] / sum_t K_i[t]^2                  (3)
 
-    where K_i is the fitted response of neuron i.  In (3), the means over
-    time are subtracted from y_ij and K_i.  Each row of the measured
-    weights g is assigned to the row of W with the largest absolute
-    correlation.  Row i of g is assigned to row i of W if the absolute
-    correlation of the two rows is at least 97 % of the largest absolute
-    correlation.  All assignments are rejected if the median absolute
-    correlation of assigned rows is below 0.8.  Columns are treated in the
-    same way.  Weights are reported to saturate, have no effect or lose
-    their sign if a fit to g with such weights has less than half of the
-    squared error with W.
+    where K_i is the fitted response of neuron i, and the means over time
+    are subtracted from y_ij and K_i.  To detect exchanged neurons and
+    inputs, each row and each column of g is assigned to the row or column
+    of W with the largest absolute correlation.  Weights are reported to
+    saturate, have no effect or lose their sign if W with this change fits
+    g much better.
 
-(C) In input pattern i, all inputs with positive weights to neuron i spike
-    in each step, so that neuron i spikes.  If a neuron does not spike
-    before the last 14 steps, `probe` repeats all patterns once with
-    weights up to twice as large.  Let S be the recorded spikes.  Let I be
-    the synaptic current of eq. (1) for the measured time constants.  The
-    current is delayed by the lag L, and multiplied by the measured gain.
-    A spike lowers the potential by
+(C) In pattern i, all inputs with positive weights to neuron i spike in
+    each step, so that neuron i spikes.  If a neuron spikes too late, all
+    patterns are repeated once with larger weights.  Let S be the recorded
+    spikes, and let I be the current of eq. (1) for the measured time
+    constants, gain and lag L.  A spike lowers the potential by
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
 
-    A time step with a large drop e[t] of the potential is called a reset.
-    Let r be the step of a neuron's first reset.  The lag D is the median
-    number of steps from a neuron's first recorded spike to the reset at
-    step r.  The threshold is the mean of two bounds:
+    A time step with a large drop e[t] is called a reset.  Let r be the
+    step of a neuron's first reset.  The lag D is the median number of
+    steps from a neuron's first recorded spike to r.  The threshold is the
+    mean of two bounds from all patterns in which the neuron spikes:
 
         max y[t] for t <= r,  min beta y[r] + I[r]                    (5)
 
-    Eq. (5) uses all patterns in which the neuron spikes.  A lower bound
-    above the upper bound is a contradiction.  If the bounds max y[t] for t
-    < r and min y[r] have smaller contradictions, these bounds replace (5).
-    The measured readouts are compared with the readouts that eq. (1)
-    predicts from the weights W_out and the spikes S.  The lag R maximises
-    the correlation between the measured and the predicted changes of the
-    readouts from step to step.  A prediction is as good as the best if its
-    correlation is at least 97 % of the largest, or if the variance not
-    explained by prediction or noise is at most 1.25 times the least.
-    Among equally good predictions, `probe` prefers nominal time constants
-    or their medians in (B), then the lag D, and W_out to |W_out|.  If the
-    time constants of the readouts are wrong, a wrong scale of W_out is
-    told as well if it leaves at most 1.25 times the least variance
-    unexplained.  `probe` reports wrong readouts if the correlation is
-    below 0.6 times the largest possible with this noise.  The smallest and
-    the largest sample of each readout are omitted, because ADC codes may
-    be clipped.
+    On chips that work in steps and sample before the reset, y[r] itself
+    exceeds the threshold.  If they contradict each other less, the bounds
+    max y[t] for t < r and min y[r] therefore replace (5).  The measured
+    readouts are compared with those that eq. (1) predicts from W_out and
+    S.  The lag R maximises the correlation between their changes from step
+    to step.  Among nearly equal predictions, `probe` prefers nominal time
+    constants or their medians in (B), then the lag D, and W_out to
+    |W_out|.
 
 A chip may return the spikes or samples of the previous or next pattern.
-If shifted patterns and exchanged neurons explain the results equally well,
-the report lists the two mistakes.  A recorded spike explains a reset that
-follows after D - 1 to D + 1 steps.  Measurement (C) ends early if the chip
-is not reset between patterns, or if recorded spikes explain less than 90 %
-of the resets.  Neurons in (B) and (C), and readouts in (C), are called
-clipped if more than a quarter of their samples equal a minimum or maximum
-close to rest.  If one neuron or readout is clipped, an eighth of the
-samples suffices for the others.
+If two mistakes explain the results almost equally well, such as shifted
+patterns and exchanged neurons, the report names both.  Measurement (C)
+ends early if the chip is not reset between patterns, or if more than 10 %
+of the resets occur without a recorded spike.  Samples are reported as cut
+off if many of them equal a minimum or maximum close to rest.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change
     eq. (2), so that (B) cannot tell the two time constants apart.  A
-    neuron does not spike before its potential exceeds the threshold.  Thus
-    the samples up to step r are lower bounds of the threshold.  Without
-    the reset, eq. (1) predicts the potential beta y[r] + I[r] at step
-    r + 1, which is an upper bound.  On chips that work in steps and sample
-    before the reset, y[r] itself exceeds the threshold.  Let `input`,
-    `spikes` and `samples` be the delays of the input, the spikes and the
-    samples in time steps.  Let `after` be 1 if the sample of a step is
-    taken after the reset of this step, and 0 otherwise.  The lags are
+    neuron does not spike before its potential exceeds the threshold, so
+    that the samples up to step r are lower bounds of the threshold.
+    Without the reset, the potential at step r + 1 would be beta y[r] +
+    I[r], which is an upper bound.  Let `input`, `spikes` and `samples` be
+    delays in time steps, and let `after` be 1 if the sample of a step is
+    taken after the reset of this step, otherwise 0.  The lags are
 
     L = input + samples,  R = samples - spikes,
     D = samples - spikes - after                                      (6)
 
-    The difference R - D determines `after`.  Two equations remain for
-    three delays.  The report lists the solutions of (6) with the fewest
-    nonzero delays.
-Approximate.  Delays are called too large to measure if |L| or |R| is at
-    least 3 steps, or if |D| exceeds 3 steps.  If a chip returns no
-    samples, measurement (B) is omitted, and measurement (C) compares only
-    spike counts.  The gain or threshold of one neuron is reported only if
-    it differs from the median by a factor of 2 or more.  If inputs and
+    The report lists the solutions of (6) with the fewest nonzero delays.
+Approximate.  Delays are too large to measure if |L| or |R| is at least 3
+    steps, or if |D| exceeds 3 steps.  If a chip returns no samples,
+    measurement (B) is omitted, and measurement (C) compares only spike
+    counts.  The gain or threshold of one neuron is reported only if it
+    differs from the median by a factor of 2 or more.  If inputs and
     neurons are both in a wrong order, the report may be wrong.
 Cost.   With N sets of weights in (B), `run` is called at most N + 3 times,
     with at most N (m + 1) + 2 n + 32 patterns of `steps` bins in total.
@@ -198,10 +172,9 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         are None.  The samples have the shape (T, B, n + k), or are None.
     m, n, k : int, numbers of inputs, hidden neurons and readouts
     scale, limit : float and int
-        Weight on the chip for a weight of 1 in the network model, and
-        largest weight on the chip.
+        Weight on the chip for a weight of 1 in the model, and largest weight.
     unit : float
-        Nominal codes, of the samples, from leak potential to threshold.
+        Nominal number of ADC codes from the leak potential to the threshold.
     tau_syn, tau_mem, dt : float, nominal time constants and time step, s
     steps, seed : int
         Number of time bins, at least 24, and seed of weights and input.
