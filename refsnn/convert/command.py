@@ -1,11 +1,9 @@
 # refsnn 0.1.0 | convert/command.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py
 """Convert sound files to one or two files of spikes.
 
-First, the command finds sound files that cannot be converted.  The command
-writes the spikes of each valid file to `OUTPUT.parts/DIGEST.npz`, where
-DIGEST is a digest of samples and options.  If the file `DIGEST.npz` of a
-sound exists, the sound is skipped, so that an interrupted command can
-continue.  Finally, the command merges these files into the output files.
+The command writes the spikes of each sound to `OUTPUT.parts/DIGEST.npz`,
+where DIGEST is a digest of samples and options.  Sounds that have such a
+file are skipped, so that an interrupted command can continue.
 """
 
 import os

@@ -1,9 +1,5 @@
 # refsnn 0.1.0 | convert/labels.py | SPDX-License-Identifier: MIT | needs: python
-"""Find labels and speakers of sound files, and select test files.
-
-The options `--label` and `--speaker` set the labels and speakers of
-sounds, and `--test` selects the sounds of a second output file.
-"""
+"""Apply --label, --speaker and --test to sound files."""
 
 import os
 import re

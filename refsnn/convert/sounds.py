@@ -1,9 +1,8 @@
 # refsnn 0.1.0 | convert/sounds.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py
 """Convert sounds to spikes, and write the spikes of each sound to a file.
 
-A part is a file with the spikes of one sound.  The file name of a part is
-a digest of the sound samples and of the options.  If the command is
-repeated, sounds with stored spikes are skipped.
+A part is a file with the spikes of one sound.  The name of a part is a
+digest of the sound samples and of the options.
 """
 
 import hashlib

@@ -1,9 +1,8 @@
 # refsnn 0.1.0 | convert/workers.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: tqdm
 """Convert many sounds in several processes, and print the progress.
 
-Short sounds are converted in groups, which is faster than separate
-conversions.  The spikes of a sound depend neither on other sounds nor on
-the number of processes.
+The spikes of a sound depend neither on other sounds nor on the number of
+processes.
 """
 
 import concurrent.futures

@@ -25,16 +25,15 @@ The potential crosses the threshold at the time
              t = tau_syn log(1 + q (1 - (v - u)/j))/q, where j = r (I -
              w_in x), q = tau_syn/tau_mem - 1, u = v_leak + r w_in x  (9)
 
-NIR does not define the signal that a spike sends.  In this module, a spike
-is a pulse of height 1 and duration dt, or a Dirac pulse of area 1.  Inputs
-are heights of pulses, or areas of Dirac pulses at the start of a row.  A
-Dirac pulse of area A adds
+NIR does not define the signal that a spike sends.  Here, a spike is a
+pulse of height 1 and duration dt, or a Dirac pulse of area 1.  Inputs are
+heights of pulses, or areas of Dirac pulses at the start of a time step (a
+row of the recording).  A Dirac pulse of area A adds
 
     v: r A for I and IF, r A/tau for LI and LIF;  I: w_in A/tau_syn  (10)
 
-For each row, a simulator computes (1) with t = dt.  The convention of a
-simulator is one choice for each key of `AXES`.  The factors 1 - alpha and
-1 - beta are called gains:
+A simulator computes (1) with t = dt for each row, in a convention: one
+choice for each key of `AXES`.  The gains are 1 - alpha and 1 - beta.
 
     alpha, beta: also 1 - dt/tau;  gains: also dt/tau, 1 or the decay  (11)
     Cuba, v reads the old I: a = r gain;  the new I: a = r gain alpha,
@@ -42,13 +41,12 @@ simulator is one choice for each key of `AXES`.  The factors 1 - alpha and
     spikes S = 1 if v > v_threshold, at the end of a row             (13)
     v := v_reset if S,  or  v := v - S (v_threshold - v_reset)       (14)
 
-Derivation.  Eqs. (1)-(6) solve the equations of NIR with tau_mem k =
-    int_0^t exp(-(t - s)/tau_mem - s/tau_syn) ds; (7) and (8) invert (1).
-Exact.  `_solve` is exact, but omits nodes that read the potential of an I,
-    LI or CubaLI node, and Threshold nodes that read Dirac pulses.
-Cost.   For n neurons, an event, or a row in a convention, takes O(n) time.
-Departures.  `refsnn.eventprop` solves CubaLIF neurons without input whose
-    v_reset equals v_leak.  In simulations, delays are rounded to rows.
+Derivation.  k = int_0^t exp(-(t - s)/tau_mem - s/tau_syn) ds/tau_mem.
+    Eqs. (7) and (8) solve (1) for t.
+Exact.  The solution in continuous time.  It omits nodes that depend on an
+    I, LI or CubaLI node and, with Dirac pulses, all Threshold nodes.
+Cost.   Each event or simulated row takes O(n) time for n neurons.
+Departures.  In simulations, delays are rounded to rows.
 
 [P24] J. E. Pedersen et al., Neuromorphic intermediate representation: a
     unified instruction set for interoperable brain-inspired computing,
@@ -202,7 +200,7 @@ def _apply(node, x, bias=True):
 
 
 def _spread(nodes, sources, held, bias=True):
-    """Return the outputs and inputs of nodes, of which some outputs are held."""
+    """Return the outputs and the inputs of all nodes; `held` fixes some outputs."""
     outputs, totals = dict(held), {}
     for name, node in [*nodes.items()] * 2:         # twice, because of loops
         totals[name] = sum((outputs[a] for a in sources[name] if a in outputs),
@@ -219,7 +217,7 @@ def _silent(nodes):
 
 
 def _solve(graph, inputs, dt, pulse=True):
-    """Return exact TRACEs, and times and neurons of spikes."""
+    """Return the exact `TRACE` of each node, and its spikes (time, neuron)."""
     (S, T), nodes = next(iter(inputs.values())).shape[:2], dict(graph.nodes)
     for _ in graph.nodes:
         nodes = {name: node for name, node in nodes.items() if (
@@ -298,7 +296,7 @@ def _events(nodes, sources, inputs, dt, pulse, b, traces, spikes):
 
 
 def _rule(node, some, dt, unit):
-    """Return a function that computes the next row of a node, and the first v."""
+    """Return the update function of a node, and its initial potential."""
     p, near, cut = _constants(node), np.asarray, np.asarray
     if some[0].numbers == "integer":
         near, cut = np.round, np.trunc
@@ -330,7 +328,7 @@ def _rule(node, some, dt, unit):
 
 
 def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
-    """Simulate a node in each convention, from recorded spikes if known."""
+    """Simulate a node in each convention; recorded spikes replace simulated ones."""
     (S, T), nodes = next(iter(inputs.values())).shape[:2], graph.nodes
     given, rest = inputs | recorded, _spread(nodes, graph.sources, _silent(nodes))[0]
     wanted = {name, *_upstream(name, graph.sources, given)}

@@ -1,14 +1,11 @@
 # refsnn 0.1.0 | oracle/nir/graphs.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
 """Read a network from an HDF5 file in the format NIR.
 
-A NIR file holds a graph: named nodes, such as neurons or weights, and
-edges between the nodes.  A node sums the outputs of all nodes that have an
-edge to this node.  A node can be a graph itself.  The function `read`
-returns one flat graph, in which nodes of an inner graph are named
-`GRAPH/NODE`.  All signals are vectors; arrays are flattened in C order.
-
-The link, type, layout and size of each HDF5 field are checked before the
-field is read.  Data in other files are not read.
+A NIR file holds a graph: nodes, such as neurons or weights, and edges.  A
+node sums the outputs of all nodes that have an edge to this node.  A node
+can be a graph itself; `read` names the nodes of this graph `GRAPH/NODE`.
+Arrays are flattened in C order.  Each HDF5 field is checked before the
+field is read, and must not refer to other files.
 """
 
 import collections
@@ -54,8 +51,8 @@ GRAPH = collections.namedtuple("GRAPH", "nodes sources late skipped notes versio
 def read(path, repair=False):
     """Read a `GRAPH` from an untrusted NIR file.
 
-    If `repair` is true, the only unknown name in the edges of a graph stands
-    for the only node without edges.
+    If `repair` is true, the only name in the edges that no node has is read
+    as the name of the only node without an edge.
 
     >>> read("nowhere.nir")
     Traceback (most recent call last):
@@ -102,7 +99,7 @@ def read(path, repair=False):
 
 
 def _node(name, found):
-    """Return a node, of size 0 if unknown."""
+    """Return a `NODE`; the size is 0 if the fields do not determine it."""
     kind = (found.get("type") or [""])[0]
     names, fields, found = FIELDS.get(kind, "").split(), {}, DEFAULTS | found
     for field in ("type", *names):
@@ -130,7 +127,7 @@ def _node(name, found):
 
 
 def _edges(graph, found, nodes, repair, notes):
-    """Return the edges of a graph; they end at nodes of inner graphs."""
+    """Return the edges of a graph; an inner graph stands for its Input or Output."""
     where, words, ends = f"{graph}/edges".lstrip("/"), found.get("edges"), []
     _need(words is not None, f"{where} is missing: must be present")
     own = {name.rpartition("/")[2]: name for name in nodes
@@ -177,7 +174,7 @@ def _order(nodes, sources):
 
 
 def _upstream(name, sources, known=()):
-    """Return the nodes that drive a node, without known nodes and their sources."""
+    """Return all nodes that drive a node, directly or not through `known` nodes."""
     found, new = set(), [name]
     while new:
         some = {a for a in sources[new.pop()] if a not in known} - found

@@ -1,13 +1,11 @@
 # refsnn 0.1.0 | oracle/nir/judgement.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
 """Name the convention of each recorded node of a NIR graph.
 
-Weights, time constants and thresholds come from the graph.  The unit of
-the current is fitted to the recording, and so is the unit of the potential
-if no usual unit fits.  A convention fits a recording if all spikes are
-equal, and if the errors of potential and current, relative to the largest
-value, are at most `max(1e-6, 2**-23 tau/dt)`.  Without leak, the number of
-rows replaces tau/dt, because rounding errors of float32 add up.  If the
-recorded potentials are integers, errors of 1 are allowed.
+A factor (unit) is fitted to the recorded current, and to the potential if
+no usual unit fits.  A convention fits a recording if all spikes are equal,
+and if the errors of potential and current are at most `max(1e-6, 2**-23
+tau/dt)` of the largest value, where tau/dt is the number of rows for
+neurons without leak.  Errors of recorded integers may be 1.
 """
 
 import collections
@@ -55,7 +53,7 @@ def judge(graph, recording, pulse=True):
 
 
 def _exact(graph, recording, pulse):
-    """Return the exact TRACEs of nodes, or texts why there are none."""
+    """Return the exact `TRACE` of each node, or the reason why there is none."""
     found = dict.fromkeys(recording.nodes, "a potential drives the node")
     try:
         return found | _solve(graph, recording.inputs, recording.dt, pulse)[0]
@@ -150,7 +148,7 @@ def _fits(own, replay, some, units, most):
 
 
 def _late(a, lag):
-    """Delay an array (S, T, n) by rows."""
+    """Delay an array of shape (S, T, n) by `lag` rows."""
     return np.concatenate([0 * a[:, :lag], a[:, :a.shape[1] - lag]], axis=1)
 
 
@@ -175,7 +173,7 @@ def _fit(own, trace, convention, units, most, least):
 
 
 def _error(own, trace, T, lag, shown, unit):
-    """Return the largest relative error, and unit."""
+    """Return the largest relative error, and the unit of the potential."""
     worst, scale = 0.0, 1.0
     potential = trace.before if shown == "before" else trace.after
     for key in (key for key in ("current", "membrane") if key in own):

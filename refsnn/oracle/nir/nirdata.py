@@ -2,9 +2,8 @@
 """Read and write recordings of a NIR graph.
 
 Row k of a recording covers the time from `k dt` to `(k + 1) dt`.
-Potentials and currents are recorded at the end of a row.  NIRData is
-the HDF5 format of the package nir; `refsnn.__main__` describes npz and CSV
-files.
+Potentials and currents are recorded at the end of a row.  NIRData is the
+HDF5 format of nir; `refsnn.__main__` describes npz and CSV files.
 """
 
 import collections
@@ -32,7 +31,7 @@ RECORDING = collections.namedtuple("RECORDING", "inputs nodes dt unknown")
 
 
 def read(path, graph, dt=None):
-    """Read a `RECORDING` of a graph from an untrusted file; dt is in s.
+    """Read a `RECORDING` from an untrusted file; dt is the time step in s.
 
     >>> read("nowhere.csv", None)
     Traceback (most recent call last):
@@ -71,7 +70,7 @@ def _single(graph, *kinds):
 
 
 def _table(path, graph, dt):
-    """Return arrays and durations of rows of a CSV or npz file."""
+    """Return the arrays of a CSV or npz file, and the durations of a row."""
     if path.endswith(".csv"):
         _need(os.path.getsize(path) <= ENTRIES, f"is large: must be {ENTRIES} bytes")
         columns = np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8").T
@@ -91,7 +90,7 @@ def _table(path, graph, dt):
 
 
 def _nirdata(path, graph, dt):
-    """Return arrays and durations of rows of a NIRData file."""
+    """Return the arrays of a NIRData file, and the durations of a row."""
     groups, found = {}, {}
     for place, one in _contents(path).items():
         node, _, key = place.rpartition("/observables/")
@@ -130,8 +129,8 @@ def _rows(events, where, dt):
 def image(graph, recording, convention="", pulse=True):
     """Simulate a graph, and return the bytes of a NIRData file.
 
-    The input is taken from a recording.  The text `convention` holds choices
-    such as "decay=Euler".  With an empty text, the graph is solved exactly.
+    If `convention` is a text such as "decay=Euler, order=new I", the graph is
+    simulated in steps.  If the text is empty, the graph is solved exactly.
 
     >>> image(None, RECORDING({}, {}, 1.0, []))
     Traceback (most recent call last):
