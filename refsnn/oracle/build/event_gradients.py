@@ -2,8 +2,8 @@
 """Compute test problems with known solutions for gradients of spike times.
 
 In problems with time steps, the current is constant during a step.  In
-names of mistakes, lambda_V is -dU/tau_mem and lambda_I is -dI/tau_syn.
-For each quantity A, dA is the derivative of the loss with respect to A.
+names of mistakes, lambda_V is -dU/tau_mem and lambda_I is -dI/tau_syn,
+where dA is the derivative of the loss with respect to A.
 """
 
 import numpy as np
@@ -30,8 +30,7 @@ FAULTS = {          # faults of backward passes: name, and a public program
 
 
 def _factors(s, constant=False):
-    """Return the factors in U(s) = fade U + gain I and I(s) = decay I, where the
-    current I enters U as a constant or decays."""
+    """Return fade, decay and gain in U(s) = fade U + gain I, I(s) = decay I."""
     fade, decay = np.exp(-s / TAU_MEM), np.exp(-s / TAU_SYN)
     return fade, decay, 1 - fade if constant else (
         fade - decay) * TAU_SYN / (TAU_MEM - TAU_SYN)

@@ -2,8 +2,7 @@
 """Compute test problems with known solutions for LIF layers.
 
 In test problems with "dyadic" in their names, the decay factors are 1/2,
-and the weights are multiples of 1/4.  All values of these test problems
-can therefore be computed in float32 without rounding errors.
+and the weights are multiples of 1/4, so that float32 rounds no value.
 """
 
 import numpy as np

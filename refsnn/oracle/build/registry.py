@@ -1,15 +1,13 @@
 # refsnn 0.1.0 | oracle/build/registry.py | SPDX-License-Identifier: MIT | needs: numpy
 """List all golden vectors, and compute one of them.
 
-The function `build` computes each golden vector by the call
-`function(*size, **options)`.  The tuple `size` is (seed, T, B, m, n) for T
-steps, B samples, m inputs and n neurons.  If the size of the test problem
-is fixed, the tuple `size` is empty.  The called function returns a
-description of the test problem, the inputs, the correct outputs, and a
-dict of known programming mistakes.  Each key of the dict is a mistake's
-name, or a pair (name, public program with the mistake), and each value
-holds wrong outputs.  If some input entries affect no output, the called
-function also returns a dict `idle` that marks these entries.
+The function `build` calls `function(*size, **options)`.  The tuple `size`
+is (seed, T, B, m, n) for T steps, B samples, m inputs and n neurons, or
+empty if the size is fixed.  The function returns a description, the
+inputs, the correct outputs, and a dict of known mistakes.  A key of the
+dict is the name of a mistake, or a pair (name, public program), and the
+value holds wrong outputs.  If some input entries affect no output, the
+function also returns the field `idle` of the `Vector`.
 """
 
 from collections.abc import Callable
@@ -97,10 +95,8 @@ REGISTRY |= {function.__name__[1:]: Entry(function) for function in (
 
 
 def build(name, size=(), single=False):
-    """Compute a golden vector.  The known mistakes have no identifiers yet.  If
-    `size` is empty, the size in `REGISTRY` is used.  If `single` is true, the
-    constants alpha, beta and gain are rounded to float32, as in some faulty
-    programs.  Problems without these constants do not change.
+    """Compute a golden vector, by default of the size in `REGISTRY`.  If `single`
+    is true, the constants alpha, beta and gain are rounded to float32.
 
     >>> build("bptt", (1, 9, 2, 4, 3)).inputs["x"].shape
     (9, 2, 4)

@@ -1,10 +1,5 @@
 # refsnn 0.1.0 | oracle/build/vector.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Define the Python class `Vector` for golden vectors.
-
-The field `idle` of a golden vector marks input entries that affect no
-output, each with a reason.  All other input entries affect an output.  The
-random inputs are the same in every version of NumPy.
-"""
+"""Define the Python class `Vector` for golden vectors."""
 
 from typing import NamedTuple
 
