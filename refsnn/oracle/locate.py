@@ -9,9 +9,9 @@ of the errors:
     factor    the wrong entries are the right entries times a factor
     rounding  all errors are as small as the rounding errors of a dtype
 
-An explanation must account for all wrong entries.  If an array is shifted
-in time by k steps, its first or last k steps may hold any values.  An
-array with few different values is tested only for rounding errors.
+An explanation must account for all wrong entries, except for the first or
+last k steps of an array that is shifted in time by k steps.  If an array
+holds few different values, only rounding is tested.
 """
 
 import itertools
@@ -59,11 +59,10 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     {'column': (0, 1)}
 
     An entry of `found` is wrong if its error exceeds `rtol` times the largest
-    magnitude in `right`.  If the shapes differ, all entries are wrong.  `axes`
-    names all axes, such as ("step", "sample", "neuron"), where "step" is time.
-    Set `backward` if the array is computed backward in time, and `rounding` if
-    rounding may explain errors.  The dict `sizes`, such as {"B": 3, "gain":
-    0.2}, holds numbers that may explain a wrong factor.
+    magnitude in `right`.  `axes` names all axes, such as ("step", "sample",
+    "neuron"), where "step" is time.  If `backward` is true, the last wrong
+    step is reported, not the first.  If `rounding` is false, rounding is not
+    tested.  A wrong factor is compared with the numbers in the dict `sizes`.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     if len(axes) not in (0, right.ndim):

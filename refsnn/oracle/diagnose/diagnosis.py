@@ -2,9 +2,9 @@
 """This module finds the wrong term in the LIF equations of a program.
 
 The tested function simulates a layer of leaky integrate-and-fire (LIF)
-neurons, and computes gradients of a loss.  The function `diagnose` calls
-the tested function for several variants of a network, in which different
-terms of the LIF equations are 0.  Nine statements are used:
+neurons, and computes gradients of a loss.  `diagnose` calls the function
+for several variants of a network, in which different terms of the LIF
+equations are 0.  Nine statements are used:
 
 (A) If one term of the LIF equations is wrong, the results are wrong for
     exactly those variants in which this term has an effect.  A term has no
@@ -17,39 +17,38 @@ terms of the LIF equations are 0.  Nine statements are used:
     reset            no spikes                   threshold almost 0
 
 (B) An output that is right for all variants is computed correctly.
-(C) The returned spikes and membrane potentials determine each term of
-    equations (2) and (3) of the module `lif`.  The adjoints determine each
-    term of equations (7) and (9) of `lif`.  Adjoints, the derivatives of
-    the loss with respect to the states of the neurons, follow from the
-    returned gradient dW or dx.  The residual of an equation is its
-    left-hand side minus its right-hand side.  If one term has a wrong
-    factor, the residual is a linear map of this term.
+(C) The returned spikes and potentials determine each term of (2) and (3)
+    of the module `lif`.  The derivatives of the loss with respect to the
+    states (adjoints) follow from the returned gradient dW or dx, and
+    determine each term of (7) and (9) of `lif`.  If one term of an
+    equation has a wrong factor, the residual (the left-hand side minus the
+    right-hand side) is a linear map of this term.
 (D) If the returned spikes are wrong, but the potentials follow from these
-    spikes by the LIF equations, the threshold is wrong.  The threshold is
-    also wrong if the spikes and the resets fit another threshold.
-(E) After the first steps, a wrong initial state leaves no residual.  A
-    constant in an equation leaves a constant residual.  The residual of a
-    wrong input does not depend on the recurrent weights V.  If only the
-    surrogate derivative is wrong, the surrogate derivative that follows
-    from the adjoints does not depend on the target.  If only the
-    derivative of the loss with respect to the spikes ("error") is wrong,
-    the error that follows from the adjoints does not depend on the
-    surrogate derivative.
+    spikes by the LIF equations, the threshold is wrong.  If the spikes and
+    the resets agree with another threshold, the threshold is also wrong.
+(E) After the first steps, a wrong initial state leaves no residual.  An
+    added constant leaves a constant residual.  The residual of a wrong
+    input does not depend on the recurrent weights V.  If only the
+    surrogate derivative is wrong, its values that follow from the adjoints
+    do not depend on the target.  If only the derivative of the loss with
+    respect to the spikes ("error") is wrong, its values that follow from
+    the adjoints do not depend on the surrogate derivative.
 (F) A correct function gives the same results in a second call as in the
     first call, changes no inputs, and reads all inputs in each call.
 (G) If a loop with one fault, see the module `loops`, gives the results of
     the function for all networks, the function has this fault.  If several
-    loops do so, a longer and a louder network may separate these loops.
+    faults are possible, other networks may separate these faults.
 (H) If the target is 1/2 at step t and equals the spikes at later steps,
-    the adjoints of B samples are `dI[t-2] = gain psi[t] (S[t] - 1/2) / B`.
-    Spikes and potentials that are not returned follow from these adjoints.
-(I) With a flat surrogate, gradients depend on the spikes but not on the
-    potentials.  If such gradients are wrong although the loss is right,
-    the backward pass is wrong.
+    the derivative of the loss with respect to the current I[t-2] of one of
+    B samples is `dI[t-2] = gain psi[t] (S[t] - 1/2) / B`.  Spikes and
+    potentials that are not returned follow from dI.
+(I) If the surrogate derivative is constant, gradients depend on the spikes
+    but not on the potentials.  If such gradients are wrong although the
+    loss is right, the backward pass is wrong.
 
-If all results are right, `diagnose` calls the tested function again, with
-longer input sequences and several active inputs in each time step.  No
-membrane potential equals the threshold.
+If all results are right, `diagnose` calls the function again, with longer
+input sequences and several active inputs in each time step.  No membrane
+potential equals the threshold, so that ties are not tested.
 """
 
 import functools
@@ -125,12 +124,12 @@ def diagnose(function, rule="bptt"):
     Parameters
     ----------
     function : callable (p) -> dict
-        The dict `p` holds the inputs of a small test problem (golden vector):
-        x (T, B, m), W (n, m), V (n, n), the numbers alpha, beta, gain,
-        threshold and steepness, and the right recording: spikes, mem and syn
-        (T, B, n).  The loss is the sum of (spikes - target)^2 / (2 B), with
-        target (T, B, n).  The function is called 100 to 500 times, and returns
-        some of these outputs, as float32 or float64:
+        The dict `p` holds the inputs of a small test problem: x (T, B, m),
+        W (n, m), V (n, n), the numbers alpha, beta, gain, threshold and
+        steepness, and the right spikes, mem and syn (T, B, n).  The loss is
+        the sum of (spikes - target)^2 / (2 B), with target (T, B, n).  The
+        function is called 100 to 500 times, and returns some of these outputs,
+        as float32 or float64:
 
         loss, spikes, mem   number, and (T, B, n) from step 0 on
         dW, dV, dx          gradient of the loss, as W, V and x
@@ -140,8 +139,8 @@ def diagnose(function, rule="bptt"):
                             the same for alpha = exp(-1/tau_syn) and beta =
                             exp(-1/tau_mem); not compared if alpha or beta is 0
     rule : {"bptt", "bptt_detached", "rtrl"} or another golden vector
-        For other golden vectors of variable size, such as "lif_stack", the
-        pass and the layer are found, and no terms.
+        For other golden vectors of variable size, such as "lif_stack", only
+        the pass and the layer are found.
 
     Returns
     -------
@@ -418,7 +417,7 @@ def _multiple(parts):
 
 
 def _only(names, why=""):
-    """Accept at most one wrong term."""
+    """Return the term if only one is possible, and the reason."""
     if len(names) < 2:
         return tuple(names), (why or WHY[names[0]]) if names else ""
     return (), f"Each of {_listed(names)} alone would explain this."

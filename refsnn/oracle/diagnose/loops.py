@@ -1,11 +1,10 @@
 # refsnn 0.1.0 | oracle/diagnose/loops.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 """This module computes the results of programs with known faults.
 
-The function `_simulated` simulates a layer of leaky integrate-and-fire
-(LIF) neurons, and the function `_gradient` computes a gradient, each in
-one loop.  A fault changes some arguments of one of these loops.  If a
-faulty loop and a tested program give the same results for all test
-networks, this fault explains the results of the program.
+One loop simulates a layer of leaky integrate-and-fire (LIF) neurons, and
+another loop computes a gradient.  A fault changes some arguments of one
+loop.  If a loop with a fault gives the results of the tested program for
+all test networks, this fault explains the results of the program.
 """
 
 from typing import NamedTuple
@@ -33,7 +32,7 @@ class Fault(NamedTuple):
 
 
 def _scaled(sizes):
-    """Return faults in which one argument has a wrong factor."""
+    """Return faults that multiply one argument by a factor."""
     return [Fault((term,), f"the {term} has the factor {words}", {
         name: lambda p, size=size, factor=factor: factor(p) * size(p)})
             for name, (term, size) in sizes.items()
@@ -135,7 +134,7 @@ BACKWARD = BOTH + [
 def _simulated(p, x, W, V, alpha, beta, gain, level, jump, bounds=FREE, read=0,
                zero=False, early=False, behind=(0,), last=0, pause=0, mute=False,
                cleared=False, sent=0):
-    """Compute eqs. (1)-(3) of `lif` with a fault."""
+    """Compute eqs. (1)-(3) of `lif`; other values of arguments are faults."""
     x = x @ W.T
     spikes, mem = np.zeros((2, *x.shape))
     before = syn = u = np.zeros(x.shape[1:])
@@ -157,7 +156,7 @@ def _simulated(p, x, W, V, alpha, beta, gain, level, jump, bounds=FREE, read=0,
 
 def _gradient(p, V, alpha, beta, gain, jump, psi, q, zero=False, by_syn=False, read=0,
               first=0, cuts=None, kept=0):
-    """Compute eqs. (7)-(11) of `lif` with a fault."""
+    """Compute eqs. (7)-(11) of `lif`; other values of arguments are faults."""
     adjoints = 0 * q
     before = dI = dU = 0 * q[0]
     for t in range(len(q) - 1, -1, -1):

@@ -4,8 +4,6 @@
 The function `assert_correct` builds golden vectors (test problems) from
 random weights and inputs.  If the tested function makes an error, the
 package Hypothesis searches for the smallest network with the same error.
-Errors count as the same if the same outputs are wrong, and if one known
-mistake explains both errors.
 """
 
 import re
@@ -52,8 +50,8 @@ def assert_correct(rule, function, examples=60):
     Returns
     -------
     int
-        Number of tested networks, without those with constant spikes or zero
-        outputs.
+        Number of tested networks, without networks with constant spikes or
+        zero outputs.
 
     Raises
     ------
@@ -61,7 +59,7 @@ def assert_correct(rule, function, examples=60):
         If a result of the function is wrong.  The message holds Python code
         with the inputs, the right outputs and the outputs of the function.
     ValueError
-        If an argument is invalid, or if too few `examples` detect a mistake.
+        If an argument is invalid, or if `examples` is too small.
     """
     sized = sorted(name for name, entry in registry.REGISTRY.items() if entry.size)
     if rule not in sized:
@@ -143,7 +141,7 @@ def _varies(function, fault):
 
 
 def _same(one, other):
-    """Return whether the error of one network shows in the other network."""
+    """Return whether two networks show the same error."""
     names = set(matching.mistakes(*one[:2]))
     return sorted(one.wrong) == sorted(other.wrong) and (
         not names or bool(names & set(matching.mistakes(*other[:2]))))

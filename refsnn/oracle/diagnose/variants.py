@@ -3,8 +3,8 @@
 
 A variant is a network of leaky integrate-and-fire (LIF) neurons in which
 some terms are 0.  Each input channel is 1 at one time step of one sample,
-and 0 otherwise.  Each column of the gradient dW holds the adjoints of one
-time step: derivatives of the loss with respect to the synaptic currents.
+and 0 otherwise.  Each column of the gradient dW therefore holds adjoints
+dI, the derivatives of the loss with respect to the currents, of one step.
 """
 
 import itertools
@@ -99,7 +99,7 @@ def _long(seed):
 
 
 def _loud(p):
-    """Return a network that spikes also with much smaller currents."""
+    """Return a network that spikes even if the currents are much too small."""
     return _recorded(p | {"W": 8 * p["W"]})
 
 
@@ -287,7 +287,7 @@ def _back_residuals(run):
 
 
 def _fits(parts):
-    """Return the terms with a wrong factor: their wrong and their right values."""
+    """Return the wrong and the right values of terms with a wrong factor."""
     found = {}
     for term in parts[0]:
         residual, right = map(np.concatenate, zip(*(part[term] for part in parts),
@@ -303,7 +303,7 @@ def _zero(residual, term):
 
 
 def _mapped(residual, term, mixed=False):
-    """Return whether a linear map of a term, mixed over samples, is a residual."""
+    """Return whether the residual is a linear map of the term."""
     size = term[0].size if mixed else term.shape[-1]
     residual, term = residual.reshape(-1, size), term.reshape(-1, size)
     fixed = np.linalg.lstsq(term.astype(float), residual.astype(float), rcond=None)[0]
