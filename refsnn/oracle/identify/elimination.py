@@ -2,24 +2,20 @@
 r"""This module finds every LIF update that agrees with a recording.
 
 An update convention states how a simulator computes a time step of LIF
-neurons, see `identify`.  The fourteen properties of a convention that
-affect simulations have 331,776 combinations of choices.  The function
-`_search` runs one simulation for each set of conventions with equivalent
-equations.  Let r be the recorded synaptic currents (syn) or membrane
-potentials (mem) of one time step, and let v be the simulated values.  If
-spikes are recorded, the recorded spikes drive the resets and the recurrent
-inputs of the simulation.  An update convention is rejected at the first
-step t at which (1) or (3) holds:
+neurons, see `identify`.  Let r be the recorded synaptic currents (syn) or
+membrane potentials (mem) of one time step, and let v be the simulated
+values.  If spikes are recorded, the recorded spikes drive the resets and
+the recurrent inputs of the simulation.  An update convention is rejected
+at the first step t at which (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
     not  c(u - tol) <= recorded spikes <= c(u + tol)                  (3)
 
 In (1), eps is the relative rounding error of the recorded numbers.  In
-(2), s are the recorded spikes.  For synaptic currents, eq. (2) omits the
-term `threshold s`.  In (3), c(u) is the number of spikes that a neuron
-with the membrane potential u emits.  The tolerance tol is the right-hand
-side of (1) for membrane potentials.
+(2), s are the recorded spikes; for synaptic currents, `threshold s` is
+omitted.  In (3), c(u) is the number of spikes that a neuron with the
+potential u emits, and tol is the right-hand side of (1) for potentials.
 
 Derivation.  For given spikes s, the input of a time step is
     `d = W x + V s`.  With coefficients p, q, a and f, a time step computes
@@ -29,20 +25,16 @@ Derivation.  For given spikes s, the input of a time step is
     j = p I + q d,  I := a I + f d                                    (4)
 
     Conventions share one simulation if their coefficients in (4), beta,
-    gain, and rules for spikes and resets are equal.  Conventions also
-    share a simulation if they differ only in the moment at which a time
-    step is recorded.
+    gain, and rules for spikes and resets are equal.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
-    equal to the threshold if `|u - threshold| <= (16 + t/2) eps S(t)`.  If
-    the potential equals the threshold, the property `compare` says whether
-    the neuron emits a spike, half a spike or no spike.
-Cost.   Let P be the number of samples times the number of neurons.  Each
-    simulation takes at most O(T P) time.  If P > 32, conventions are first
-    compared with only 32 of the P recorded traces, or with one sample if
-    simulated spikes drive the recurrent inputs.
-Departures.  This module uses no gradients, and therefore does not
-    determine whether gradients pass through the reset.
+    equal to the threshold if `|u - threshold| <= (16 + t/2) eps S(t)`.  In
+    this case, the property `compare` determines whether the neuron emits a
+    spike, half a spike or no spike.
+Cost.   The choices have 331,776 combinations, which share fewer
+    simulations.  Each simulation takes at most O(T B n^2) time for B
+    samples of n neurons.
+Departures.  Whether gradients pass through the reset is not determined.
 """
 
 from typing import NamedTuple

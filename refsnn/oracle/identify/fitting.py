@@ -4,19 +4,16 @@ r"""This module fits decay factors and surrogate derivatives to recordings.
 An update convention states how a simulator computes a time step of LIF
 neurons, see `identify`.  If a recording agrees with no update convention
 for the given constants, the function `_constants` fits the decay factors
-and the gain by least squares.  Let y[k] be the recorded membrane potential
-before the reset by spike s[k].  Let z[k] be the membrane potential after a
-reset, if the reset precedes the decay of the next time step.  Otherwise,
-z[k] is the recorded membrane potential.  The potentials y and z follow
-from the recorded potentials and spikes.  The model is
+and the gain by least squares.  Let y[k] be the membrane potential before
+the reset by spike s[k], and let z[k] be the membrane potential after this
+reset, or before the reset if the reset follows the next decay.  The
+potentials y and z follow from the recording.  The model is
 
     h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
     y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
 
-for a delay of 0 or 1.  The gain g includes a factor alpha if the input
-decays before it enters the membrane.  The function `_gradients` searches
-for a surrogate derivative that reproduces a recorded gradient up to a
-factor:
+for a delay of 0 or 1.  The function `_gradients` searches for a surrogate
+derivative that reproduces a recorded gradient up to a factor:
 
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
                                                                       (3)
@@ -25,26 +22,22 @@ In (3), dW is the gradient of the loss with respect to the input weights W.
 If `side` is "above" or "below", the surrogate derivative is nonzero only
 above or only below the threshold.  The peak is the value of the surrogate
 derivative at the threshold.  Derivatives pass through the reset only if
-`reset path` is True.  Gradients that neglect derivatives through the
-recurrent weights V are tried only if no other gradient satisfies (3).
+`reset path` is True.  If no gradient satisfies (3), gradients without
+derivatives through the recurrent weights V are tried.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     linear in the constants beta, g and c.  Gauss-Newton steps refine the
-    best of G trial values of alpha.  The backward recursion for dW follows
-    from eqs. (12)-(15) of the module `conventions`.
-Exact.  In (3), any recorded spikes drive resets and recurrent inputs.
-Cost.   Let P be the number of samples times the number of neurons.  The G
-    values of alpha are compared by their errors in E recorded entries,
-    with `E <= max(T, SCANNED)`.  For each choice of `test`, `record`,
-    `reset` and the delay, `_constants` takes O(G E + T P) time.  For each
-    surrogate derivative, `_gradients` takes O(T B n (m + n)) time.
-Departures.  This module contains its own surrogate derivatives, because
-    the module `surrogates` needs SciPy.  The surrogate derivative "step"
-    is 1 for membrane potentials above `threshold - 1/k` and 0 otherwise,
-    as in the classes `Heaviside` of sinabs and `StepPWL` of rockpool.
-    With steepness k = 0, "step" is 1 everywhere, as in a straight-through
-    estimator.  Peaks other than 1 are tried last, and only with the factor
-    1 in (3).
+    best of 49 trial values of alpha.  The backward recursion for dW
+    follows from eqs. (12)-(15) of the module `conventions`.
+Exact.  If spikes are recorded, they drive resets and recurrent inputs.
+Cost.   For each kind of reset, `_constants` takes O(T B n) time for B
+    samples of n neurons.  For each surrogate derivative, `_gradients`
+    takes O(T B n (m + n)) time.
+Departures.  The surrogate derivative "step" is 1 for membrane potentials
+    above `threshold - 1/k` and 0 otherwise, as in the classes `Heaviside`
+    of sinabs and `StepPWL` of rockpool.  With steepness k = 0, "step" is 1
+    everywhere, as in a straight-through estimator.  Peaks other than 1 are
+    tried only with the factor 1 in (3), if no gradient with peak 1 fits.
 """
 
 import itertools
@@ -110,7 +103,7 @@ class Match(NamedTuple):
 
 
 def _constants(problem):
-    """Fit (1) and (2), or return None."""
+    """Fit (1) and (2); return a `Fit`, or None."""
     if not {"mem", "spikes"} <= set(problem.rows):
         return None
     T, B, _ = problem.x.shape

@@ -5,20 +5,16 @@ An update convention states how a simulator computes a time step of LIF
 neurons, see `identify`.  The function `identify` simulates every update
 convention, and compares each simulation with the recording.  A property of
 the update, such as the kind of reset, is called settled if only one choice
-agrees with the recording.  All other properties are called open.  Two
-update conventions with equal results for every input are treated as one.
-If an input signal (stimulus) distinguishes two choices for an open
-property, the report names this signal, see `stimuli`.  If the caller
-supplies a recorded gradient of a loss, conventions that do not reproduce
-this gradient are excluded.  Only a recorded gradient shows whether
-derivatives pass through the reset, the property `through_reset`.
+agrees with the recording.  All other properties are called open.  If an
+input signal (stimulus) distinguishes two choices for an open property, the
+report names this signal, see `stimuli`.  Only a recorded gradient shows
+whether derivatives pass through the reset, the property `through_reset`.
 
-The list `members` of the report begins with the presets, the conventions
-of published simulators, that agree with the recording.  After the presets
-follow other conventions that agree with the recording, and differ from the
-first preset in one property.  If no preset agrees with the recording,
-`members` holds the agreeing conventions with the fewest differences from a
-preset, at most 20.
+The list `members` of the report holds conventions that agree with the
+recording.  First come the conventions of published simulators (presets),
+then conventions that differ from the first preset in one property.  If no
+preset agrees, `members` holds at most 20 conventions, with the fewest
+differences from a preset.
 """
 
 import numpy as np
@@ -48,8 +44,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
              threshold=1.0, leak=0.0, reset_to=0.0, floor=0.0, gradients=None,
              dspikes=None, surrogate=None, alpha=None, beta=None, refractory=None):
     """Identify the update conventions that agree with a recording.  Return a
-    `Report` with the conventions that agree, or the nearest, and with the
-    settled and the open properties.
+    `Report` with these conventions, or with the nearest convention.
 
     >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
     >>> step = conventions.PRESETS["spytorch"]
@@ -81,12 +76,11 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         Derivative of the loss with respect to the recorded spikes.
     surrogate : str, float or callable, optional
         Name in `fitting.BUMPS`, steepness, or both ("fast_sigmoid:25"); or a
-        function that maps the membrane potential minus the threshold to
-        (value, derivative).  By default, all names are tried.
+        function from potential minus threshold to (value, derivative).  By
+        default, all names are tried.
     alpha, beta : float, optional
-        Decay factors per time step, which replace the time constants.  With
-        decay factors, the unit of time is the time step, and the property
-        "decay" is not judged.  For membranes without a leak, beta is 1.
+        Decay factors per time step, which replace the time constants and dt.
+        The property "decay" is then not judged.  Without a leak, beta is 1.
     refractory : int, optional
         Refractory period in steps; if longer than 2, refractory - 1 to
         refractory + 1 are tried in place of 0 to 2.
@@ -121,8 +115,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def relative(report, right, alone=False):
-    """Compare the convention that `identify` found with the correct one.  Return
-    lines of text, a list of str, with up to three changes of `right`, or with
+    """Compare the convention that `identify` found with the correct convention.
+    Return lines of text, a list of str: at most three changes of `right`, or
     the first difference between the recording and the nearest convention.
 
     >>> report = Report([Candidate("lava")], {}, None, None, ("as lava",))
@@ -134,8 +128,8 @@ def relative(report, right, alone=False):
     report : Report, result of `identify`
     right : conventions.Step, convention of the right layer
     alone : bool
-        Whether only spikes were recorded.  Then no difference is described if
-        no convention agrees.
+        Whether only spikes were recorded.  If no convention agrees with them,
+        no difference is described.
     """
     near = _near(report, right)
     if report.members:
@@ -149,7 +143,7 @@ def relative(report, right, alone=False):
 
 
 def terms(report, right):
-    """Return a tuple of str, the wrong terms that `relative` describes.
+    """Return the names of the wrong terms of LIF equations, a tuple of str.
 
     >>> report = Report([Candidate("lava")], {}, None, None, ())
     >>> terms(report, conventions.PRESETS["lava"]._replace(floor=True))
@@ -163,7 +157,7 @@ def terms(report, right):
 
 
 def _near(report, right):
-    """Describe a report relative to the right convention."""
+    """Return the nearest convention of a report, as changes of `right`."""
     return min((_described(_step(c, conventions.PRESETS), {"the right layer": right},
                            elimination.AXES)
                 for c in (report.members or [report.nearest]) if c is not None),
@@ -241,7 +235,7 @@ def _code(step, axes):
 
 
 def _path(codes, axes):
-    """Return each convention's choices for `axes`."""
+    """Return the choices of each convention for `axes`."""
     at = [list(elimination.AXES).index(axis) for axis in axes]
     return list(map(tuple, np.asarray(codes)[:, at].tolist()))
 

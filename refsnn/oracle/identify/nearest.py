@@ -3,10 +3,9 @@ r"""This module describes recordings that no update convention reproduces.
 
 An update convention states how a simulator computes a time step of LIF
 neurons, see `identify`.  If no update convention agrees with a recording,
-the decay factors and the gain of the neurons are fitted to the recording
-by least squares.  The report lists the fitted constants if the error of
-the fit is small.  The report also names the nearest convention, which
-agrees with the recording for the most steps
+the report lists decay factors and a gain that are fitted by least squares,
+if the error of the fit is small.  The report also names the nearest
+convention, which agrees with the recording for the most steps
 
     t = first row that contradicts the convention                     (1)
 
@@ -17,18 +16,14 @@ The nearest convention is reported only if one of these conditions holds:
 - In each recorded array, the root mean square error of the simulation is
   below half the standard deviation.
 
-Derivation.  A simulation and a recording are compared with the tolerances
-    of the module `elimination`.
+Derivation.  The tolerances are those of the module `elimination`.
 Approximate.  The nearest convention is chosen among the published
-    simulators, and at most 24 conventions that agree with the recording
-    for the most steps.
-Cost.   The comparison of all conventions with the recording is repeated at
-    most eight times.  Each repetition multiplies the weights by a fitted
-    gain, transposes the weights, sets V = 0 or threshold = 1, or exchanges
-    time and batch.
-Departures.  If a convention agrees with the recording only after one
-    argument of `identify` is changed, the report names this change, and
-    `members` is empty.
+    simulators and at most 24 conventions that agree for the most steps.
+Cost.   All conventions are compared again at most eight times: with a
+    fitted gain, transposed weights, V = 0, threshold 1, or time and batch
+    exchanged.
+Departures.  If a convention agrees only after such a change, the report
+    names this change, and `members` is empty.
 """
 
 import numpy as np
@@ -67,7 +62,7 @@ def _nothing(problem, codes, parted, presets):
 
 
 def _started(problem, presets):
-    """Name published simulators that fit if they do not start from rest."""
+    """Name published simulators that fit from another initial state."""
     if problem.rows.keys() != {"mem", "spikes"}:
         return []
     names, k = [], np.arange(len(problem.x) + 1)[:, None]

@@ -3,8 +3,7 @@
 
 An update convention states how a simulator computes a time step of LIF
 neurons, see `identify`.  A candidate is an update convention, described as
-a published simulator with a few changes, such as another reset.  The text
-of the report calls input signals probes.
+a published simulator with a few changes, such as another reset.
 """
 
 from typing import NamedTuple

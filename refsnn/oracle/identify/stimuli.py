@@ -1,18 +1,15 @@
 # refsnn 0.1.0 | oracle/identify/stimuli.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module makes input signals that distinguish LIF simulators.
 
-A stimulus is an input signal for which different update conventions give
-different results.  The command `python -m refsnn probes` writes all
-stimuli, there called probes, to a folder.
-
-Some properties of an update convention affect only the responses to
-special inputs.  A tie is a time step in which the membrane potential
-equals the threshold exactly.  Let alpha be the decay factor of the
-synaptic current.  In eq. (1), the factor f1 is 1 or `1 - alpha`, f2 is 1
-or `alpha`, and f3 is the gain of the current.  The stimulus "ties"
-contains inputs x such that, in floating-point arithmetic,
+A stimulus (in the command line: probe) is an input signal for which
+different update conventions give different results.  A tie is a time step
+in which the membrane potential equals the threshold exactly.  The stimulus
+"ties" contains inputs x such that, in floating-point arithmetic,
 
     f3 (f2 (f1 x)) = threshold                                        (1)
+
+The factor f1 is 1 or `1 - alpha`, f2 is 1 or `alpha`, and f3 is the gain,
+where alpha is the decay factor of the synaptic current.
 
 A stimulus distinguishes two update conventions if the spikes of the two
 simulations differ, or if the currents or potentials a and b violate
@@ -22,13 +19,11 @@ simulations differ, or if the currents or potentials a and b violate
 Derivation.  Inputs that drive the membrane potential above twice the
     threshold show whether a neuron spikes several times per step, and how
     the potential is reset.  Negative inputs show whether the membrane
-    potential has a lower bound (floor).  Only gradients reveal
-    `through_reset`.
+    potential has a lower bound (floor).
 Exact.  For each choice of f1, f2 and f3, eq. (1) is tested for 17
     floating-point numbers x near `threshold / (f1 f2 f3)`.
-Cost.   A stimulus has 25 time steps.  The stimulus "ties" has at most one
-    sample for each choice of f1, f2 and f3.  The stimuli "overdrive" and
-    "inhibition" have 40 samples each.
+Cost.   A stimulus has 25 time steps.  "overdrive" and "inhibition" have 40
+    samples each, and "ties" at most one for each choice of f1, f2 and f3.
 Departures.  If a simulator rounds differently from refsnn, the stimulus
     "ties" may miss the threshold slightly.
 """
@@ -68,10 +63,9 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
     >>> found["ties"].x[1, :3, 0].tolist()
     [2.0, 2.6666666666666665, 4.0]
 
-    Each input signal drives one neuron with weight 1.  The samples of the
-    batch differ in the amplitude of the input.  The stimulus "ties" brings the
-    membrane potential to the threshold, exactly if the leak potential is 0 and
-    the decay factors are binary numbers such as 0.75.
+    Each sample drives one neuron with weight 1.  The samples differ in the
+    amplitude of the input.  "ties" reaches the threshold exactly if the leak
+    potential is 0 and the decay factors are binary numbers such as 0.75.
 
     Parameters
     ----------

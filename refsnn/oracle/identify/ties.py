@@ -3,8 +3,7 @@
 
 Only if a potential equals the threshold (a tie), the recording shows
 whether a spike needs `potential > threshold` or `potential >= threshold`
-(property "compare").  Rounding errors can hide a tie, because a rounded
-potential may lie on either side of the threshold.
+(property "compare").  Rounding errors can hide a tie.
 """
 
 import numpy as np
@@ -43,7 +42,7 @@ def _settled(problem, fits, presets, exact):
 
 
 def _ties(problem, steps, exact=False):
-    """Yield each convention's choices for "compare"."""
+    """Yield the choices of each convention for "compare"."""
     for step, run, single in zip(
             steps, elimination._traces(problem, steps),
             elimination._traces(problem, steps, np.float32), strict=True):
