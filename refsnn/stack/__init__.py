@@ -33,7 +33,6 @@ The argument `rule` selects the learning rule.  The docstring of the module
     e-prop, OSTL, OTTT, SLTT, DECOLLE  published online rules
     readout alone                      no hidden layer learns
 
-The function `descend` changes the weights and constants with an optimiser.
 The function `memory` returns how much memory the derivatives of a rule
 need.  The module `network` shows how to save and load layers.
 """

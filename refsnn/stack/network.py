@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | stack/network.py | SPDX-License-Identifier: MIT | needs: numpy
 """Hold layer parameters, and change them with an optimiser.
 
-A layer can be saved by `numpy.savez` and loaded by `numpy.load`.  Fields
-that are None are left out, because NumPy cannot load them:
+A layer can be saved by `numpy.savez` and loaded by `numpy.load`, without
+fields that are None:
 
     >>> import io
     >>> one = layer(np.ones((2, 3)), tau_syn=5e-3, tau_mem=20e-3)
@@ -77,7 +77,7 @@ def layer(W, V=None, *, tau_syn, tau_mem, threshold=1.0, adaptation=None,
 
 def descend(layers, gradients, optimiser, states=None):
     """Change the parameters of all layers with an optimiser.  Return a list of
-    `Layer`, and the list of the states.
+    `Layer`, and a list of states of the optimiser.
 
     >>> old = layer(np.ones((1, 1)), tau_syn=5e-3, tau_mem=20e-3)
     >>> gradient = Layer(np.ones((1, 1)), log_tau_mem=np.array(1.0))
@@ -88,8 +88,8 @@ def descend(layers, gradients, optimiser, states=None):
     Parameters
     ----------
     layers, gradients : list of Layer
-        Parameters, and derivatives of the loss with respect to them.  A
-        parameter without derivative (None) does not change.
+        Parameters, and derivatives of the loss with respect to each parameter.
+        A parameter without derivative (None) does not change.
     optimiser : callable (state, gradient) -> (state, update)
         Function of the module `optimisers` with its options, for example
         ``functools.partial(optimisers.adam, rate=1e-3)``.

@@ -52,9 +52,8 @@ that the layers above layer l, including the readout, have no memory:
     dL[t]/dtheta_l = sum_i c_il e_il[t - 2 (L - l + 1)],
     where gate dy replaces dy in c_L                                  (9)
 
-With the argument `feedback`, a fixed matrix G_l replaces the weights and
-layers between the spikes of layer l and the loss.  With `feedback`, the
-credit c_l is `G_l^T dy[t]` in (7) and `G_l^T (gate[t] dy[t])` in (9).
+With the argument `feedback`, fixed matrices G_l replace the layers above:
+the credit c_l is `G_l^T dy[t]` in (7) and `G_l^T (gate[t] dy[t])` in (9).
 With "DECOLLE", each hidden layer has a readout y_l with fixed weights G_l,
 and a local loss:
 
@@ -79,10 +78,9 @@ Rules.  The rules keep the following derivatives:
     readout alone  no hidden layer learns
 
 An own derivative is the derivative of a state with respect to a state of
-the same neuron.  Own derivatives also pass through the reset, and through
-the recurrent weight V_ii of neuron i onto itself.  All rules for hidden
-layers keep dU[t+1]/dI[t].  In the rules "presynaptic", "OTTT", "SLTT" and
-"DECOLLE", no derivatives pass through the reset and the recurrence.
+the same neuron, also through the reset and through the recurrent weight
+V_ii of neuron i onto itself.  All rules for hidden layers keep
+dU[t+1]/dI[t].
 
 Derivation.  Eqs. (3)-(6) are the chain rule, applied forward in time.
 Exact.  The rule "exact" gives the gradient of backpropagation through time
@@ -97,11 +95,10 @@ Cost.   Let N_l be the number of states and p_l the number of parameters of
     rules store a few numbers for each weight and each sequence, apart from
     "OSTL" with recurrent weights.  `memory` returns the size.
 Departures.  The texts of [BWPE22], [XMZ22], [MXY23] and [KMN20] were not
-    available.  The rules follow other authors.  In the neuron models of
-    [BWPE22], [XMZ22] and [MXY23], a spike changes the potential of the
-    layer above in the same time step.  In refsnn, the potential changes
-    two time steps later, so the eligibilities in (9) are delayed.  As in
-    [BSS20], `feedback` may be random.
+    available; their rules follow other authors.  In [BWPE22], [XMZ22] and
+    [MXY23], a spike changes the potential of the layer above in the same
+    time step.  In refsnn, the potential changes two time steps later, so
+    the eligibilities in (9) are delayed.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 [ZN21] F. Zenke and E. O. Neftci, Proc. IEEE 109, 2021, arXiv 2010.11931.
@@ -164,10 +161,7 @@ class Now(NamedTuple):
 
 
 class _Local(NamedTuple):
-    """Hold a layer's results of one time step.
-
-    A neuron has S states.  The influence has p columns (see `_influence`).
-    """
+    """Hold a layer's results; a neuron has S states, the influence p columns."""
     run: NamedTuple
     J: np.ndarray           # of the next state, (B, S n, S n) or (B, S, S, n)
     F: np.ndarray           # of the next state, (B, S, n, p)
@@ -205,14 +199,13 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
         Spike function of v = U - threshold; only the derivative is used.
     learn : list of str, names of learned constants in `network.CONSTANTS`
     feedback : list of (k, n) float, optional
-        Fixed matrices, one for each hidden layer, instead of the weights
-        between this layer and the loss.  "DECOLLE" always needs `feedback`.
+        Fixed matrices G_l, one for each hidden layer.  "DECOLLE" always needs
+        them.
     gain : float or None, which stands for 1 - beta
     reset, refractory
         Arguments of `lif.step`.  Adaptive layers need reset="subtract".
     limit : float
-        Largest memory of the derivatives, in bytes.  A step needs twice the
-        result of `memory`.
+        Largest accepted value of twice the result of `memory`, in bytes.
 
     Returns
     -------
@@ -283,7 +276,7 @@ def _steps(log, dt):
 
 
 def _columns(one, learned, dt, gain, F):
-    """Apply eq. (2) to derivatives F of shape (B, states, c, n)."""
+    """Apply (2) to derivatives F of shape (B, states, constants, n)."""
     given = _constants(one, dt, gain)
     by = dict(zip(("alpha", "beta", "gain", "threshold", "rho", "adaptation"),
                   np.moveaxis(F, 2, 0), strict=False))
@@ -313,7 +306,7 @@ def _simulated(one, x, state, refractory, readout, *, dt, gain, reset):
 
 def _derivatives(one, names, x, run, after, surrogate, rule, readout, *, dt, gain,
                  reset):
-    """Return J_l and F_l of eq. (3)."""
+    """Return J_l and F_l of (3), and the derivatives of the spikes."""
     inside, dense = RULES[rule].inside, _dense(one, rule)
     given = _constants(one, dt, gain)
     (B, n), K, a = run.mem.shape, len(names), given.get("adaptation")
