@@ -2,19 +2,17 @@
 """Test other programs on problems with known correct results.
 
 A golden vector is a stored test problem: the inputs, the correct outputs,
-and the wrong outputs that known programming mistakes cause.  Each known
-programming mistake was found in a public program, or resembles a mistake
-in a public program.  The command `python -m refsnn vectors FOLDER` writes
-all golden vectors to a folder.  Run your code with the inputs of the
-golden vectors, and save the results in a NumPy npz file.  To compare the
-results with the correct outputs, run `python -m refsnn check RESULTS.npz`.
-In Python, call the following functions:
+and the wrong outputs that known programming mistakes cause.  The command
+`python -m refsnn vectors FOLDER` writes all golden vectors to a folder, as
+JSON and npz files.  Run your code with the inputs of the golden vectors,
+and save the results in an npz file.  To compare the results with the
+correct outputs, run `python -m refsnn check RESULTS.npz`.  In Python:
 
     check.vectors(names)                   return golden vectors
     check.check({"bptt.dW": dW})           check results, name mistakes
     diagnose.assert_correct("bptt", f)     test f on random networks
     diagnose.diagnose(f)                   find the wrong term of f
-    identify.identify(x, W, recording)     identify conventions
+    identify.identify(x, W, recording)     find the LIF update of a program
     files.write(folder), files.read(path)  write vectors, read results
     protocol.run(["./harness"])            test a program in any language
 
@@ -30,15 +28,6 @@ neurons are at rest.  The input x[t] enters the current at step t + 1 and
 the membrane potential at step t + 2.  The membrane potential mem[t]
 determines spikes[t].  The results of programs that count time steps
 differently do not match the correct outputs.
-
-The function `identify` infers from recorded spikes or potentials how a
-program updates a layer of spiking neurons.  `identify` also names the most
-similar public simulator, and its differences from the program.  If the
-neurons have no synaptic filter, set the decay factor `alpha` of the
-synaptic current to 0.
-
-The folder `vectors` holds the golden vectors as JSON files, which can be
-read from any programming language.
 """
 
 import functools

@@ -3,24 +3,16 @@
 
 A golden vector is a test problem with its correct results, see `oracle`.
 For each wrong result, `check` reports where and how the result differs
-from the correct output.  For golden vectors with outputs of a forward and
-a backward pass, `check` also reports whether the forward pass, the loss or
-the backward pass is wrong.  The report says "layout" if an array has the
-right values, but a wrong shape or a wrong order of axes.  `check` names a
-known programming mistake only if this mistake explains all given results
-of the test problem.  The report also says whether constants that are
-rounded to float32 can explain the results.
+from the correct output, and whether the forward pass, the loss or the
+backward pass is wrong.  The word "layout" means right values in a wrong
+shape or a wrong order of axes.  `check` names a known programming mistake
+only if this mistake explains all given results of the test problem.
 
 Relative to the largest entry of the correct output, errors of float64
-results may reach 1e-9, and errors of float32 results 1e-4.  Spikes and
-spike counts in the results must equal the correct values exactly.  If the
-correct outputs of a golden vector have no rounding errors, the results
-must equal these outputs exactly.  Results that are 0 everywhere are
-rejected.  `check` rejects equal results for two test problems that differ
-in one option and in their correct outputs.
-
-The function `vectors` rejects stored test problems if all spikes are
-equal, an output is 0 everywhere, or a known mistake changes no output.
+results may reach 1e-9, and errors of float32 results 1e-4.  Spikes, spike
+counts and outputs without rounding errors must be equal.  Results that are
+0 everywhere are rejected, and so are equal results for two test problems
+that differ in one option and in their correct outputs.
 """
 
 import re
@@ -67,7 +59,7 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Load a dict of golden vectors, and check that each can reveal mistakes.
+    """Load a dict of golden vectors, and check that each reveals its mistakes.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5
@@ -208,8 +200,7 @@ def _single(vector, results):
 
 
 def where(vector, wrong, right):
-    """Return two str, the wrong pass and the first wrong layer of this pass, of
-    which one or both may be "".
+    """Return two str: the wrong pass and its first wrong layer, or "" for each.
 
     >>> vector = vectors(["lif_stack"])["lif_stack"]
     >>> where(vector, ["dW"], vector.outputs.keys() - {"dW"})

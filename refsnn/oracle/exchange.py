@@ -2,11 +2,8 @@
 """Read arrays from JSON text, and write reports as JSON text.
 
 JSON files of golden vectors and of results hold each array as an object
-with the fields `dtype`, `shape` and `data`.  The function `arrays` checks
-objects from untrusted JSON files.
-
-A report is a dict with the results of `python -m refsnn COMMAND`.  The
-file `vectors/report_schema.json` is a JSON schema of all reports.
+with the fields `dtype`, `shape` and `data`.  A report is a dict with the
+results of `python -m refsnn COMMAND`, see `vectors/report_schema.json`.
 """
 
 import json

@@ -4,16 +4,11 @@
 A golden vector is a test problem with its correct results, see `oracle`.
 The function `write` creates a folder with one JSON file and one
 uncompressed npz file for each golden vector.  The file `vectors.json`
-describes all arrays.
+describes all arrays.  Stimuli are input signals that distinguish
+simulators of LIF neurons, see `identify`.
 
-Stimuli are input signals that the function `write_stimuli` writes to a
-folder.  From a simulator's responses to stimuli, the package `identify`
-infers how the simulator updates LIF neurons.
-
-The function `read` reads the results of a program, and `read_recording`
-reads the recorded spikes or potentials of a LIF layer.  Because files may
-be untrusted, all array sizes are checked before memory is allocated, and
-Python objects are never unpickled.
+Because files may be untrusted, all array sizes are checked before memory
+is allocated, and Python objects are never unpickled.
 """
 
 import math
@@ -63,7 +58,7 @@ def write(folder):
     ----------
     folder : str
         New folder, or a new file that ends with .zip, for the JSON files,
-        their schemas and the licence.  It appears only when complete.
+        their schemas and the licence.
     """
     _free(folder)
     found = stored.load()
@@ -103,7 +98,7 @@ def _free(path):
 
 
 def _complete(path, make):
-    """Make a file or folder that appears only when complete."""
+    """Make a file or folder under another name, then rename it."""
     path = os.path.normpath(path)
     part = f"{path}.{os.getpid()}.part"
     try:
@@ -267,8 +262,8 @@ def _entry(archive, info, text):
 
 
 def read_recording(path):
-    """Read a recording of a LIF layer from an untrusted file.  Return the first
-    four arguments of `identify.identify`, and a dict of its other arguments.
+    """Read a recording of a LIF layer from an untrusted file.  Return (x, W,
+    recording, V) and a dict of other arguments of `identify.identify`.
 
     >>> read_recording("nowhere.npz")
     Traceback (most recent call last):

@@ -1,11 +1,8 @@
 # refsnn 0.1.0 | oracle/matching.py | SPDX-License-Identifier: MIT | needs: numpy
 """Compare the results of a program with the correct results of tests.
 
-A result is right if it equals the correct output within the tolerance that
-the module `check` defines.  A known programming mistake is named if a
-program with this mistake gives the same results as the tested program.
-Most functions of this module take a golden vector (a `Vector`), the name
-of an output, and a program's result for this output.
+The module `check` defines the tolerances.  Most functions take a golden
+vector (a `Vector`), the name of an output, and a program's result.
 """
 
 from typing import NamedTuple
@@ -41,9 +38,8 @@ def group(results, known):
     >>> group({"bptt.dW": 0}, known)
     {'bptt': {'dW': 0}}
 
-    Programs that compute in float32 often return the loss as a Python float.
-    If a program returns float32 for one output, Python floats and float64
-    scalars for the same golden vector are rounded to float32.
+    If a program returns float32 for one output of a golden vector, Python
+    floats and float64 scalars for other outputs are rounded to float32.
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
@@ -70,7 +66,7 @@ def group(results, known):
 
 
 def flaw(vector):
-    """Return a message if an output is all zeros or all spikes are equal.
+    """Return a message if all spikes are equal, or all entries of an output 0.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> flaw(vector), flaw(vector._replace(outputs={"dW": np.zeros((2, 2))}))
@@ -163,8 +159,7 @@ def _untold(vector, mutant, given):
 
 
 def place(vector, name, judged, rounding=True):
-    """Return a `Place`: how a wrong result differs from the correct output.
-    The argument `judged` is the value that `judge` returns for a valid array.
+    """Return a `Place`: how a result of `judge` differs from the correct output.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> half = judge(vector, "dW", vector.outputs["dW"] / 2)
@@ -177,8 +172,7 @@ def place(vector, name, judged, rounding=True):
 
 def counts(values, array):
     """Remove rounding errors from spike counts that were summed as floats.
-    `array` holds the counts `values` in float64.  Counts near an integer are
-    rounded, with a tolerance that depends on the dtype of `values`.
+    `array` holds the counts in float64; `values` only gives the dtype.
 
     >>> counts(np.float32([1]), np.array([1 + 1e-7, 1.5])).tolist()
     [1.0, 1.5]

@@ -2,13 +2,12 @@
 """Test a program in any language on golden vectors.
 
 A golden vector is a test problem with its correct results, see `oracle`.
-The tested program reads requests and writes replies, as single lines of
-JSON.  The file `vectors/PROTOCOL.md` describes the protocol.  A request
-never holds correct outputs.  For some test problems, a second request
-holds new inputs, so that memorised outputs are wrong.
+The tested program reads requests and writes replies, each one line of
+JSON, as `vectors/PROTOCOL.md` describes.  For some test problems, a second
+request holds new inputs, so that memorised outputs are wrong.
 
-The command `python -m refsnn run` calls the function `run`.  For tests in
-Python, `cases` returns test problems, and `failures` checks results:
+For tests in Python, `cases` returns test problems, and `failures` checks
+results:
 
     @pytest.mark.parametrize("case", cases(["bptt"]), ids=lambda c: c.id)
     def test_mine(case):
@@ -146,7 +145,7 @@ def run(command, only=None, listed=None, seed=0, timeout=60.0, dtype="float64"):
     listed : dict of expected failures, as from `expected`, optional
     seed, timeout : int, float
         Seed of the order of requests and of the fresh inputs, and longest time
-        for each reply, s.
+        for each reply, in s.
     dtype : {"float64", "float32"}
         Precision of the inputs.  With "float32", the inputs are rounded, and
         the tolerance of float32 applies to all results.
@@ -333,8 +332,8 @@ def expected(path):
     ----------
     path : str
         Path of a JSON file.  Each name is VECTOR.OUTPUT, or VECTOR if no
-        useful reply is expected.  Each value has the fields `reason` and
-        `link`, two texts.
+        useful reply is expected.  Each value holds the texts `reason` and
+        `link`.
     """
     try:
         found = exchange.parse(pathlib.Path(path).read_bytes())

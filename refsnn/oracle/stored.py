@@ -9,13 +9,10 @@ replaces the files whose contents have changed:
 
     python -m refsnn.oracle.stored
 
-Each known programming mistake has a name and an identifier, such as
-"bptt/reset-detached".  The identifiers of mistakes and the names of golden
-vectors never change.  The function `write` finds the identifier of a
-mistake in the JSON file by the name of the mistake.  If you rename a
-mistake, change the code and the JSON file together.  For a new mistake,
-`write` derives the identifier from the name.  You may shorten the
-identifier before publication.
+The names of golden vectors and the identifiers of known mistakes, such as
+"bptt/reset-detached", never change.  If you rename a mistake, change its
+name in the code and in the JSON file together.  The identifier of a new
+mistake is derived from the name, and can be shortened before publication.
 """
 
 import difflib
@@ -53,10 +50,9 @@ def names(folder=FOLDER):
 
 def catalogue():
     """Return a dict of the version and the names of the stored golden vectors.
-    The field `version` holds the year and the month of the last change.
-    Golden vectors (test problems) in `required` follow from published
-    equations.  Golden vectors in `optional` follow the choices of one program,
-    from which other programs may differ.
+    The version is the year and month of the last change.  Golden vectors in
+    `required` follow from published equations, and golden vectors in
+    `optional` from the choices of one program.
 
     >>> found = catalogue()
     >>> "bptt" in found["required"], "si_nupic" in found["optional"]
@@ -119,9 +115,8 @@ def write(folder=FOLDER):
     """Recompute golden vectors; return a list of the names of changed vectors.
 
     Because rounding errors depend on the machine, a JSON file is replaced only
-    if a number changes by more than 1e-12 of the largest entry of its array.
-    Wrong outputs of known mistakes may change by 1e-10 of the largest entry.
-    Multiples of `2**-30` below `2**20` are exact, and must be equal.
+    if a number changes by more than 1e-12 (in outputs of mistakes, 1e-10) of
+    the largest entry of its array.  Exact multiples of `2**-30` must be equal.
 
     >>> write("nowhere")
     Traceback (most recent call last):
@@ -216,7 +211,7 @@ def _differences(old, new, place=""):
 
 
 def _kept(old, new, place=""):
-    """Keep old arrays that differ by rounding."""
+    """Keep old arrays that differ only by rounding."""
     if not _differences(old, new, place):
         return old
     if isinstance(new, dict) and isinstance(old, dict):
