@@ -1,33 +1,30 @@
 """Outputs of narrow and wide networks, and their prediction by the tangent kernel
 
-The left panels show three network outputs for one unseen image against the training
-step.  The upper left panel shows a narrow network, and the lower left panel shows a
-wide network.  Dashed lines are the outputs that the tangent kernel predicts.  The
-middle panel shows the relative deviation of the outputs from their prediction, against
-the width of the hidden layers.  Each dot is one seed.  The relative deviation is the
-root mean square error of the predicted outputs, divided by the root mean square change
-of the outputs during training.  The right panel shows the error of the predicted
-outputs after a single training step, against the learning rate.
+The left panels show three network outputs for one unseen image during training, for a
+narrow network (above) and for a wide network (below).  Dashed lines are the outputs
+that the tangent kernel predicts.  The middle panel shows the relative deviation of the
+outputs from their prediction: the root mean square error of the predicted outputs,
+divided by the root mean square change of the outputs during training.  Each dot is one
+seed.  The right panel shows the error of the predicted outputs after a single training
+step.
 
 The tangent kernel of a network at its initial weights predicts how gradient descent on
-the squared loss changes the outputs for training images and unseen images.  Networks
-with two hidden layers of ReLU units are trained for 300 steps on 32 of the handwritten
-digits included in refsnn.  With the option --full, MNIST images replace the digits.
+the squared loss changes the outputs.  Networks with two hidden layers of ReLU units are
+trained for 300 steps on 32 of the handwritten digits included in refsnn.  With the
+option --full, MNIST images replace the digits.  The learning rate is 0.5 divided by the
+largest eigenvalue of the tangent kernel, a quarter of the stability limit of gradient
+descent.  Initial weights are sampled from a normal distribution with variance 1 /
+fan-in, and initial biases are 0.
 
 The networks of the right panel have tanh units, because ReLU units can turn on or off
-during the training step.  If the error of the predicted outputs decreases with the
-square of the learning rate, the prediction with the tangent kernel is exact to first
-order in the learning rate.  In the sparse networks of the right panel, a random half of
-the weights is pruned.  Two tangent kernels of the sparse networks are compared.  The
-tangent kernel "through mask" uses only the derivatives of the outputs with respect to
-unpruned weights.  The tangent kernel "at masked" uses the derivatives of the outputs
-with respect to all weights, pruned or not.  Because training does not change the pruned
-weights, the kernel "at masked" does not predict the outputs exactly to first order.
-
-Initial weights are sampled from a normal distribution with variance 1 / fan-in, and
-initial biases are 0.  In the 300 training steps, the learning rate is a quarter of the
-stability limit of gradient descent, which is 2 divided by the largest eigenvalue of the
-tangent kernel.  The theory of tangent kernels is the basis of [LZ20].
+during the training step.  If the error decreases with the square of the learning rate,
+the prediction is exact to first order.  In the sparse networks, a random half of the
+weights is pruned, which means that these weights stay 0.  The tangent kernel "through
+mask" uses only the derivatives of the outputs with respect to unpruned weights.  The
+tangent kernel "at masked" uses the derivatives with respect to all weights.  Because
+training does not change the pruned weights, the error of the kernel "at masked"
+decreases only in proportion to the learning rate.  Tangent kernels are the basis of
+[LZ20].
 """
 
 import numpy as np

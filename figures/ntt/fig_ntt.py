@@ -1,41 +1,36 @@
 """Accuracy of sparse networks from Neural Tangent Transfer and from other masks
 
 The panels show the test accuracy after 100 training steps with labels, and the final
-test accuracy (mean of the last five tests).  The horizontal axis is the density of the
-masks, which is the fraction of the weights that are kept.  Error bars are the standard
-deviation over runs, and the dashed line is the accuracy of a dense network.  As in
-[LZ20], layer-wise masks have the same density in each layer.  Masks with one threshold
-use one pruning threshold for the whole network, so that the density can differ between
-layers.
+test accuracy (mean of the last five tests), against the density, which is the fraction
+of the weights that are kept.  Error bars are the standard deviation over runs, and the
+dashed line is the accuracy of a dense network.  Layer-wise masks have the same density
+in each layer, as in [LZ20].  Masks with one threshold use one pruning threshold for the
+whole network, so that the density can differ between layers.
 
-Neural Tangent Transfer (NTT) computes the weights of a sparse network and a mask, which
-selects the weights that are kept.  NTT trains each sparse network for 500 steps without
-labels.  After NTT, the sparse networks are trained with labels.  The networks have
-256-300-100-10 units, and the images are the handwritten digits included in refsnn
-("embedded digits").  Other pruning methods serve as baselines; their sparse networks
-start from the initial weights of the dense network.  The random masks keep randomly
-selected weights, and the magnitude masks keep the weights with the largest absolute
-values.  SNIP (single-shot network pruning), logit-SNIP (SNIP without labels) and GraSP
-(gradient signal preservation) compute masks from 100 training images.  In the condition
-"NTT masks", the masks of NTT are applied to the initial weights of the dense network.
-In each run, all methods start from the same dense network, and all sparse networks are
-trained with labels on the same mini-batches.
+Neural Tangent Transfer (NTT) trains a sparse network without labels, and selects the
+weights that are kept (the mask).  All other methods compute only a mask, and keep the
+initial weights of the dense network.  Random masks keep randomly selected weights, and
+magnitude masks keep the weights with the largest absolute values.  SNIP (single-shot
+network pruning), logit-SNIP (SNIP without labels) and GraSP (gradient signal
+preservation) compute masks from 100 training images.  The condition "NTT masks" uses
+the masks of NTT.  In each run, all methods start from the same dense network, and all
+sparse networks are then trained with labels on the same mini-batches.
+
+By default, the networks have 256-300-100-10 units, the images are the handwritten
+digits included in refsnn, and NTT takes 500 steps.
 
 With the option --full, perceptrons with 784-300-100-10 units are trained on MNIST and
-on Fashion-MNIST.  NTT takes 18,720 training steps, as published.  The training with
-labels takes 18,720 steps in place of the published 42,200 steps.  Each method is run
-three times at densities up to 3 %, and once at higher densities.  On MNIST and on
-Fashion-MNIST, the perceptrons have the same initial weights.  At a density of 1 %,
-layer-wise NTT masks, magnitude masks and random masks keep only 9 of the 1,000 weights
-of the output layer (eqs. (2) and (5) of `pruning`).  At least one of the 10 output
-units therefore has no incoming weight.
+on Fashion-MNIST, with the same initial weights on both data sets.  NTT takes 18,720
+steps, as published.  The training with labels takes 18,720 steps in place of the
+published 42,200 steps.  Each method is run three times at densities up to 3 %, and once
+at higher densities.  At a density of 1 %, layer-wise NTT masks, magnitude masks and
+random masks keep only 9 of the 1,000 weights of the output layer (eqs. (2) and (5) of
+`pruning`), so that at least one of the 10 output units has no incoming weight.
 
-With the option --full, the convolutional network LeNet-5-Caffe is trained on MNIST at
-densities of 3 and 10 %.  The network Conv-4 is trained on CIFAR-10 at a density of 5 %,
-without dropout, and with mini-batches of 16 images for NTT.  Both convolutional
-networks are trained for 3,000 steps of NTT and 5,000 steps with labels, once for each
-density.  For Conv-4, only four layer-wise methods (NTT, NTT masks, random masks,
-magnitude masks) and SNIP with one threshold are compared.
+The option --full also trains LeNet-5-Caffe on MNIST at densities of 3 and 10 %, and
+Conv-4 on CIFAR-10 at a density of 5 %, without dropout.  Both networks are trained once
+for each density, for 3,000 steps of NTT and 5,000 steps with labels.  NTT of Conv-4 has
+mini-batches of 16 images, and Conv-4 is trained with some of the masks only.
 """
 
 import numpy as np
@@ -75,10 +70,7 @@ def jobs(size, seed, data, repeats=None, steps=None, labelled=None):
 
 
 def gather(results):
-    """Return the test accuracies of all methods.
-
-    Missing accuracies are NaN.
-    """
+    """Return the test accuracies of all methods, with NaN for missing runs."""
     done, found = [r for r in results if "accuracy" in r], {}
     for r in done:
         rows = found.setdefault(f"{r['name']}: {r['row']}", {})
@@ -100,10 +92,7 @@ def names(data):
 
 
 def accuracies(data, name, measure, density, scopes=SCOPES):
-    """Return the test accuracies at one density.
-
-    measure : 0 for the accuracy after `EARLY` steps, 1 for the final accuracy.
-    """
+    """Return the early (`measure` 0) or final (1) test accuracies at one density."""
     at = int(np.abs(data[f"{name} densities"] - density).argmin())
     return {(method, scope): finite(values[at, :, measure])
             for method, scope in BOTH if scope in scopes
@@ -206,7 +195,7 @@ def measured_large(data, name):
 
 
 def ahead(rows, *others):
-    """Return accuracy differences to the best method."""
+    """Return accuracy differences to the best of the other methods."""
     ours = "NTT", "layer"
     return rows[ours] - max((values for row, values in rows.items() if row != ours
                              and (row[0] in others or not others)), key=np.mean)

@@ -1,45 +1,43 @@
 """Weights of each unit and of each pixel in NTT masks and in other masks
 
-The top panel shows the density of each layer, which is the fraction of unpruned
-weights.  A mask selects the kept weights of a network ("live weights" in the figure);
-all other weights are pruned.  Filled markers are masks with one threshold for the whole
-network, and open markers are masks with one threshold per layer.  Error bars are the
-standard deviation over seeds.  The dotted line is the density of the whole network.
-All panels below the top panel show masks of the first layer, with one threshold per
-layer.  The middle panels show the number of unpruned weights of each input pixel,
-averaged over seeds.  The last of the middle panels shows the standard deviation of each
-pixel's grey level over images.  The correlation coefficient r compares the number of
-unpruned weights with the standard deviation of the grey level, over all pixels.  The
-bottom left panel shows the number of unpruned weights of each hidden unit, in
-descending order.  Thin lines are single seeds, and thick lines are means; the lines of
-magnitude masks and random masks coincide.  The bottom right panels show the incoming
-weights of six hidden units for the first seed.  A blank square is an empty unit, whose
-incoming weights are all pruned.
+A mask selects the weights of a network that are kept ("live weights" in the figure).
+The top panel shows the density of each layer, which is the fraction of kept weights.
+Filled markers are masks with one threshold for the whole network, and open markers are
+masks with one threshold per layer.  Error bars are the standard deviation over seeds.
+The dotted line is the density of the whole network.
+
+All other panels show the first layer, and masks with one threshold per layer.  The
+middle panels show the number of kept weights of each input pixel, averaged over seeds.
+The last middle panel shows the standard deviation of each pixel's grey level over
+images, and r is its correlation coefficient with the number of kept weights.  The
+bottom left panel shows the number of kept weights of each hidden unit, in descending
+order.  Thin lines are single seeds, and thick lines are means; the lines of magnitude
+masks and random masks coincide.  The bottom right panels show the incoming weights of
+six hidden units for the first seed.  A blank square is a unit without kept weights (an
+empty unit).
 
 Neural Tangent Transfer (NTT) starts from a magnitude mask, which keeps the initial
-weights with the largest absolute values.  NTT changes the mask during training without
-labels.  SNIP (single-shot network pruning) keeps the weights w with the largest
-`|w dL/dw|`, where L is the loss.  Logit-SNIP replaces L by a function of the outputs
-that needs no labels.  Random masks are uniformly random in each layer or network.
+weights with the largest absolute values, and changes the mask during training without
+labels.  SNIP (single-shot network pruning) keeps the weights w with the largest `|w
+dL/dw|`, where L is the loss.  Logit-SNIP replaces L by a function of the outputs that
+needs no labels.  Random masks are uniformly random in each layer or network.
 
-For masks with one threshold per layer, the unpruned weights of the first layer are
-counted for each hidden unit and for each input pixel.  The variance of the counts over
-units or pixels is divided by the chance variance, which is the variance for randomly
-chosen weights.  The chance variance is (1 - density) times the mean count.  If the grey
-level of a pixel hardly varies between images, NTT masks keep few weights from this
-pixel.  A further test therefore sorts the pixels by the standard deviation of their
-grey level, and computes the variance of the counts within groups of 16 pixels (28 with
---full).
+The claims divide the variance of the number of kept weights, over the units or the
+pixels of the first layer, by the variance for randomly chosen weights (chance
+variance), which is (1 - density) times the mean number.  NTT masks keep few weights of
+pixels whose grey level hardly varies between images.  A further claim therefore sorts
+the pixels by the standard deviation of their grey level, and computes the variance
+within groups of 16 pixels (28 with --full).
 
-The data are the handwritten digits included in refsnn.  The network has 256-100-50-10
-units, the density is 0.1, and NTT trains for 500 steps without labels.  With the option
---full, NTT trains for 18,720 steps on MNIST, as published.  The network for MNIST has
-784-300-100-10 units, and the density is 0.03.  The loss of NTT contains an L2 penalty
-with the coefficient 1e-4, as in the code of [LZ20].  With --full, NTT is repeated on
-the same mini-batches without this penalty, which could empty units.  There are also
-permuted masks, which are the random masks in the code of [LZ20]: the masks of magnitude
-are permuted at random among the inputs of each unit.  This figure tests what [LZ20]
-states about the masks within each layer.
+By default, the images are the handwritten digits included in refsnn, the network has
+256-100-50-10 units, the density is 0.1, and NTT takes 500 steps.  With the option
+--full, the images are MNIST, the network has 784-300-100-10 units, the density is 0.03,
+and NTT takes 18,720 steps, as published.  As in the code of [LZ20], the loss of NTT
+contains an L2 penalty with the coefficient 1e-4.  Because this penalty could empty
+units, NTT without the penalty is also tested with --full.  The permuted masks, with
+--full, are the random masks in the code of [LZ20]: magnitude masks that are permuted at
+random among the inputs of each unit.  This figure tests what [LZ20] states about the
+masks within each layer.
 """
 
 import numpy as np
@@ -127,12 +125,12 @@ def follows(data, method):
 
 
 def unevenness(counts, density):
-    """Return the variance relative to chance."""
+    """Return the variance of the counts divided by the chance variance."""
     return counts.var(axis=1) / counts.mean(axis=1) / (1 - density)
 
 
 def unevenness_given(varies, counts, density):
-    """Return the variance among similar pixels."""
+    """Return the same ratio, within groups of pixels of similar variability."""
     order = np.argsort(varies, axis=1)
     groups = np.take_along_axis(counts, order, axis=1)
     side = int(np.sqrt(counts.shape[1]))
@@ -178,7 +176,7 @@ def claims(size):
 
 
 def computed(data):
-    """Return the methods of which there are masks."""
+    """Return the methods in the results."""
     return [method for method in METHODS + MORE if f"{method}_layer_counts" in data]
 
 

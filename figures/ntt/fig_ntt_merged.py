@@ -1,43 +1,38 @@
 """One transfer without labels for two sets of images
 
-The top panels show the test accuracy on two image sets during the training with labels.
-With the option --full, only the first 1,000 training steps are shown.  Thin lines are
-single runs, thick lines are means.  The bottom panels show networks that learn to
-distinguish the digits 0 and 1.  The margin of an image is the logit of the correct
-class minus the logit of the wrong class.  The bottom left panel shows, for the first
-seed, the mean margin of unseen images of the digit 1 against the mean margin of unseen
-images of the digit 0.  Successive dots are 20 training steps apart.  The bottom right
-panel shows the distance of each sparse network to the dense network, against the
-training step.
+The top panels show the test accuracy on two image sets during the training with labels
+(with the option --full, during the first 1,000 steps).  Thin lines are single runs,
+thick lines are means.  The bottom panels show networks that learn to distinguish the
+digits 0 and 1.  The margin of an image is the logit of the correct class minus the
+logit of the wrong class.  The bottom left panel shows, for the first seed, the mean
+margin of unseen images of the digit 1 against the mean margin of unseen images of the
+digit 0.  Successive dots are 20 training steps apart.  The bottom right panel shows the
+distance of each sparse network to the dense network, which is the root mean square
+difference of their logits for unseen images at the same training step.
 
-Neural Tangent Transfer (NTT) trains a sparse network without labels.  Because NTT needs
-no labels, NTT can compute one sparse network from two image sets.  The sparse network
-keeps 5 % of the weights, and is afterwards trained with labels on one of the two image
-sets.  In a control experiment, each network uses only one image set, both for NTT and
-for the training with labels.
+Neural Tangent Transfer (NTT) needs no labels, and can therefore train one sparse
+network on two image sets.  The sparse network keeps 5 % of the weights, and is then
+trained with labels on one of the two image sets.  For comparison, other networks are
+trained on one image set only, both without and with labels.
 
-In a second experiment, sparse networks that keep 10 % of the weights learn by gradient
-descent to distinguish the digits 0 and 1.  In each repetition, all sparse networks are
-made from one dense network.  The dense network is also trained.  The distance of a
-sparse network is the root mean square difference between its logits and the logits of
-the dense network, for unseen images at the same training step.  The NTT variant
-"through mask" fits the tangent kernel of the unpruned weights alone, which determines
-how gradient descent changes the outputs of a sparse network.  As in the published code
-of [LZ20], the NTT variant "at masked" fits the tangent kernel of all weights, pruned or
-not.
+The networks for the digits 0 and 1 learn by gradient descent.  The sparse networks keep
+10 % of the weights of the dense network.  The NTT variant "through mask" fits the
+tangent kernel of the kept weights, which determines how gradient descent changes the
+outputs of a sparse network.  The NTT variant "at masked" fits the tangent kernel of all
+weights, pruned or not, as in the published code of [LZ20].
 
 The first image set contains the handwritten digits included in refsnn.  The second
 image set contains the transposed images of the same digits with inverted grey levels.
-The networks for two image sets have 256-300-100-10 units.  The networks for the digits
-0 and 1 have 256-100-100-2 units.  With the option --full, the image sets are MNIST and
-Fashion-MNIST.  The networks for MNIST and Fashion-MNIST have 784-300-100-10 units, and
-keep 3 % of the weights.  For these networks, 5,000 steps of NTT are followed by 5,000
-training steps with labels.  With the option --full, the networks for the digits 0 and 1
-have 784-300-100-2 units, and are trained for 2,000 steps of NTT.  If the data folder
-holds CIFAR-10 and SVHN images, the convolutional network Conv-4 is also trained on
-10,000 images of each data set.  To test the code, Conv-4 is trained for only 200 steps
-of NTT, with mini-batches of 16 images.  This figure corresponds to the experiments of
-[LZ20] with two image sets and with two classes.
+The networks for two image sets have 256-300-100-10 units, and the networks for the
+digits 0 and 1 have 256-100-100-2 units.
+
+With the option --full, the image sets are MNIST and Fashion-MNIST.  The networks have
+784-300-100-10 units, keep 3 % of the weights, and are trained for 5,000 steps of NTT
+and 5,000 steps with labels.  The networks for the digits 0 and 1 have 784-300-100-2
+units, and are trained for 2,000 steps of NTT.  If the data folder holds CIFAR-10 and
+SVHN images, Conv-4 is also trained on 10,000 images of each data set, for only 200
+steps of NTT.  This figure corresponds to the experiments of [LZ20] with two image sets
+and with two classes.
 """
 
 import os

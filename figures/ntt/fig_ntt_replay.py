@@ -1,37 +1,33 @@
 """The authors' logged transfers are reproduced until rounding separates the runs
 
-The first panels show the kernel distance of sparse networks against the training step
-of Neural Tangent Transfer (NTT).  The next panel shows relative differences of the
-kernel distance: circles between float32 and the published log, and dots between float32
-and float64.  The histogram shows the kernel distance before training for 100 further
-dense networks, on the same held-out images.  Vertical lines mark the repeated runs.
+The first panels show the kernel distance of sparse networks during Neural Tangent
+Transfer (NTT).  The next panel shows relative differences of the kernel distance:
+circles between float32 and the published log, and dots between float32 and float64.
+The histogram shows the kernel distance before training for 100 further dense networks,
+on the same held-out images.  Vertical lines mark the repeated runs.
 
 NTT trains a sparse network without labels to match the outputs and the tangent kernel
 of a dense network (the teacher).  The kernel distance is the mean squared difference
-between the tangent kernels of the sparse network and its teacher on 64 held-out images.
-The output distance is the mean squared difference between the outputs of the sparse
-network and its teacher on the same held-out images.  The authors of NTT [LZ20]
-published the logs of four NTT runs on MNIST.  Two runs used perceptrons of
-784-300-100-10 units, and two runs used the convolutional network LeNet-5-Caffe.  Each
-sparse network keeps 3 % of the weights of its teacher, and all other weights are
-pruned.  This figure samples the weights of the four teachers with the same
-pseudo-random numbers as the code of [LZ20].
+between the tangent kernels of both networks on 64 held-out images.  The output distance
+is the mean squared difference between the outputs of both networks.  The authors of
+[LZ20] published the logs of four runs on MNIST: two with perceptrons of 784-300-100-10
+units, and two with LeNet-5-Caffe.  The sparse networks keep 3 % of the weights.  This
+figure samples the weights of the four teachers with the same pseudo-random numbers as
+the code of [LZ20].
 
-With the option --full, the four published NTT runs are repeated with the same images in
-the same mini-batches.  The perceptrons are trained for 18,720 steps, as published.  The
-LeNet networks are trained for only 1,100 of the published 18,720 steps, of which the
-first 1,000 are compared with the log.
+With the option --full, the four runs are repeated with the same images in the same
+mini-batches.  The perceptrons are trained for 18,720 steps, as published.
+LeNet-5-Caffe is trained for 1,100 steps, of which the first 1,000 are compared with the
+log.
 
-On the hardware of the published runs, float32 numbers were rounded differently than in
-this figure.  To show the effect of rounding, all runs except the second run with LeNet
-are repeated in float64.  If the input of a ReLU unit is almost zero, rounding decides
-whether the unit is on or off.  With different rounding, two computations of the same
-run therefore have different gradients, and their weights diverge.  Because the masks
-are updated after every 100 training steps, rounding can also change the masks.
+The hardware of the published runs rounded float32 numbers differently.  If the input of
+a ReLU unit is almost zero, rounding decides whether the unit is on or off.  Two
+computations of the same run therefore diverge.  Rounding can also change the masks,
+which are updated after every 100 training steps.  To show these effects, all runs
+except the second run of LeNet-5-Caffe are repeated in float64.
 
-By default, the data are the handwritten digits included in refsnn, for which no log is
-published.  The networks have 256-100-50-10 units, and keep 10 % of the weights.  This
-figure corresponds to the published NTT demonstration of [LZ20].
+By default, the images are the handwritten digits included in refsnn, for which no log
+is published.  The networks have 256-100-50-10 units, and keep 10 % of the weights.
 """
 
 import functools
@@ -86,10 +82,7 @@ def jobs(size, seed, data, steps=None, teachers=100):
 
 
 def teacher(name, run):
-    """Sample a teacher as in [LZ20].
-
-    Layers without weights also use random keys.
-    """
+    """Sample a teacher as in [LZ20]; layers without weights also use random keys."""
     key, weights, biases = np.array([0, run], np.uint32), [], []
     for shape in TASKS[name]:
         key, layer = threefry.split(key)
@@ -172,10 +165,7 @@ def starts(name, folder, count):
 
 
 def gather(results):
-    """Return the logs in a dict.
-
-    For published logs, DTYPE is "log".
-    """
+    """Return the logs in a dict."""
     found = {}
     for r in results:
         if "log" not in r:
@@ -194,14 +184,11 @@ def runs(data):
 
 
 def pair(data, run, other):
-    """Return the common steps of two logs.
-
-    The first log is the float32 log.
-    """
+    """Return the float32 log and another log of a run, at their common steps."""
     ours, other = data[f"{run} float32"], data[f"{run} {other}"]
     steps = np.intersect1d(ours[:, 0], other[:, 0])
     if f"{run} log" in data and ours[-1, 0] < data[f"{run} log"][-1, 0]:
-        # In the last 100 steps of a shorter run, the masks stay the same.
+        # In the last 100 steps of a run, the masks are not updated.
         steps = steps[steps <= ours[-1, 0] - 100]
     return [log[np.isin(log[:, 0], steps)] for log in (ours, other)]
 

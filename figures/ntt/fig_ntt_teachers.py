@@ -1,29 +1,26 @@
 """How well a tangent kernel is transferred depends on the teacher
 
-The left panel shows the kernel distance, divided by its initial value, against the
-training step of Neural Tangent Transfer (NTT).  Each line stands for one dense network
-(teacher); dark lines have a large initial kernel distance.  The right panel shows the
-distance ratio against the initial kernel distance.  The distance ratio is the kernel
-distance after 200 steps of NTT, divided by the initial kernel distance.
+The left panel shows the kernel distance, divided by its initial value, during Neural
+Tangent Transfer (NTT).  Each line stands for one dense network (teacher); dark lines
+have a large initial kernel distance.  The right panel shows the distance ratio, which
+is the kernel distance after 200 steps of NTT divided by its initial value.
 
 NTT trains a sparse network (student) without labels to match the outputs and the
-tangent kernel of its teacher.  The weights of all teachers are sampled from the same
-distribution.  The networks have 256-100-50-10 units, and 90 % of the weights of each
-student are pruned.  The images are the handwritten digits included in refsnn.  The
-kernel distance is the mean squared difference between the tangent kernels of student
-and teacher on 64 held-out images.  By default, the held-out images differ between
+tangent kernel of its teacher.  The kernel distance is the mean squared difference
+between the tangent kernels of student and teacher on 64 held-out images.  The weights
+of all teachers are sampled from the same distribution.  By default, the networks have
+256-100-50-10 units, 90 % of the weights of each student are pruned, and the images are
+the handwritten digits included in refsnn.  The held-out images then differ between
 teachers.
 
-With the option --full, networks with 784-300-100-10 units are trained on MNIST, and
-97 % of the weights of each student are pruned.  With the option --full, all teachers
-have the same held-out images.  The students of the first five teachers, and of the
-teacher with the largest initial kernel distance, are trained for 18,720 steps of NTT.
-As in the code of [LZ20], kernel distances are computed on 64 of 120 held-out images.
-Stars mark the two published runs, whose initial kernel distances are 6,439 and 8,147.
-Because the published runs used other teachers and other images, their distance ratios
-can differ from the ratios of this figure.  The figure `ntt_replay` repeats the
-published runs with the same teachers and images.  This figure corresponds to the
-published NTT demonstration of [LZ20].
+With the option --full, networks with 784-300-100-10 units are trained on MNIST, and 97
+% of the weights of each student are pruned.  The students of the first five teachers,
+and of the teacher with the largest initial kernel distance, are trained for 18,720
+steps.  All teachers have the same 120 held-out images, of which 64 are used as in the
+code of [LZ20].  Stars mark the two runs of the published NTT demonstration, whose
+initial kernel distances are 6,439 and 8,147.  The published runs used other teachers
+and other images, so that their distance ratios can differ.  The figure `ntt_replay`
+repeats the published runs with the same teachers and images.
 """
 
 import numpy as np
@@ -37,8 +34,7 @@ from figures.run.claims import Published
 
 FIGURE = "ntt_teachers"
 TEACHERS = {"quick": 2, "default": 16, "full": 20}
-# Numbers of steps.  In SHORT steps, the masks change at steps 100 and 200, as in a long
-# transfer.
+# Numbers of steps.  In SHORT steps, the masks change at steps 100 and 200.
 SOON, SHORT = 200, 400
 END, LONG = 18720, 5                    # steps and number of the long transfers
 EVERY = 10                              # steps between distances, up to SOON

@@ -4,49 +4,46 @@ The top panels show the kernel distance, the output distance, and the sum of the
 unpruned weights of sparse networks during Neural Tangent Transfer (NTT).  The kernel
 distance is the mean squared difference between the tangent kernels of the sparse
 network and the dense network on 64 held-out images.  The output distance is the mean
-squared difference between the outputs of the sparse network and the dense network.  The
-bottom left and middle panels show the test accuracy during the training with labels.
-The bottom right panel shows the final test accuracy (mean of the last ten tests).  Thin
-lines are single seeds.
+squared difference between the outputs of both networks.  The bottom left and middle
+panels show the test accuracy during the training with labels.  The bottom right panel
+shows the final test accuracy (mean of the last ten tests).  Thin lines are single
+seeds.
 
 NTT trains a sparse network without labels to match the outputs and the tangent kernel
-of a dense network with random initial weights.  The sparse network keeps a tenth of the
-weights, and all other weights are pruned.  The networks have 256-100-50-10 units, and
-the data are the handwritten digits included in refsnn.  After NTT, the sparse network
-is trained with labels, without further pruning.  For comparison, other sparse networks
-have random masks of the same density: permuted masks, as in the code of [LZ20].
-Permuted masks keep the weights with the largest absolute values, and then move these
-positions at random among the inputs of each unit, or along the height of each kernel.
-The number of unpruned weights of each unit thus stays the same.  The networks of one
-seed are trained with labels on the same random mini-batches.  By default, two kinds
-of tangent kernel of the sparse network are compared.  As in the code of [LZ20], the
-tangent kernel "at masked" uses the derivatives of the outputs with respect to all
-weights, pruned or not.  The tangent kernel "through mask" uses only the derivatives of
-the outputs with respect to unpruned weights.
+of a dense network with random initial weights.  After NTT, the sparse network is
+trained with labels, without further pruning.  The tangent kernel "at masked" uses the
+derivatives of the outputs with respect to all weights, pruned or not, as in the code of
+[LZ20].  The tangent kernel "through mask" uses only the derivatives with respect to
+unpruned weights.  For comparison, other sparse networks have permuted masks, as in the
+code of [LZ20].  Permuted masks keep the weights with the largest absolute values, and
+then move these positions at random among the inputs of each unit, or along the height
+of each kernel.  The networks of one seed are trained with labels on the same
+mini-batches.
 
-With the option --full, the published demonstration of [LZ20] is repeated, in which the
-sparse networks keep 3 % of the weights.  On MNIST, 20 perceptrons with 784-300-100-10
-units are trained for 18,720 steps without labels.  One convolutional network
-LeNet-5-Caffe is trained for 3,000 steps without labels, in place of the published
-18,720 steps.  One perceptron with 784-300-100-10 units is trained on Fashion-MNIST.
-Five of the 20 perceptrons, and the other two networks, are then trained for 42,200
-steps with the labels of 54,000 training images.  Besides permuted masks, there are
-masks that are uniformly random in each layer.  The order of the training images is the
-order in the code of [LZ20].  The first 1,000 images are held out during NTT.  The
-panels show the distances on the first 64 images, which are the held-out images of the
-published runs.  The claims also state the distances on all 1,000 held-out images, in
-batches of 50, and on the first 64 test images.
+By default, the networks have 256-100-50-10 units, keep a tenth of the weights, and are
+trained on the handwritten digits included in refsnn.
+
+With the option --full, the published demonstration of [LZ20] is repeated on MNIST with
+3 % of the weights.  For 18,720 steps without labels, 20 perceptrons with 784-300-100-10
+units are trained.  One LeNet-5-Caffe is trained for 3,000 steps in place of the
+published 18,720 steps.  One perceptron is trained on Fashion-MNIST.  Five of the 20
+perceptrons, and the other two networks, are then trained for 42,200 steps with the
+labels of 54,000 training images.  Further masks are uniformly random in each layer.
+The training images are in the same order as in the code of [LZ20], and the first 1,000
+images are held out during NTT.  The panels show the distances on the first 64 images,
+which are the held-out images of the published runs.  The claims also state the
+distances on all 1,000 held-out images, in batches of 50, and on the first 64 test
+images.
 
 If the data folder holds the published logs of two runs, dotted lines show these logs.
-At steps that update the masks, the kernel and output distances are computed before the
-update.  The published runs used other initial weights.  The last row of panels shows
-the distance ratio, which is the kernel distance divided by its initial value, against
-the initial value.  The line is a linear regression of the logarithms over the 20 runs,
-and the band is the 95 % prediction interval for a further run.  Stars are the two
-published runs.  If the initial distance of a published run is outside the range of the
-20 runs, the claim about this run is not decided.  The figure `ntt_replay` repeats the
-published runs with the initial weights, images and mini-batches of these runs.  This
-figure corresponds to the published NTT demonstration of [LZ20].
+The published runs used other initial weights.  At steps that update the masks, the
+distances are computed before the update.  The last row of panels shows the distance
+ratio, which is the kernel distance divided by its initial value, against the initial
+value.  The line is a linear regression of the logarithms over the 20 runs, and the band
+is the 95 % prediction interval for a further run.  Stars are the two published runs.
+If the initial distance of a published run is outside the range of the 20 runs, the
+claim about this run is not decided.  The figure `ntt_replay` repeats the published runs
+with the same initial weights, images and mini-batches.
 """
 
 import csv
@@ -130,10 +127,7 @@ ARRAYS = {key: value for name in TITLES for key, value in (
 
 
 def jobs(size, seed, data, repeats=None, steps=None, labelled=None):
-    """Return the jobs of all networks.
-
-    A long transfer, or a long training with labels, has several jobs.
-    """
+    """Return the jobs of all networks."""
     listed, folder = [], data if size == "full" else None
 
     def add(function, part, after, **given):
@@ -364,7 +358,7 @@ def declared(name):
 
 
 def distance(name, key, row, images):
-    """Return a claim about a distance on one set of images."""
+    """Declare a claim about a distance on one set of images."""
     text, tolerance, bounds = row
     given = f"{name.lower()}-{key}{images[0]}", f"{TITLES[name]}: {text}"
     if name == "digits":
@@ -395,7 +389,7 @@ def three(log):
 
 
 def accuracies(data, name):
-    """Return the test accuracies of one network by the ends of their ids."""
+    """Return {end of the id of a claim: test accuracies} for one network."""
     ours, found = data[f"{name}_at_masked_curve"], {}
     for law, step, ids in (
             ("permuted", 101, ("ntt-101", "permuted-101", "gain-101", "gain-permuted")),
@@ -412,17 +406,14 @@ def accuracies(data, name):
 
 
 def published_point(key, run):
-    """Return logarithms of a published initial distance and of a distance ratio."""
+    """Return logarithms of a published initial distance and its distance ratio."""
     paper = published.values("ntt_teachers")
     end = paper[f"{'soon' if key == 'soon' else 'end'} {run}"]
     return np.log(paper[f"start {run}"]), np.log(end / paper[f"start {run}"])
 
 
 def predicted(x, y, new):
-    """Predict y at `new` by linear regression.
-
-    The second array is half the width of the 95 % prediction interval of one value.
-    """
+    """Return a linear prediction at `new`, and half the width of its 95 % interval."""
     fit, n = stats.linregress(x, y), len(x)
     spread = np.sqrt(((y - fit.intercept - fit.slope * x) ** 2).sum() / (n - 2))
     away = (new - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum()
@@ -431,7 +422,7 @@ def predicted(x, y, new):
 
 
 def points(data, key):
-    """Return the logarithms of initial distances and of distance ratios."""
+    """Return logarithms of our initial distances and their distance ratios."""
     kernel = three(data["MLP_at_masked_log"])[..., 0]
     return np.log(kernel[:, 0]), np.log(
         kernel[:, 1 if key == "soon" else 2] / kernel[:, 0])
@@ -457,7 +448,7 @@ def measured(data):
                 (x, y), (new, ratio) = points(data, key), published_point(key, run)
                 line, half = predicted(x, y, new)
                 value = (ratio - line) / half
-                # A single number beyond our initial distances decides nothing.
+                # Outside the range of our runs, a single value leaves the claim open.
                 values[f"{run}-{key}"] = value if x.min() <= new <= x.max() else [value]
         found |= {f"{name.lower()}-{key}": value for key, value in
                   (values | accuracies(data, name)).items()}

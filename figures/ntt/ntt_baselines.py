@@ -1,10 +1,8 @@
 """Prune networks with different methods, and train the sparse networks with labels.
 
-Neural Tangent Transfer (NTT) computes the masks and the weights of a sparse network
-without labels.  The other pruning methods (baselines) compute masks from the initial
-weights of a network.  The class `Task` describes the data, the network and the
-training.  The function `transfer` runs NTT, and the function `learn` trains one sparse
-network with labels.
+The function `transfer` runs Neural Tangent Transfer (NTT), which computes the masks and
+the weights of a sparse network without labels.  The other pruning methods compute masks
+from the initial weights.  The function `learn` trains one sparse network with labels.
 """
 
 from typing import NamedTuple
@@ -20,7 +18,7 @@ BOTH = tuple((method, scope) for method in training.METHODS[:-1] for scope in SC
 
 
 class Task(NamedTuple):
-    """Describe a comparison of pruning methods."""
+    """Describe the data, the network and the training of a comparison of methods."""
 
     data: str               # key of training.SIZES, or a folder of the data folder
     densities: dict         # {density: number of runs}
@@ -50,10 +48,7 @@ TASKS = {
 
 
 def jobs(size, names, seed, data, repeats=None, **steps):
-    """Return the jobs of all sparse networks.
-
-    steps : new values of the fields `steps` or `labelled`.
-    """
+    """Return the jobs of all sparse networks; `steps` replaces fields of the tasks."""
     listed, steps = [], {key: value for key, value in steps.items() if value}
     for name in names:
         task = TASKS[size][name]._replace(**steps)
@@ -106,10 +101,7 @@ def transfer(size, name, folder, scope, density, repeat, seed, first, before=Non
 
 def learn(size, name, folder, method, scope, density, repeat, seed, before=None,
           **steps):
-    """Train with labels; return two test accuracies.
-
-    The early test accuracy is measured after `EARLY` training steps. The final test
-    accuracy is the mean of the last `TESTS` tests.
+    """Train with labels; return the early and the final test accuracy.
 
     before : result of the function `transfer`, for methods with NTT.
     """

@@ -1,13 +1,13 @@
 """Provide images, networks and training functions for the figures on [LZ20].
 
-Neural Tangent Transfer (NTT) trains a sparse network (student) without labels.  The
-student learns to match the outputs and the tangent kernel of a dense network (teacher).
-In function names, NTT is called "transfer".
+Neural Tangent Transfer (NTT) trains a sparse network (student) without labels to match
+the outputs and the tangent kernel of a dense network (teacher).  In function names, NTT
+is called "transfer".
 
 The images are the handwritten digits included in refsnn (enlarged to 16x16 pixels), or
 MNIST, Fashion-MNIST or CIFAR-10 from a data folder.  As in the code of [LZ20], grey
-levels are standardised with their mean and standard deviation over all training images.
-Colour images are standardised separately for each colour channel.
+levels are standardised with their mean and standard deviation over all training images,
+and colour images separately for each colour channel.
 """
 
 import collections
@@ -44,7 +44,7 @@ RATES = {"digits": 2e-3, "mnist": 5e-4}     # learning rates of the transfer
 
 
 class Net(NamedTuple):
-    """Hold the functions that describe a network."""
+    """Describe a network by its functions."""
 
     init: Callable          # (rng) -> weights, biases
     model: ntt.Model
@@ -120,10 +120,7 @@ def convolutional(name):
 
 
 def batches(generator, x, steps, size=BATCH):
-    """Return a sequence of `steps` random mini-batches.
-
-    An incomplete last mini-batch is dropped.
-    """
+    """Return `steps` random mini-batches of equal size."""
     each = len(x) // size
     order = np.concatenate([generator.permutation(len(x))[:each * size]
                             for _ in range(-(-steps // each))])
@@ -201,18 +198,18 @@ def first_masks(method, net, weights, biases, images, density, generator,
 
 
 def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
-    """Return the product of Hessian and gradient.
+    """Return the product of the Hessian and the gradient of a loss, for GraSP.
 
     The loss L is the cross entropy of `f / temperature`, where f are the network
-    outputs.  The vector v, which is held constant, is the gradient of L with respect to
-    the weights and biases.  The product of v and the Hessian of L is the gradient of
+    outputs.  V and c are the derivatives of L with respect to the weights W and the
+    biases b of a layer, and are held constant.  The input of the layer is a, and G_k is
+    the derivative of the output f_k with respect to `W a + b`.  The product is the
+    gradient of
 
         E = sum p_k G_k (V a + c), with p = dL/df,
 
-    the directional derivative of L along v.  The sum E runs over images, layers and
-    outputs k.  The input of a layer is a.  In each layer, V and c are the derivatives
-    of L with respect to the weights W and the biases b.  G_k is the derivative of the
-    output f_k with respect to the layer's input currents `W a + b`.
+    the directional derivative of L along V and c.  The sum runs over images, layers and
+    outputs k.
     """
     recording = net.model.forward(weights, biases, x)
     share = special.softmax(recording.outputs / temperature, axis=1)
@@ -233,10 +230,7 @@ def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
 
 
 def student(method, net, teacher, images, density, generator, scope="layer", **options):
-    """Make a sparse network.
-
-    The arguments `options` are passed to `transfer`.
-    """
+    """Return a sparse network; `options` are passed to `transfer`."""
     if method == "NTT":
         return transfer(net, teacher, images.x, density=density, generator=generator,
                         scope=scope, **options)
@@ -268,14 +262,12 @@ def threaded(model, pool):
 def transfer_part(net, teacher, x, *, density, total, first, count, rate, generator,
                   l2, scope, batch, before=None, every=100, threads=1,
                   kind="at_masked", log=None):
-    """Run `count` steps of NTT, from step `first` on.
+    """Run `count` of `total` steps of NTT, from step `first` on.
 
-    The function `log` is called with the step and the student as `watch` of
-    `ntt.transfer`, but not at the beginning of a later part, whose masks are new.
-
-    The result does not depend on the number of threads.  The next call takes the
-    returned dict as `before`.  If `first` is a multiple of `every`, successive calls
-    yield the same student as one call of `ntt.transfer`.
+    The next call takes the returned dict as `before`.  With the same mini-batches,
+    calls whose `first` is a multiple of `every` yield the same student as one call of
+    `ntt.transfer`.  The number of threads does not change the result.  The function
+    `log` is called with each step and the student, before the masks are updated.
     """
     given, kept = [], collections.deque(maxlen=2 * len(teacher[0]))
     prune = functools.partial(pruning.magnitude, rho=density, scope=scope)
@@ -334,9 +326,10 @@ def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,
               first=0, count=None, state=None):
     """Train a sparse network with labels.
 
-    Each row of the returned learning curve is (step, test accuracy).  Successive calls
-    that run `count` steps from step `first` on, with the returned weights, biases and
-    `state` of the previous call, yield the same network as one call.
+    Each row of the returned learning curve is (step, test accuracy).  Several calls,
+    each of `count` steps from step `first` on, yield the same network as one call if
+    they take the returned weights, biases and `state`, and a new generator with the
+    same seed.
     """
     weights = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
     biases, order = [b.copy() for b in student.biases], np.arange(len(images.x))
