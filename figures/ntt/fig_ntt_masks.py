@@ -18,8 +18,8 @@ empty unit).
 
 Neural Tangent Transfer (NTT) starts from a magnitude mask, which keeps the initial
 weights with the largest absolute values, and changes the mask during training without
-labels.  SNIP (single-shot network pruning) keeps the weights w with the largest `|w
-dL/dw|`, where L is the loss.  Logit-SNIP replaces L by a function of the outputs that
+labels.  SNIP (single-shot network pruning) keeps the weights w for which `|w dL/dw|` is
+largest, where L is the loss.  Logit-SNIP replaces L by a function of the outputs that
 needs no labels.  Random masks are uniformly random in each layer or network.
 
 The claims divide the variance of the number of kept weights, over the units or the

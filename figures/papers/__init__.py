@@ -1,15 +1,15 @@
 """List the published results of all papers, and the settings of repeated experiments.
 
-Each module of this package describes one paper.  The tuple `ROWS` has one `Row` for
-each published figure, table and number.  The tuple `SETTINGS` has one `Experiment` for
-each experiment that refsnn repeats.
+Each module describes one paper.  The tuple `ROWS` has one `Row` for each published
+figure, table and number.  The tuple `SETTINGS` has one `Experiment` for each experiment
+that refsnn repeats.
 """
 
 from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """Hold one figure, table or number of a paper."""
+    """Describe one figure, table or number of a paper."""
 
     place: str              # such as "fig. 4", "table 1", "tutorial 2", "abstract"
     states: str             # what the paper states there, in one short sentence
@@ -18,7 +18,7 @@ class Row(NamedTuple):
 
 
 class Experiment(NamedTuple):
-    """Hold the published and the present settings of an experiment."""
+    """Compare the published settings of an experiment with ours."""
 
     figure: str
     title: str

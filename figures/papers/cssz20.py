@@ -1,14 +1,13 @@
 """List results of [CSSZ20].  Topic: the Heidelberg data sets of spoken words as spikes.
 
-Cramer, Stradmann, Schemmel and Zenke, 2020, arXiv 1910.07407.  This list of results is
-based on the abstract and on the description of the data sets, without the text of the
-paper.  Accuracies in this list were taken from other sources ("second-hand") or from
-memory ("recalled").  The accuracies of the support vector machines, of the CNN and of
-the recurrent network with 128 neurons are from the program `snn/shd.py`, in which other
-authors repeat the paper and quote its appendix; its repository was not recorded.  The
-accuracy of the feed-forward network is from a web page (thrindex), and that of the
-network with 1,024 neurons from public tables of results on SHD.  Settings of the
-support vector machines and of the CNN are from the same program `snn/shd.py`.
+Cramer, Stradmann, Schemmel and Zenke, 2020, arXiv 1910.07407.  The abstract and the
+description of the data sets were read, but not the text of the paper.  Accuracies were
+quoted by other sources ("second-hand") or recalled from memory ("recalled").  The
+program `snn/shd.py`, in which other authors repeat the paper and quote its appendix,
+gives the accuracies and settings of the support vector machines and of the CNN, and the
+accuracy of the recurrent network with 128 neurons; its repository was not recorded.
+The accuracy of the feed-forward network is from a web page (thrindex).  The accuracy of
+the network with 1,024 neurons is from public tables of results on SHD.
 """
 
 from figures.papers import Experiment, Row

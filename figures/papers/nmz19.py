@@ -1,9 +1,9 @@
 """List results of [NMZ19] and its tutorials.  Topic: surrogate gradients.
 
-Neftci, Mostafa and Zenke, 2019, arXiv 1901.09948.  This list of results is based on the
-equations, the figures and the tutorials (SpyTorch) of the paper.  Each number from a
-tutorial is the stored output of one run.  The growth of memory ("second-hand") is from
-a translation of the paper.
+Neftci, Mostafa and Zenke, 2019, arXiv 1901.09948.  The equations, the figures and the
+tutorials (SpyTorch) of the paper were read.  Each number from a tutorial is the result
+of a single run.  The growth of memory is from a translation of the paper
+("second-hand").
 """
 
 from figures.papers import Experiment, Row

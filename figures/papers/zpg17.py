@@ -1,8 +1,8 @@
 """List results of [ZPG17].  Topic: synaptic intelligence (SI).
 
-Zenke, Poole and Ganguli, 2017, arXiv 1703.04200.  This list of results is based on the
-authors' code, notebooks and stored results, without the text of the paper.  Equations
-of its section on theory ("second-hand") are as quoted in programs of other authors.
+Zenke, Poole and Ganguli, 2017, arXiv 1703.04200.  The authors' code, notebooks and
+stored results were read, but not the text of the paper.  Its equations on theory are
+quoted from programs of other authors ("second-hand").
 """
 
 from figures.papers import Experiment, Row

@@ -9,14 +9,14 @@ constant eps, the normalised entries y are
     y = scale z + shift                                                  (2)
 
 Derivation.  Let dX be the derivative of a loss with respect to X.  Each entry of x
-    changes every z in its channel, through `mean` and `root`.  By (1), E z = 0.  The
-    sum over the entries of a channel gives
+    changes all z of its channel, through `mean` and `root`.  Because E z = 0 by (1),
+    the sum over the entries of a channel gives
 
     dscale = sum dy z,  dshift = sum dy                                  (3)
     dx = (dz - E dz - z E (dz z)) / root,  dz = scale dy                 (4)
 
 Departures.  For tests, the mean and the variance of x are computed from training words
-    after training.  Most programs test with running averages of the batch statistics.
+    after training.  Most programs use running averages over the training steps.
 
 The method is from S. Ioffe and C. Szegedy, ICML 2015, arXiv 1502.03167.
 """

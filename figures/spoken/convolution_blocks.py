@@ -1,13 +1,13 @@
 """Compute the convolutional network of [CSSZ20] and its gradient.
 
 The input is a batch of images (N, H, W, 1).  The first layer is a convolution with
-biases and a ReLU.  Several blocks follow, each with two convolutions of 3 x 3 without
-biases, and with 2 x 2 max pooling and dropout.  Batch normalisation and a ReLU follow
-each convolution of a block.  The last two layers are dense, with a ReLU between them.
-Convolutions have stride 1 and no padding; the padding in [CSSZ20] is unknown.
+biases and a ReLU.  In each of the following blocks, two convolutions of 3 x 3 without
+biases, each with batch normalisation and a ReLU, precede 2 x 2 max pooling and dropout.
+The last two layers are dense, with a ReLU between them.  Convolutions have stride 1 and
+no padding; the padding in [CSSZ20] is unknown.
 
-Each function that computes a layer returns the output and a function `back`.  With a
-loss L, the function `back` maps dL/d(output) to dL/d(input) and dL/d(parameters).
+Each function of a layer returns the output and a function `back`, which maps
+dL/d(output) of a loss L to dL/d(input) and dL/d(parameters).
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS
     33(7), 2744-2757, 2022, arXiv 1910.07407.
@@ -24,8 +24,8 @@ SIDE = 3                # of the convolutions in blocks
 def initial(generator, shape, o, classes, dtype=np.float32):
     """Return the initial parameters for images of the shape (H, W).
 
-    The list holds weights and biases of the first convolution, then weights, scale and
-    shift of each further convolution, then weights and biases of the dense layers.
+    The parameters are weights and biases of the first convolution, weights, scale and
+    shift of each further convolution, and weights and biases of the dense layers.
     """
     maps = o.maps[0]
     sides = [size - o.side + 1 for size in shape]
@@ -43,9 +43,8 @@ def initial(generator, shape, o, classes, dtype=np.float32):
 def forward(p, x, o, generator=None, statistics=None):
     """Return outputs, `back` and batch statistics.
 
-    The function `back` maps dL/d(outputs) of a loss L to its derivatives with respect
-    to all parameters.  The statistics are the mean and the variance of the inputs to
-    each batch normalisation.
+    The function `back` maps dL/d(outputs) to the derivatives with respect to all
+    parameters.  The statistics are (mean, variance) of each batch normalisation.
 
     generator : random generator for dropout; None means no dropout.
     statistics : list of (mean, variance) that replaces the batch statistics.
@@ -112,10 +111,7 @@ def convolved(x, W):
 
 
 def convolution(x, W, inputs=True):
-    """Convolve maps with W (c_out, side, side, c_in).
-
-    If `inputs` is False, dL/dx is None.
-    """
+    """Convolve maps with W (c_out, side, side, c_in); `inputs` asks for dL/dx."""
     def back(d):
         dW = sum(one.reshape(-1, len(W)).T @ patches(a, W.shape[1])
                  for one, a in zip(d, x, strict=True))
@@ -137,8 +133,8 @@ def biased(x, b):
 def pooling(x):
     """Take the maximum of each window of 2 x 2.
 
-    Because the input comes from a ReLU, equal maxima in a window are usually 0, where
-    the derivative of the ReLU is 0.
+    Each of several equal maxima receives the whole derivative.  After a ReLU, equal
+    maxima are usually 0, where the derivative of the ReLU is 0.
     """
     H, W = (size // 2 * 2 for size in x.shape[1:3])
     parts = [(slice(None), slice(i, H, 2), slice(j, W, 2)) for i in (0, 1)

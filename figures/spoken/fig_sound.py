@@ -1,25 +1,24 @@
 """A model of the inner ear converts spoken digits to spikes
 
 From top to bottom, the panels show the sound, its spectrogram, the speed of the basilar
-membrane, the firing probability of a nerve fibre, and the spikes of the bushy cells.
-One speaker says the English word "eight", and another speaker says the German word
-"acht".  The speed of the basilar membrane is its root mean square velocity in bins of 2
-ms, relative to the maximum (in dB).  The firing probability is the probability that a
-non-refractory nerve fibre fires in a time step of 1/24 ms, averaged over 2 ms.
-Membrane velocities and firing probabilities are means over five neighbouring channels.
-The axis on the right shows the frequency to which each channel responds most.
+membrane (root mean square, in dB relative to the maximum), the firing probability of a
+nerve fibre, and the spikes of the bushy cells.  One speaker says the English word
+"eight", and another speaker says the German word "acht".  The firing probability is the
+probability that a non-refractory nerve fibre fires in a time step of 1/24 ms.  Speed
+and firing probability are averaged over 2 ms and over five neighbouring channels.  The
+axis on the right shows the frequency to which each channel responds most.
 
-The sound moves the basilar membrane.  Each place of the basilar membrane responds most
+The sound moves the basilar membrane.  Each of its 700 places (channels) responds most
 to one frequency, from high frequencies at the base (channel 0) to low frequencies at
-the apex.  The model has 700 places (channels).  At each place, hair cells convert the
-motion of the membrane into the firing probability of 40 nerve fibres, and these fibres
-excite one bushy cell.  The spikes of the 700 bushy cells are the output of the model,
-as in the data set Spiking Heidelberg Digits [CSSZ20].
+the apex.  At each place, hair cells convert the motion of the membrane into the firing
+probability of 40 nerve fibres, and these fibres excite one bushy cell.  The spikes of
+the 700 bushy cells are the output of the model, as in the data set Spiking Heidelberg
+Digits [CSSZ20].
 
-The package refsnn also contains stored spikes of both recordings, in 70 of the 700
-channels and with at most one spike per channel and millisecond.  The stored spikes were
-computed with other random numbers than in this figure.  The recordings belong to the
-Heidelberg Digits.  The figure follows the conversion of sound to spikes in [CSSZ20].
+The recordings belong to the Heidelberg Digits.  A claim compares the spikes with the
+spikes of both recordings that are stored in refsnn, in 70 of the 700 channels and with
+at most one spike per channel and millisecond.  The stored spikes were computed with
+other random numbers.
 """
 
 import numpy as np
@@ -71,10 +70,7 @@ def sound(word):
 
 
 def binned(a):
-    """Average an array over `FINE` time steps.
-
-    An incomplete last bin is dropped.
-    """
+    """Average an array over bins of `FINE` time steps."""
     return a[:len(a) // FINE * FINE].reshape(-1, FINE, a.shape[1]).mean(axis=1)
 
 
@@ -106,7 +102,7 @@ def gather(results):
 
 
 def concentrated(data, i):
-    """Compare spikes with the firing probability."""
+    """Return the share of spikes in the bins of highest firing probability."""
     P = data[f"P {i}"]
     rows = np.minimum((data[f"times {i}"] * RATE / 2 / FINE).astype(int), len(P) - 1)
     return float(np.mean(P[rows, data[f"units {i}"]] >= np.quantile(P, 0.8)))
@@ -140,7 +136,6 @@ def shortest_ms(data, i):
 
 
 def claims(size):
-    """Declare the claims about the spikes of the recordings."""
     return [
         own("concentrated", "share of spikes in the 20 % of bins with the highest "
             "firing probability", low=0.6),
@@ -154,7 +149,6 @@ def claims(size):
 
 
 def measured(data):
-    """Return the claims' values for each recording."""
     count = range(int(data["count"]))
     found = {key: np.array([function(data, i) for i in count]) for key, function in (
         ("concentrated", concentrated), ("interval", shortest_ms), ("tuned", tuned))}

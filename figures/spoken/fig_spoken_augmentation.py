@@ -5,14 +5,13 @@ Augmentation shifts all spikes of the training words at random, as the caption o
 figure `spoken_classifiers` describes.  The left panel shows the accuracy on training
 words without shifts, on test words of known speakers, and on words of the held-out
 speakers 4 and 5.  Bars are means, dots are single runs.  The right panel shows the
-training accuracy of each run against the epoch.  For the training accuracy, each word
-is classified with its random shifts, before the weights are updated with this word.
+training accuracy of each run.  For the training accuracy, each word is classified with
+its random shifts, before the weights are updated with this word.
 
-In the figure `spoken_classifiers`, training with --full lasts 50 epochs, after which
-the network classifies only a part of the shifted training words correctly.  Here, with
---full, the time steps are 10 ms, and training ends when the training accuracy has
-gained less than 0.005 in 20 epochs.  Runs that do not converge end after 200 epochs.
-By default, this figure shows the same runs as `spoken_classifiers`.
+In the figure `spoken_classifiers`, training with --full lasts 50 epochs, which is too
+short to learn the shifted words.  Here, with --full, the time steps are 10 ms, and
+training ends when the training accuracy has gained less than 0.005 in 20 epochs, or
+after 200 epochs.  By default, this figure shows the same runs as `spoken_classifiers`.
 """
 
 import numpy as np
@@ -45,7 +44,6 @@ def gather(results):
 
 
 def claims(size):
-    """Declare the claims about the accuracies."""
     words, full = spoken_words.named(size), size == "full"
     gain = f"{words}: test accuracy, recurrent network, augmented minus not augmented"
     found = [own("gain", gain, low=0.02) if full else report("gain", gain)]
@@ -58,7 +56,6 @@ def claims(size):
 
 
 def measured(data):
-    """Return the numbers of the claims."""
     found = {"gain": data["test"][1] - data["test"][0]}
     for i, key in enumerate(RUNS):
         found[f"{key}-test"] = data["test"][i]
@@ -70,7 +67,6 @@ def measured(data):
 
 
 def shown(data):
-    """Return what is plotted."""
     return data
 
 

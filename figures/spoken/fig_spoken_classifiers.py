@@ -4,37 +4,34 @@ The figure shows the accuracy of classifiers on training words, on test words of
 speakers (who also speak training words), and on words of the held-out speakers 4 and 5.
 Small markers are single runs, large markers are means.  Diamonds are accuracies on all
 test words.  Filled diamonds are results of refsnn.  Open diamonds are published
-accuracies on the Spiking Heidelberg Digits (SHD) [CSSZ20].  The values of grey open
-diamonds were recalled from memory and not checked.  Those of black open diamonds were
-quoted by other sources, except that of the tutorial.
+accuracies on the Spiking Heidelberg Digits (SHD) [CSSZ20].  Grey open diamonds were
+recalled from memory and not checked.  Black open diamonds were quoted by other sources,
+but the accuracy of the tutorial is from the tutorial itself.
 
 Classifiers learn to recognise spoken digits that are encoded as spikes.  Support vector
 machines (SVM) receive the number of spikes in each channel.  SVMs have the default
 settings of the program scikit-learn, as in [CSSZ20] according to other sources.
 Spiking networks, a long short-term memory network (LSTM) and a convolutional network
 (CNN) receive the number of spikes in each channel and time step.  The spiking networks
-are feed-forward with one to three hidden layers, or recurrent.  For networks called
-"augmented", all spikes of the training words are shifted at random, with new random
-shifts in each epoch.  Each spike is shifted in time by a normally distributed interval
-with a standard deviation of 10 ms.  The channel of each spike is shifted by the sum of
-two random numbers: one is drawn for each spike, and one for each spoken word.  Both
-random channel shifts have the standard deviation 2 in 70 channels, and 20 in 700
-channels.
+are feed-forward with one to three hidden layers, or recurrent.
+
+Networks called "augmented" are trained on words whose spikes are shifted at random,
+with new shifts in each epoch.  Each spike is shifted in time by a normally distributed
+interval with a standard deviation of 10 ms.  The channel of each spike is shifted by
+the sum of two normally distributed numbers, one for each spike and one for each spoken
+word.  Both have the standard deviation 2 in 70 channels, and 20 in 700 channels.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, encoded in 70
 channels, and all networks have time steps of 20 ms.  With --full, the words have 700
-channels.  The words are either the data set SHD, or all recordings of the Heidelberg
-Digits after conversion to spikes by refsnn ("SHD regenerated").  The LSTM is trained
-for 50 epochs and the CNN for 10 epochs, both with time steps of 10 ms.  Spiking
-networks are trained for 50 epochs with time steps of 4 ms, with two exceptions.  The
-network of 1,024 neurons is trained for 30 epochs with time steps of 10 ms.  Another
-network has the settings of a tutorial by authors of [CSSZ20]: 200 neurons, time steps
-of 14 ms, and 200 epochs.  In the code of the tutorial, the membrane time constant is in
-effect 140 ms, and the synaptic time constant 70 ms.  The tutorial states time constants
-that are 14 times shorter, because its code computes decay factors for steps of 1 ms but
-uses steps of 14 ms.  The published network of 1,024 neurons was also trained with
-noise, and the published tutorial used only 2,048 test words.  The figure follows the
-comparison of classifiers in [CSSZ20].
+channels, and are either the data set SHD, or all recordings of the Heidelberg Digits
+after conversion to spikes by refsnn ("SHD regenerated").  The LSTM is trained for 50
+epochs and the CNN for 10 epochs, both with time steps of 10 ms.  Spiking networks are
+trained for 50 epochs with time steps of 4 ms, with two exceptions.  The network of
+1,024 neurons is trained for 30 epochs with time steps of 10 ms.  Another network has
+the settings of a tutorial by authors of [CSSZ20]: 200 neurons, time steps of 14 ms, and
+200 epochs.  The code of the tutorial uses time steps of 14 ms, but computes its decay
+factors for steps of 1 ms.  The time constants are therefore 140 ms (membrane) and 70 ms
+(synapse), 14 times the stated values.
 """
 
 import numpy as np
@@ -123,7 +120,6 @@ def rows(data):
 
 
 def claims(size):
-    """Declare the claims about the accuracies."""
     words, full = spoken_words.named(size), size == "full"
     gain = f"{words}: test accuracy, recurrent minus feed-forward network with 1 layer"
     least = f"{words}: accuracy on known minus held-out speakers, "
@@ -170,10 +166,7 @@ def _beside(size, key, text, name, published):
 
 
 def measured(data):
-    """Return the numbers of the claims.
-
-    The accuracy of an SVM is deterministic.
-    """
+    """Return the numbers of the claims; an SVM uses no random numbers."""
     names, found = rows(data), {}
     test = {name: spoken_words.tested(data, name) for name in names}
     lost = {name: data[name][:, 1] - data[name][:, 2] for name in names}
@@ -197,7 +190,6 @@ def measured(data):
 
 
 def shown(data):
-    """Return what is plotted."""
     return data
 
 

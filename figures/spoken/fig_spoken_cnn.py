@@ -6,8 +6,8 @@ first 1.0 s.  The left panel shows the accuracy on training words, on test words
 known speakers, and on words of the held-out speakers 4 and 5.  Bars are means, dots are
 single runs.  The diamond is the published accuracy on all test words, and the line is
 the accuracy of refsnn on all test words.  The right panel shows the training accuracy
-of each run against the epoch.  For the training accuracy, each word is classified with
-dropout, before the weights are updated with this word.
+of each run.  For the training accuracy, each word is classified with dropout, before
+the weights are updated with this word.
 
 The network has a convolution with 32 kernels of 11 x 11, and three blocks.  Each block
 has two convolutions with 32 kernels of 3 x 3 and batch normalisation, then pooling,
@@ -16,10 +16,11 @@ optimiser is Adamax, with a learning rate of 0.002 and batches of 32 words.  The
 settings of [CSSZ20] are quoted by another source.  The padding, initial weights and
 number of epochs of [CSSZ20] are not known.
 
-By default, the words are 1,400 recordings of the Heidelberg Digits in 70 channels.  The
-time bins are 20 ms long, and training lasts 8 epochs.  The default network has only 8
-kernels and two blocks.  With --full, the words are all Heidelberg Digits in 700
-channels, the time bins are 10 ms long, and training lasts 16 epochs.
+By default, the words are 1,400 recordings of the Heidelberg Digits in 70 channels, the
+time bins are 20 ms long, and training lasts 8 epochs.  The default network is smaller,
+with 8 kernels (5 x 5 in the first layer), two blocks, and 64 neurons.  With --full, the
+words are all Heidelberg Digits in 700 channels, the time bins are 10 ms long, and
+training lasts 16 epochs.
 """
 
 import numpy as np
@@ -59,7 +60,6 @@ def gather(results):
 
 
 def claims(size):
-    """Declare the claims about the accuracies."""
     words = spoken_words.named(size)
     text = f"{words}: test accuracy, CNN of the paper"
     found = [reproduction("cnn", text, SOURCE, tolerance=0.03, differs=DIFFERS)
@@ -71,14 +71,12 @@ def claims(size):
 
 
 def measured(data):
-    """Return the numbers of the claims."""
     return {"cnn": spoken_words.tested(data, "accuracy"), **{
         f"cnn-{key}": column for key, column in zip(
             spoken_words.KEYS, data["accuracy"].T, strict=True)}}
 
 
 def shown(data):
-    """Return what is plotted."""
     return data
 
 

@@ -2,22 +2,20 @@
 
 The upper panels show the number of words of each speaker, the number of words of each
 class, and the distribution of word durations.  The duration of a spoken word is the
-time of its last spike.  The lower panels show the distribution of the number of spikes
-per word, for all words and for each speaker, and the mean number of spikes in each
-channel.  Dots are medians, thick lines join the quartiles, and thin lines join the 5 %
-and the 95 % quantile.  Channel 0 responds to the highest frequencies.
+time of its last spike.  The lower panels show the number of spikes per word, as a
+distribution and for each speaker, and the mean number of spikes in each channel.  Dots
+are medians, thick lines join the quartiles, and thin lines join the 5 % and the 95 %
+quantile.  Channel 0 responds to the highest frequencies.
 
 The data are recordings of the ten English and the ten German digits, encoded as spikes
 as in the Spiking Heidelberg Digits (SHD) [CSSZ20].  The test set contains all words of
 the speakers 4 and 5, who are held out from training, and some words of every other
-speaker.  The training set contains no word of the speakers 4 and 5.  Although all words
-have the same loudness, the mean number of spikes per word differs between speakers.
+speaker.  Although all words have the same loudness, the mean number of spikes per word
+differs between speakers.
 
-By default, the data are 1,400 recordings of the Heidelberg Digits, encoded in 70
-channels.  For each digit, the data contain five recordings by each of the speakers 4
-and 5, and six recordings by each of the other speakers.  With --full, the data are all
-10,420 recordings, encoded in 700 channels.  The figure follows the description of the
-data in [CSSZ20].
+By default, the data are 1,400 recordings in 70 channels.  For each digit, the data
+contain five recordings by each of the speakers 4 and 5, and six recordings by each of
+the other speakers.  With --full, the data are all 10,420 recordings in 700 channels.
 """
 
 import numpy as np
@@ -51,10 +49,7 @@ COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VER
 
 
 def jobs(size, seed, data, validated=False):
-    """Return the job that summarises the words.
-
-    validated : if True, two training speakers are tested.
-    """
+    """Return the only job; `validated` tests on two training speakers instead."""
     more = {"validated": True} if validated else {}
     return [(survey, {"folder": spoken_words.folder(size, data), **more})]
 
@@ -85,7 +80,6 @@ def grouped(groups, values, function):
 
 
 def claims(size):
-    """Declare the claims about the words."""
     words = spoken_words.named(size)
     found = [own("rarest", f"{words}: training words of the rarest class / mean over "
                  "classes", low=0.5),
@@ -104,7 +98,6 @@ def claims(size):
 
 
 def measured(data):
-    """Return the value of each claim.  No value depends on random numbers."""
     d = data
     train, held = d["set"] == 0, d["set"] == 2
     classes = grouped(d["label"][train], d["label"][train], len)

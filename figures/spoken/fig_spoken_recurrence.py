@@ -1,16 +1,15 @@
 """Spoken digits: loss, initial weights, and the gain from recurrent weights
 
 Spiking networks with one hidden layer of 128 neurons are trained on spoken digits.  The
-left panel shows the test accuracy of networks without and with recurrent weights.  The
+left panel shows the test accuracy of networks without and with recurrent weights.  Dots
+are single runs, bars are means.  Diamonds are published accuracies [CSSZ20].  The
 cross-entropy loss uses the sum or the maximum of the readouts over time.  Initial
 recurrent weights are normally distributed.  Large initial weights have a standard
-deviation of 1/sqrt(128).  Small initial weights are those of the figure
-`spoken_classifiers`.  Dots are single runs, bars are means.  Diamonds are published
-accuracies [CSSZ20].  The right panel shows the training accuracy of each run against
-the epoch.  For the training accuracy, each word is classified before the weights are
-updated with this word.
+deviation of 1/sqrt(128), and small initial weights half of it (with --full, a
+twentieth).  The right panel shows the training accuracy of each run.  For the training
+accuracy, each word is classified before the weights are updated with this word.
 
-[CSSZ20] does not state all settings.  NH stands for the settings of the program
+Some settings of [CSSZ20] are not known.  NH stands for the settings of the program
 `neural_heterogeneity`, which other authors wrote to repeat [CSSZ20]: the loss of the
 maximum over the first 1.0 s of each word, a steepness of 100 of the surrogate
 derivative, initial weights that are uniformly distributed within 1/sqrt(number of
@@ -19,10 +18,10 @@ threshold, bounds on the number of spikes, and batches of 64 words.  NH has time
 of 0.5 ms.  Here, they are 2 ms.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits in 70 channels, all
-time steps are 20 ms, and training lasts 12 epochs.  With --full, all recordings of the
-Heidelberg Digits are used, in 700 channels.  With --full, the first six conditions have
-time steps of 4 ms, and training ends when the training accuracy has gained less than
-0.005 in 20 epochs.  Runs that do not converge end after 200 epochs.
+time steps are 20 ms, and training lasts 12 epochs.  With --full, the words are all
+recordings in 700 channels, and the first six conditions have time steps of 4 ms.
+Training then ends when the training accuracy has gained less than 0.005 in 20 epochs,
+or after 200 epochs.
 """
 
 import numpy as np
@@ -64,10 +63,7 @@ ARRAYS = spoken_networks.ARRAYS
 
 
 def conditions(size, runs):
-    """Return {condition: (name of the network, options)}.
-
-    Only with --full, the settings NH include `dt`, `longest` and `batch`.
-    """
+    """Return {condition: (name of the network, options)}."""
     if size == "full":
         return {key: (net, {**more, **spoken_networks.CONVERGED})
                 for key, (net, more) in runs.items()}
@@ -95,7 +91,6 @@ def described(key):
 
 
 def claims(size):
-    """Declare the claims about the accuracies."""
     words, found = spoken_words.named(size), []
     text = f"{words}: test accuracy, "
     for key, published in SOURCE.items():
@@ -119,7 +114,6 @@ def claims(size):
 
 
 def measured(data):
-    """Return the numbers of the claims."""
     names = data["names"].tolist()
     test, training = (dict(zip(names, values, strict=True))
                       for values in (data["test"], data["accuracy"][..., 0]))
@@ -133,7 +127,6 @@ def measured(data):
 
 
 def shown(data):
-    """Return what is plotted."""
     return data
 
 

@@ -1,10 +1,10 @@
 """Spoken digits: settings of a re-implementation, removed one by one
 
-Recurrent spiking networks and networks without recurrence are trained on spoken digits
-with the settings NH, which the caption of the figure `spoken_recurrence` describes.  In
-each further condition, one setting of NH is replaced by the setting of the figure
-`spoken_classifiers`.  Each bar shows the test accuracy of one run.  Diamonds are
-published accuracies [CSSZ20].
+Spiking networks with and without recurrent weights are trained on spoken digits with
+the settings NH, which the caption of the figure `spoken_recurrence` describes.  In each
+further condition, the setting of the figure `spoken_classifiers` replaces one setting
+of NH.  Each bar shows the test accuracy of one run.  Diamonds are published accuracies
+[CSSZ20].
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, and the networks
 are recurrent, have time steps of 20 ms and are trained for 12 epochs.  With --full, the
@@ -60,7 +60,6 @@ def described(key):
 
 
 def claims(size):
-    """Declare the claims about the accuracies."""
     words, full = spoken_words.named(size), size == "full"
     found = [report(key, f"{words}: test accuracy, {described(key)}")
              for key in runs(full)]
@@ -74,7 +73,6 @@ def claims(size):
 
 
 def measured(data):
-    """Return the numbers of the claims."""
     found = dict(zip(data["names"].tolist(), data["test"], strict=True))
     if "forward-nh" not in found:
         return found
@@ -84,7 +82,6 @@ def measured(data):
 
 
 def shown(data):
-    """Return what is plotted."""
     return {key: value for key, value in data.items() if key != "curves"}
 
 

@@ -2,22 +2,20 @@
 
 The left panel shows how often a long short-term memory network (LSTM) confuses one
 spoken digit with another.  The middle panel shows the accuracy of the classifiers on
-the test words of each speaker.  All classifiers are trained without the speakers 4 and
-5.  The right panel shows the accuracy of a support vector machine (SVM) and of an LSTM
-against the number of training speakers.  The SVM and the LSTM are tested on all words
-of the speakers 4 and 5.  Dots are single runs, lines and bars are means.
+the test words of each speaker, after training without the speakers 4 and 5.  The right
+panel shows the accuracy of a support vector machine (SVM) and of an LSTM on the words
+of the speakers 4 and 5, against the number of training speakers.  Training speakers are
+drawn at random from the ten other speakers.  Because the number of training epochs is
+fixed, fewer speakers also mean fewer weight updates.  Dots are single runs, lines and
+bars are means.
 
-For each classifier and each number of training speakers, the training speakers are
-drawn at random from the ten speakers other than 4 and 5.  Because the number of
-training epochs is fixed, training with fewer speakers also means fewer weight updates.
-The classes are 10 English and 10 German words, so that 10 of the 19 possible wrong
-answers to a word are in the other language, for example "neun" for "nine".  If all
-wrong answers were equally frequent, 10/19 of the errors of the LSTM would be in the
-other language.
+The classes are 10 English and 10 German words.  If all wrong answers were equally
+frequent, 10/19 of the errors of the LSTM would be in the other language, for example
+"neun" for "nine".
 
-The captions of the figures `spoken_classifiers` and `spoken_timing` describe the
-classifiers and the recordings.  The figure follows the tests on held-out speakers in
-[CSSZ20] and the confusion matrix in [CB22] fig. 5.
+The caption of the figure `spoken_classifiers` describes the classifiers and the words.
+This figure follows the tests on held-out speakers in [CSSZ20] and the confusion matrix
+in [CB22] fig. 5.
 """
 
 import numpy as np
@@ -51,10 +49,7 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, counts=COUNTS, repeats=None, epochs=None, hidden=None):
-    """Return the jobs that train the classifiers.
-
-    counts : numbers of training speakers, each at most 9.
-    """
+    """Return the jobs that train the classifiers; each of `counts` is at most 9."""
     listed, changed = [], {"epochs": epochs, "hidden": hidden, "speakers": None}
     repeats = repeats or REPEATS[size]
     for condition in SHOWN:
@@ -105,7 +100,6 @@ def between(confused):
 
 
 def claims(size):
-    """Declare the claims about accuracies and errors."""
     words = spoken_words.named(size)
     found = [own("gain", f"{words}: accuracy on held-out speakers, LSTM, ten training "
                  "speakers minus two", low=0.1),
@@ -123,10 +117,7 @@ def claims(size):
 
 
 def measured(data):
-    """Return the numbers of the claims.
-
-    The accuracy of the SVM depends only on the training speakers.
-    """
+    """Return the numbers of the claims; an SVM uses no random numbers."""
     held = np.isin(data["speakers"], spoken_words.HELD_OUT)
     found, counts = {"between": data["between"]}, data["counts"].tolist()
     for name, key in IDS.items():
@@ -142,7 +133,6 @@ def measured(data):
 
 
 def shown(data):
-    """Return what is plotted."""
     return data
 
 

@@ -1,27 +1,24 @@
 """Spoken digits: accuracy with recorded and with altered spike times
 
 The first panel shows the test accuracy of three networks, with recorded spike times and
-with the altered spike times of two controls.  The second panel shows the accuracy of
-networks for several lengths of the time step.  The third panel shows the accuracy on
-test words whose spikes are shifted by normally distributed random times, after training
-on unchanged words.  The fourth panel shows the accuracy of the recurrent spiking
-network if training and prediction use the maximum over time, the sum over time, or the
-last value of the readouts.  Bars and lines are means, dots are single runs.  The black
-dotted line is the highest accuracy of a support vector machine on spike counts.  Grey
-dotted lines mark the chance accuracy.
+in two controls.  The second panel shows the accuracy for several lengths of the time
+step.  The third panel shows the accuracy on test words whose spikes are shifted by
+normally distributed random times, after training on unchanged words.  The fourth panel
+shows the accuracy of the recurrent spiking network if training and prediction use the
+maximum over time, the sum over time, or the last value of the readouts.  Bars and lines
+are means, dots are single runs.  The black dotted line is the highest accuracy of a
+support vector machine on spike counts.  Grey dotted lines mark the chance accuracy.
 
-Three networks are trained on the spikes of spoken digits: a recurrent spiking network,
-a long short-term memory network (LSTM) and a convolutional network (CNN).  The caption
-of the figure `spoken_classifiers` describes the networks and the words.  The first
-control permutes the spike times of each word among all spikes of the word.  The
-permutation of spike times preserves the number of spikes in each channel and the number
-of spikes in each time step.  The second control replaces all spike times by random
-times, uniformly distributed over the duration of the longest word.  Random spike times
-preserve only the number of spikes in each channel of a spoken word.  The spiking
-network has the same time constants for all lengths of the time step.  Most spoken words
-end early, so that the readouts, with a time constant of 20 ms, have usually decayed
-before the last time step.  The figure follows the comparisons of losses and of time
-steps in [CSSZ20].
+The networks are a recurrent spiking network, a long short-term memory network (LSTM)
+and a convolutional network (CNN).  The caption of the figure `spoken_classifiers`
+describes the networks and the words.  The first control permutes the spike times of
+each word among all spikes of the word, which preserves the number of spikes in each
+channel and in each time step.  The second control replaces all spike times by random
+times, uniformly distributed over the duration of the longest word, which preserves only
+the number of spikes in each channel.  The spiking network has the same time constants
+for all time steps.  Most spoken words end early, so that the readouts, with a time
+constant of 20 ms, have usually decayed before the last time step.  The figure follows
+the comparisons of losses and of time steps in [CSSZ20].
 """
 
 import numpy as np
@@ -63,10 +60,7 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, steps=COARSE, repeats=None, epochs=None, hidden=None):
-    """Return the jobs that train the classifiers.
-
-    steps : further time steps for the second panel, in whole ms.
-    """
+    """Return the jobs; `steps` are more time steps of the second panel, in whole ms."""
     listed, changed = [], {"epochs": epochs, "hidden": hidden}
     folder = spoken_words.folder(size, data)
     usual = {name: spoken_networks.options(name, folder) for name in FINE}
@@ -114,7 +108,6 @@ def gather(results):
 
 
 def claims(size):
-    """Declare the claims about the accuracies."""
     words, found = spoken_words.named(size), []
     for name in TIMED:
         key = f"lost-uniform-{name.lower()}"
@@ -146,7 +139,6 @@ def claims(size):
 
 
 def measured(data):
-    """Return the numbers of the claims."""
     steps, reduced = data["LSTM, by step"], data["recurrent, by loss"]
     found = {"svm": data["counts"].max(), "gain-maximum": reduced[0] - reduced[-1],
              **{f"loss-{loss}": row for loss, row in zip(LOSSES, reduced, strict=True)}}
@@ -165,7 +157,6 @@ def measured(data):
 
 
 def shown(data):
-    """Return what is plotted."""
     return data
 
 

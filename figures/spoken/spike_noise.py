@@ -1,8 +1,8 @@
 """Perturb recordings of events at random, for data augmentation and for controls.
 
 A recording consists of events (spikes), each with a time t in seconds and a channel i.
-Each function returns a new recording, sorted by time.  Let N(0, 1) be a standard normal
-random variable.  The functions compute
+Each function returns a new recording, sorted by time.  With standard normal random
+numbers N(0, 1), the functions compute
 
     t' = t + spread N(0, 1)                                           (1)
     i' = round(i + spread N(0, 1) + shared N(0, 1)),                  (2)
@@ -10,19 +10,18 @@ random variable.  The functions compute
     t'[e] = t[permutation(e)]                      "permuted"         (3)
     t'[e] uniform in [0, end)                      "uniform"          (4)
 
-Eqs. (1) and (2) shift the events, for example to augment training data.  For controls,
-eqs. (3) and (4) randomise the event times, but preserve the number of events in each
-channel.  The permutation in eq. (3) also preserves the total number of events at each
-time.
+Eqs. (1) and (2) shift the events, for example to augment training data.  Eqs. (3) and
+(4) are controls that preserve the number of events in each channel.  Eq. (3) also
+preserves the total number of events at each time.
 
 In eq. (1), times below 0 are set to 0, and times above `end` are set to `end`, which
 raises the density of events at 0 and at `end`.  In eq. (2), an event is dropped if the
 channel i' does not exist, which lowers the density of events in the outermost channels.
 
 The authors of [CB22] apply eq. (2) with shared = 0 before they reduce the number of
-channels.  The value of `spread` in [CB22] is given in a supplement that was not
-consulted.  Published code of other authors uses other distributions of the shifts, such
-as a uniform distribution on +- spread/2.
+channels.  Their value of `spread` is given in a supplement that was not consulted.
+Published code of other authors uses other distributions of the shifts, such as a
+uniform distribution on +- spread/2.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -32,10 +31,7 @@ import numpy as np
 
 
 def jitter_times(times, units, rng, *, spread, end):
-    """Shift each event in time, eq. (1).
-
-    The standard deviation of the shifts is `spread`, in s. Shifted times are clipped to
-    the range from 0 to `end`, in s.
+    """Shift each event in time, eq. (1); `spread` and `end` are in s.
 
     >>> t, u = jitter_times(np.array([0.1, 0.9]), np.array([5, 6]),
     ...                     np.random.default_rng(1), spread=0.01, end=1.0)
@@ -54,10 +50,6 @@ def _sorted(times, units):
 def jitter_channels(times, units, rng, *, spread, shared, channels):
     """Shift each event to a nearby channel, eq. (2).
 
-    The shift is the sum of two random numbers: one with the standard deviation `spread`
-    for each event, and one with the standard deviation `shared` for all events.  Events
-    outside all channels are dropped.
-
     >>> t, u = jitter_channels(np.array([0.1, 0.9]), np.array([300, 600]),
     ...                        np.random.default_rng(1), spread=20.0, shared=0.0,
     ...                        channels=700)
@@ -71,10 +63,9 @@ def jitter_channels(times, units, rng, *, spread, shared, channels):
 
 
 def shuffle_times(times, units, rng, *, law, end):
-    """Replace the event times by permuted or random times, eqs. (3) and (4).
+    """Permute the event times, eq. (3), or replace them by random times, eq. (4).
 
-    If `law` is "permuted", the times are permuted among all events. If `law` is
-    "uniform", the new times are uniformly distributed between 0 and `end`, in s.
+    The argument `law` is "permuted" or "uniform", and `end` is in s.
 
     >>> t, u = shuffle_times(np.arange(6) / 8, np.array([0, 0, 0, 1, 1, 2]),
     ...                      np.random.default_rng(1), law="permuted", end=1.0)

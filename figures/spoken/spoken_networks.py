@@ -1,13 +1,14 @@
 """Train and test classifiers of spoken digits for the figures of [CSSZ20].
 
-The function `classify` trains one classifier and returns its accuracies.  Several
-figures call this function.  If the spoken words are read from files, several calls of
-`classify` together train one network.  Each call continues with the weights, the
-optimiser state and the random generator of the previous call.  The number of calls
-therefore does not change the results.  The networks are feed-forward spiking networks
-with one to three hidden layers, a recurrent spiking network, a long short-term memory
-network (LSTM) and a convolutional network (CNN).  For comparison, support vector
-machines are trained on spike counts.
+The function `classify`, a job of several figures, trains one classifier and returns its
+accuracies.  The networks are feed-forward spiking networks with one to three hidden
+layers, a recurrent spiking network, a long short-term memory network (LSTM) and
+convolutional networks (CNN).  For comparison, support vector machines are trained on
+spike counts.
+
+If the spoken words are read from files, several calls of `classify` together train one
+network.  Each call continues with the weights, the optimiser state and the random
+generator of the previous call, so that the number of calls does not change the results.
 """
 
 import json
@@ -73,15 +74,14 @@ class Options(NamedTuple):
 
 
 class Network(NamedTuple):
-    """Hold the functions of a network.
+    """Hold the functions of a network, whose parameters are a list of arrays.
 
-    The parameters of a network are a list of arrays.  The function
-    `begin(generator, m, classes, T)` samples the initial parameters for m inputs and T
-    time steps.  The function `record(parameters, x)` returns the readouts, of shape (T,
-    B, k).  The function `gradient(parameters, x, labels, generator)` returns the loss,
-    the accuracy, and the gradient of the loss with respect to the parameters.  After
-    training, the optional function `settle(parameters, batches)` returns the parameters
-    for tests.
+    The function `begin(generator, m, classes, T)` samples the initial parameters for m
+    inputs and T time steps.  The function `record(parameters, x)` returns the readouts
+    (T, B, k).  The function `gradient(parameters, x, labels, generator)` returns the
+    loss, the accuracy, and the derivatives of the loss with respect to the parameters.
+    The optional function `settle(parameters, batches)` returns the parameters for tests
+    after training.
     """
 
     begin: Callable[..., Any]
@@ -112,9 +112,9 @@ def tutorial(spikes):
 def bounds(spikes):
     """Return the spike penalty of `neural_heterogeneity`, and its derivative.
 
-    The penalty `max(s - 0.01, 0)**2 + 0.06 * max(M - 100, 0)**2` is averaged over
-    neurons and words.  In this formula, s is the number of spikes of a neuron per time
-    step, and M is the mean spike count of all neurons.
+    For s spikes of a neuron per time step, and a mean spike count M of all neurons, the
+    penalty `max(s - 0.01, 0)**2 + 0.06 * max(M - 100, 0)**2` is averaged over neurons
+    and words.
     """
     T = len(spikes)
     rates, drates = losses.upper_bound(spikes, 0.01 * T, per="neuron")
@@ -129,10 +129,7 @@ PENALTIES = {"tutorial": tutorial, "bounds": bounds}
 # ---- networks ------------------------------------------------------------------
 
 def spiking(o):
-    """Return a network of LIF neurons.
-
-    The readouts are leaky integrators without spikes.
-    """
+    """Return a network of LIF neurons with leaky readouts that do not spike."""
     net = lif_training.Net(float(np.exp(-o.dt / o.tau_syn)),
                            float(np.exp(-o.dt / o.tau_mem)), reset=o.reset,
                            steepness=o.steepness)
@@ -182,19 +179,13 @@ def spiking(o):
 
 
 def uniform(generator, sizes, scale, dtype):
-    """Sample weights uniformly within 1/sqrt(fan-in).
-
-    The arguments are those of `lif_training.initial`; `scale` is not used.
-    """
+    """Sample weights uniformly within 1/sqrt(fan-in); `scale` is not used."""
     return [(generator.uniform(-1, 1, (post, pre)) / np.sqrt(pre)).astype(dtype)
             for pre, post in zip(sizes[:-1], sizes[1:], strict=True)]
 
 
 def rescaled(network, gain):
-    """Return the network with weights multiplied by `gain`.
-
-    For LIF neurons, the factor `gain` thus multiplies all membrane inputs.
-    """
+    """Return the network with all weights multiplied by `gain`."""
     def times(arrays):
         return [gain * a for a in arrays]
 
@@ -231,10 +222,7 @@ def long_memory(o):
 
 
 def convolutional(o):
-    """Return a convolutional network.
-
-    Two convolutional layers are followed by two dense layers.
-    """
+    """Return a network of two convolutional layers and two dense layers."""
     pools, maps, side = (True, True), o.maps, o.side
 
     def image(x):
@@ -264,10 +252,7 @@ def convolutional(o):
 
 
 def images(x):
-    """Convert spike counts (T, B, m) to images (B, T, rows, 1).
-
-    Each row of an image holds the summed spike counts of neighbouring channels.
-    """
+    """Return images (B, T, rows, 1): spike counts summed over neighbouring channels."""
     T, B, m = x.shape
     rows = -(-m // 64) if m > 70 else 2
     x = np.pad(x, ((0, 0), (0, 0), (0, -m % rows)))
@@ -278,8 +263,8 @@ def images(x):
 def block_network(o):
     """Return the convolutional network of the module `convolution_blocks`.
 
-    After training, the mean and the variance in each batch normalisation are averaged
-    over batches of training words, and appended to the parameters.
+    After training, the statistics of each batch normalisation are averaged over batches
+    of training words, and appended to the parameters.
     """
     count = 2 + 6 * o.blocks + 4                    # of the parameters
 
@@ -318,7 +303,7 @@ def steps(words, dt, longest=LONGEST):
 
 
 def changed(words, index, generator, o, longest):
-    """Shift the events of some words."""
+    """Shift the events of some words, for augmentation or tests."""
     times, units = list(words.times), list(words.units)
     longest *= 1 - 1e-9                 # times must be before the end of the last step
     for i in index:
@@ -335,12 +320,7 @@ def changed(words, index, generator, o, longest):
 
 
 def shuffled(words, law, generator):
-    """Permute or randomise the spike times.
-
-    If `law` is "permuted", the spike times of each spoken word are permuted among its
-    spikes.  If `law` is "uniform", the spike times are drawn from a uniform
-    distribution between 0 and the duration of the longest spoken word.
-    """
+    """Permute or randomise the spike times, eqs. (3) and (4) of `spike_noise`."""
     end = spoken_words.durations(words).max()
     pairs = [spike_noise.shuffle_times(t.astype(float), u.astype(int), generator,
                                        law=law, end=end)
@@ -367,7 +347,7 @@ def binned(network, words, index, o, longest):
 
 
 def reader(network, words, o):
-    """Return a function that returns binned words."""
+    """Return a function that maps word numbers to binned words."""
     longest, count = steps(words, o.dt, o.longest), len(words.label)
     if network.sparse:
         T, parts = round(longest / o.dt), []
@@ -387,11 +367,7 @@ def reader(network, words, o):
 
 
 def ended(curve, o):
-    """Return whether the training accuracy no longer grows.
-
-    Training ends if the last `o.patience` epochs raised the highest accuracy by less
-    than `GAIN`.
-    """
+    """Return whether accuracy gained less than `GAIN` in `o.patience` epochs."""
     accuracy, count = np.asarray(curve)[:, 1], o.patience
     return 0 < count < len(accuracy) and (
         accuracy[-count:].max() - accuracy[:-count].max() < GAIN)
@@ -404,8 +380,6 @@ def fit(network, words, index, o, generator, count=None, learner=None, curve=())
     accuracy of each epoch, as an array (epochs, 2).  For the training accuracy, each
     word is classified before the weights are updated with this word.
 
-    Parameters
-    ----------
     index : indices of the training words.
     count : number of epochs; by default `o.epochs`.
     learner, curve : results of the previous call; by default, training begins.
@@ -457,10 +431,8 @@ def predicted(network, parameters, words, index, o):
 def machine(kind, words, sets):
     """Predict classes with a support vector machine.
 
-    The support vector machine is trained on the spike counts z of the training words,
-    standardised in each channel.  For each pair of classes, a binary classifier votes
-    for one class, and the class with the most votes is predicted.  With m channels, the
-    kernels are `z.z'`, `(z.z'/m)^degree` and `exp(-|z - z'|^2/m)`.
+    The inputs z are spike counts, standardised in each channel with the training words.
+    With m channels, the kernels are `z.z'`, `(z.z'/m)^degree` and `exp(-|z - z'|^2/m)`.
     """
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
@@ -496,9 +468,8 @@ THIRD = 3                   # with --quick, a third of the words
 # The settings "own" are for the 1,400 embedded words.  The settings "paper" are for all
 # words: time steps, time constants and numbers of neurons and of epochs were fixed in
 # advance, and all other settings were chosen by the accuracy on the speakers VALIDATED.
-# The condition "recurrent, tutorial" has the settings of the authors' tutorial on SHD.
-# The tutorial computes decay factors for steps of 1 ms but uses steps of 14 ms, so that
-# its time constants are 14 times the nominal values.
+# The condition "recurrent, tutorial" has the settings of the authors' tutorial on SHD;
+# the caption of `spoken_classifiers` explains its time constants.
 PAPER = {"batch": 64, "hidden": 128, "dt": 0.01}
 SETTINGS = {
     "own": {
@@ -539,9 +510,8 @@ def named(condition, more):
 def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
-    size : "quick", "default" or "full".
-    changed : options that the label omits; None keeps the usual value.
-    more : options that the label contains.
+    changed : options without influence on the label; None keeps the usual value.
+    more : options that the label names.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)
@@ -567,11 +537,8 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
              count=None, before=None, every=1):
     """Train and test one classifier.
 
-    If the training of a network is split into several jobs, only the last job returns
-    accuracies.
+    If several jobs train one network, only the last job returns accuracies.
 
-    Parameters
-    ----------
     jitters : standard deviations of the jitter of event times, s.
     first, count : number of the first epoch, and number of epochs of this job.
     before : result of the previous job.
@@ -639,10 +606,7 @@ ARRAYS = {
 
 
 def listed(size, seed, data, runs, repeats, changed):
-    """Return the jobs of some conditions.
-
-    runs : dict {key: (name of a condition, options)}.
-    """
+    """Return the jobs of `runs`, a dict {key: (name of a condition, options)}."""
     found = []
     for repeat in range(repeats):
         for condition, more in runs.values():
