@@ -66,8 +66,8 @@ def reach(V, order):
 
 
 def owners(n, m, recurrent=True):
-    """Return the postsynaptic neuron of each weight, a (p,) int for the entries
-    of W, and then of V, row by row.
+    """Return the postsynaptic neuron of each weight, a (p,) int.  The weights are
+    the entries of W, then those of V, row by row.
 
     >>> owners(2, 1).tolist()
     [0, 1, 0, 0, 1, 1]

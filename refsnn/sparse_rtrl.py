@@ -60,8 +60,8 @@ Approximate.  The rule "exact" computes the surrogate gradient without
 
     In one hidden layer, the rule "block" is exact if V is diagonal.  The
     rule "implicit" is exact without recurrence, or if recurrent spikes are
-    recorded constants.  The rule "presynaptic" is exact if recurrent
-    spikes, resets and refractory mask are recorded constants.
+    treated as constants.  The rule "presynaptic" is exact if recurrent
+    spikes, resets and refractory mask are treated as constants.
 Cost.   The sum (8) adds O(B n (m + n)) time to a step, and O(B n^2 (m +
     n)) for the rule "exact".
 Departures.  The module follows descriptions of [ZN21] by other authors.

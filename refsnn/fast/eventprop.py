@@ -50,8 +50,9 @@ z = p(y) - r(y) otherwise,
     dk/dtau_syn = h z s^2/(tau_mem tau_syn^2)                        (18)
     dk/dtau_mem = h (p(y) - z) s^2/tau_mem^3 - k/tau_mem             (19)
 
-Derivation.  See `eventprop`.  Without a refractory time, the end of the
-    refractory time and the spike are one event, which gives (13).
+Derivation.  The module `eventprop` derives all equations.  Here, the spike
+    and the end of the refractory time are one event.  Therefore, (13)
+    combines (13) and (14) of `eventprop`.
 Exact.  Spikes and gradients equal those of `eventprop` up to rounding.  If
     U almost touches the threshold, rounding can add or remove a spike.
 Cost.   For S input spikes per sample, a simulation takes O(S B n) time and
@@ -324,7 +325,7 @@ def backward(dtimes, recording):
 
 
 def _between(dU, dI, s, U, current, tau_mem, tau_syn):
-    """Return dU and dI before an interval s, and its dtau_mem and dtau_syn."""
+    """Return dU and dI before an interval s, dtau_mem and dtau_syn."""
     fade, decay, kernel, y, p = _response(s, tau_mem, tau_syn)
     r = np.where(y < -0.5, (np.exp(y) - p) / np.minimum(y, -0.5),          # (17)
                  np.polyval(SERIES, np.maximum(y, -0.5)))
