@@ -1,18 +1,17 @@
 """Computing times of other tools, relative to refsnn
 
-For each task, the figure shows the computing times of other tools, and a lower bound,
-relative to the computing time of refsnn.  The lower bound is the time for the dense
-matrix products of the task, or for copying all parameters in tasks of synaptic
-intelligence (SI).  A ratio of computing times above 1 means that refsnn is faster.  The
-other tools compute the same quantities as refsnn, except that Norse, snnTorch and
-SpikingJelly use their own models of LIF neurons.  The package refsnn receives spikes as
-a sparse matrix, and always uses one thread.
+For each task, the figure shows the computing times of other tools, divided by the
+computing time of refsnn.  If a ratio is above 1, refsnn is faster.  Lower bounds are
+the time for the dense matrix products of a task ("bare products"), and the time for
+copying all parameters in the task of synaptic intelligence (SI).  The other tools
+compute the same quantities as refsnn, except that Norse, snnTorch and SpikingJelly use
+their own models of LIF neurons.  In the tasks of training and inference, refsnn
+receives spikes as a sparse matrix.  refsnn always uses one thread.
 
-Dots are medians over 7 runs (25 with --full).  With --quick, dots are single runs of
-three tasks.  Lines join the quartiles over these runs.  In each run, all tools are
-measured one after the other.  Each tool runs in a separate process.  A warm-up run is
-not counted.  Numbers are float32, or float64 for sound.  Computing times depend on the
-computer, so that the figure declares no claims.
+Dots are medians over 7 runs (25 with --full, one with --quick), and lines join the
+quartiles.  In each run, all tools are measured one after the other, in separate
+processes.  A warm-up run is not counted.  Numbers are float32, or float64 for sound.
+The figure declares no claims, because computing times depend on the computer.
 """
 
 import contextlib

@@ -1,17 +1,16 @@
 """Build the spiking networks of the figure `fig_speed` in refsnn and in other tools.
 
 For each tool, this module has a function that builds a network of LIF neurons, and
-returns a function `run()`.  The function `run` simulates the network on one batch,
-computes gradients if the task requires gradients, and waits for the end of the
-computation.  In all tools except refsnn, `run` returns (out, gradients), where the
-array `out` holds the membrane potentials of the readouts.
+returns a function `run()`.  The function `run` simulates one batch, and computes
+gradients in the training tasks.  In all tools except refsnn, `run` returns (out,
+gradients), where `out` holds the membrane potentials of the readouts.  The gradients
+are the derivatives of `(out * dout).sum()` with respect to the weights W, W_out and, in
+recurrent networks, V.
 
-The networks in PyTorch and JAX are written as loops over time steps.  The tests in
-`tests/peers` verify that the PyTorch and JAX networks compute the same results as
-refsnn.  In other libraries, the network uses the LIF neuron of the library.  The
-gradients are the derivatives of the inner product `<out, dout>` with respect to the
-weights W, W_out and, in recurrent networks, V. Gradients with respect to the weights in
-layer objects of a library are computed, but not returned.
+The networks in PyTorch and JAX are written as loops over time steps, and the tests in
+`tests/peers` verify that they compute the same results as refsnn.  The networks in
+other libraries use the LIF neuron of the library.  Gradients with respect to weights in
+layer objects of these libraries are computed, but not returned.
 """
 
 import functools

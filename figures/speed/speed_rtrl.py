@@ -1,13 +1,11 @@
 """Run exact real-time recurrent learning (RTRL) in refsnn and in other tools.
 
-RTRL computes, forward in time, the influence matrix, which holds the derivatives of the
-states of a network with respect to all weights.  Each tool simulates a network of n
-neurons and m inputs.  Each tool returns the gradient of the loss with respect to the
-matrix `[W | V]`, which joins the input weights W and the recurrent weights V. In JAX
-and PyTorch, automatic differentiation in reverse mode computes the Jacobian J of a time
-step with respect to the states, and the Jacobian F with respect to the weights.  In
-each time step, the influence matrix M is replaced by `J M + F`.  The JAX code is
-compiled.
+Each tool simulates a network of n neurons and m inputs, and returns the gradient of the
+loss with respect to the matrix `[W | V]` of the input weights W and the recurrent
+weights V.  In each time step, RTRL replaces the influence matrix M (the derivatives of
+the states with respect to all weights) by `J M + F`.  J and F are the derivatives of
+one time step with respect to the states and to the weights.  JAX and PyTorch compute J
+and F by automatic differentiation in reverse mode.  The JAX code is compiled.
 """
 
 import functools

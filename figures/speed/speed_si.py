@@ -2,8 +2,7 @@
 
 The task is one update of all parameters with SI and the optimiser Adam.  The gradient
 of the loss is given.  Memory access limits the speed of the update, so that the time
-for copying all parameters is a lower bound.  The PyTorch code updates all arrays in
-place, with list operations (`torch._foreach_*`).
+for copying all parameters is a lower bound.
 """
 
 import functools
@@ -47,10 +46,7 @@ def problem(seed, dtype=np.float32, sizes=SIZES):
 
 
 def update(p, path=False, penalty=False):
-    """Return an update function of `refsnn.fast.si`.
-
-    The returned function updates the parameters and their path integrals in place.
-    """
+    """Return an update function of `refsnn.fast.si`."""
     theta = [a.copy() for a in (*p.weights, *p.biases)]
     state, options = [fast_si.begin(theta)], {}
     if path:
@@ -76,10 +72,7 @@ def copying(p):
 # ---- PyTorch
 
 def torch_update(p, path=False, penalty=False):
-    """Return an update function in PyTorch.
-
-    The gradient in the path integral includes the gradient of the penalty.
-    """
+    """Return an update function in PyTorch."""
     import torch
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
