@@ -11,31 +11,31 @@ predicted class is that of the neuron with the highest membrane potential at any
 Three conditions are compared, each with 128 trainable parameters.  With learned delays,
 each class has one neuron with 8 weights and 8 delays (module `delays`, linear kernel).
 With fixed random delays and without delays, each class has two neurons with 8 weights
-per neuron, and the higher potential of these neurons is the output of the class.  The
-fixed delays are drawn from the range of the learned delays, 0 to 120 ms.
+each, and the higher of their potentials is the output.  The fixed delays are drawn from
+the range of the learned delays, 0 to 120 ms.
 
-The gradients of the cross-entropy are exact.  All conditions use the optimiser Adam,
-and receive the same training samples, which are new at each step.  In each run, each
-condition is trained with the same five learning rates.  The learning rate with the
-fewest wrong predictions on 400 validation samples is selected for each run and
-condition.  Panel b shows the test errors of the selected networks on 2000 other
-samples.  Lines connect the conditions of one run, and large markers show the means.  On
-the logarithmic axes, an error of 0 is drawn as 0.25 wrong samples.  Panel c shows the
-validation errors against the learning rate; thick lines are medians over runs.  For the
-first run with learned delays, panel d shows when the spikes of each pattern (without
-jitter) arrive at the neuron of its class, before and after learning.  Marker areas are
-proportional to the absolute weights after learning, and crosses mark negative weights.
-After learning, most inputs with positive weights arrive at nearly the same time.
+All conditions use exact gradients of the cross-entropy, the optimiser Adam, and the
+same training samples, which are new at each step.  Each condition of each run is
+trained with five learning rates, and the learning rate with the fewest wrong
+predictions on 400 validation samples is selected.  Panel b shows the test errors of the
+selected networks on 2000 other samples.  Lines connect the conditions of one run, and
+large markers show the means.  On the logarithmic axes, an error of 0 is drawn as 0.25
+wrong samples.  Panel c shows the validation errors against the learning rate; thick
+lines are medians over runs.
 
-After training, `delays.settle` rounds the delays to whole time steps.  The claims on
-test errors use the delays before rounding.  Separate numbers show the effect of
-rounding.
+For the first run with learned delays, panel d shows when the spikes of each pattern
+(without jitter) arrive at the neuron of its class, before and after learning.  Marker
+areas are proportional to the absolute weights after learning, and crosses mark negative
+weights.  After learning, most inputs with positive weights arrive at nearly the same
+time.
 
-The results hold for this single layer.  In trial runs with hidden spiking neurons and
-equal numbers of parameters, networks with fixed delays had up to twice as many hidden
-neurons as networks with learned delays.  In most trial runs, networks with learned
-delays made at least as many errors as networks with fixed delays.  This figure does not
-correspond to a published figure.
+The claims on test errors use the learned delays before rounding.  Separate numbers show
+the effect of rounding the delays to whole time steps (`delays.settle`).
+
+The results hold for this single layer.  In most trial runs with hidden spiking neurons
+and equal numbers of parameters, networks with learned delays made at least as many
+errors as networks with fixed delays.  This figure does not correspond to a published
+figure.
 """
 
 import numpy as np

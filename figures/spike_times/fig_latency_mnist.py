@@ -1,26 +1,26 @@
 """The gradients of spike times train a network to classify images in a latency code
 
-Each pixel of an image is encoded as at most one input spike. A pixel with the value x
+Each pixel of an image is encoded as at most one input spike.  A pixel with the value x
 between 0 (black) and 1 spikes at the time (1 - x) 30 ms, and black pixels do not spike.
 The network has one hidden layer of spiking neurons, and ten readout neurons that do not
-spike. The predicted class is that of the readout whose membrane potential has the
-highest maximum. Training uses the exact gradients of the hidden spike times
-(`refsnn.fast.eventprop`), the cross-entropy of the maxima, and the optimiser Adam. The
-weights of hidden neurons that are silent in a whole mini-batch increase slightly. The
-time constants are 20 ms for potentials and 5 ms for currents. Panel a shows the
-accuracy on test images against the epoch. Panels b and c show the hidden spikes and the
-readouts of the first network after training, for one test image. The blue line is the
-readout of the correct class. The dot marks the highest maximum.
+spike.  The predicted class is that of the readout whose membrane potential has the
+highest maximum.  Training uses the exact gradients of the hidden spike times
+(`refsnn.fast.eventprop`), the cross-entropy of the maxima, and the optimiser Adam.  The
+weights of hidden neurons that are silent in a whole mini-batch increase slightly.  The
+time constants are 20 ms for potentials and 5 ms for currents.
+
+Panel a shows the accuracy on the first 2000 test images against the epoch; the claim
+uses all test images.  Panels b and c show the hidden spikes and the readouts of the
+first network after training, for one test image.  The blue line is the readout of the
+correct class.
 
 By default, three networks with 100 hidden neurons learn the digits of refsnn, which
-have 8x8 pixels. With --full, one network with 350 hidden neurons learns MNIST for 18
-epochs, which takes about 3 core-hours. The settings with --full are those of [WP21],
+have 8x8 pixels.  With --full, one network with 350 hidden neurons learns MNIST for 18
+epochs, which takes about 3 core-hours.  The settings with --full are those of [WP21],
 where ten networks learn for 100 epochs: mini-batches of 128 images, a normal jitter of
-the input spikes of 1 ms, and a learning rate of 0.005 that falls by 3 % each epoch. For
-the digits, of which there are few, the initial weights have wider distributions, the
-learning rate is 0.1 and falls by 30 % each epoch, and mini-batches have 32 images.
-Panel a shows the accuracy on the first 2000 test images, and the claim uses all test
-images.
+the input spikes of 1 ms, and a learning rate of 0.005 that falls by 3 % each epoch.
+For the digits, mini-batches have 32 images, the initial weights have wider
+distributions, and the learning rate is 0.1 and falls by 30 % each epoch.
 """
 
 import os
@@ -85,8 +85,8 @@ def encode(images, rng=None):
 def highest(times, units, W):
     """Return the times, slopes and spikes of the maxima of all readouts, (B, k).
 
-    If the arrival of a hidden spike ends the rise to a maximum, the slope before the
-    arrival and the number of this spike are returned, otherwise 0 and -1.
+    If a hidden spike ends the rise to a maximum, the slope before this spike and the
+    number of this spike are returned, otherwise 0 and -1.
 
     Between two spikes, the potential is c (a exp(-p t) - b exp(-q t)), with p =
     1/tau_mem, q = 1/tau_syn, c = p/(q - p), a = sum_j W_j exp(p t_j) and b = sum_j W_j
@@ -112,7 +112,7 @@ def highest(times, units, W):
 
 
 def network(weights, spikes):
-    """Return the hidden recording, what `highest` returns, and the maxima (B, k)."""
+    """Return the hidden recording, the result of `highest`, and the maxima (B, k)."""
     hidden = fast.simulate(*spikes, weights[0], until=UNTIL, **TAUS)
     tops = highest(hidden.times, hidden.units, weights[1])
     return hidden, tops, eventprop.readout(tops[0][None], hidden.times, hidden.units,
@@ -182,7 +182,7 @@ def learn(folder, epochs, hidden, samples, batch, seed, repeat, first=0, before=
 
 
 def instants():
-    """Return the times at which potentials are drawn."""
+    """Return the times at which panel c shows potentials."""
     return np.linspace(0, UNTIL, 241)
 
 

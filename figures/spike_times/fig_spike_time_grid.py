@@ -4,36 +4,35 @@ Simulations in time steps are compared with the exact, event-based simulation of
 module `eventprop`.  Against the length of the time step, the panels show errors of the
 spike times (a), the loss (b), and the gradients with respect to the weights (c) and the
 input spike times (d).  The loss is a sum of all spike times with random positive
-factors.  In panels c and d, the relative error of a gradient is the median over
-neurons.  Lines in panels a to e show medians over networks, and bands show quartiles.
-Three integration schemes are compared: the explicit Euler method ("euler"), the scheme
-of `lif` with a constant current during each step ("held"), and the exact solution
-between spikes ("exact").  If each spike is placed at the end of its time step (solid
-lines), the errors of all schemes are proportional to the time step.  If spike times are
-interpolated linearly within the step (dashed lines), the error of the exact solution is
-proportional to the squared time step.  Neurons are left out if their number of spikes
-differs from the exact simulation; panel e shows the share of these neurons.
+factors.  The error of a gradient is the median over neurons.  Lines in panels a to e
+show medians over networks, and bands show quartiles.  Three integration schemes are
+compared: the explicit Euler method ("euler"), the scheme of `lif` with a constant
+current during each step ("held"), and the exact solution between spikes ("exact").  If
+each spike is placed at the end of its time step (solid lines), the errors of all
+schemes are proportional to the time step.  If spike times are interpolated linearly
+within the step (dashed lines), the error of the exact solution is proportional to the
+squared time step.  Neurons are left out if their number of spikes differs from the
+exact simulation; panel e shows the share of these neurons.
 
 Panel f shows why the gradients of some neurons have much larger errors than the median.
-In panel f, a neuron receives one input spike, and its potential U crosses the threshold
-shortly before the maximum of U. The gradient of the spike time is proportional to
-`1/(dU/dt)` at the crossing, and dU/dt is 0 at the maximum of U. Simulations in time
-steps evaluate dU/dt up to one step late.  If U reaches its maximum a few steps after
-the crossing, the simulated dU/dt is too small or has the wrong sign.  With interpolated
-spike times, the gradient is accurate unless U reaches its maximum within one step of
-the crossing.  Solid lines show the median error in each bin of the x axis, and dotted
-lines show the largest error in each bin.
+A neuron receives one input spike, and its potential U crosses the threshold shortly
+before the maximum of U.  The gradient of the spike time is proportional to `1/(dU/dt)`
+at the crossing, and dU/dt is 0 at the maximum.  Simulations in time steps evaluate
+dU/dt up to one step late.  If U reaches its maximum a few steps after the crossing, the
+simulated dU/dt is therefore too small or has the wrong sign.  With interpolated spike
+times, the gradient is accurate unless U reaches its maximum within one step of the
+crossing.
 
 Panel g shows the cosine of the angle between the surrogate gradient of the same
 networks and the exact gradient, for three losses sum_i a_i sum_k f(t_k), where neuron i
-spikes at the times t_k. A surrogate gradient follows mainly the number of spikes, which
-the exact gradient of spike times keeps fixed. The two gradients therefore agree if
-earlier and more spikes have the same effect on the loss (f = exp(-t/20 ms)), and have
-opposite directions for f = t. The cosine is not an error of either gradient. This
-figure does not correspond to a published figure.
+spikes at the times t_k.  A surrogate gradient follows mainly the number of spikes,
+which the exact gradient of spike times keeps fixed.  The two gradients therefore agree
+if earlier and more spikes have the same effect on the loss (f = exp(-t/20 ms)), and
+have opposite directions for f = t.  The cosine is not an error of either gradient.
 
 Each network is one layer of 8 neurons (membrane time constant 20 ms, synaptic time
-constant 5 ms), and receives 60 input spikes at whole milliseconds.
+constant 5 ms), and receives 60 input spikes at whole milliseconds.  This figure does
+not correspond to a published figure.
 """
 
 import numpy as np

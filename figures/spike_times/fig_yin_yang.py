@@ -3,7 +3,7 @@
 A point of the plane belongs to the class yin, yang or dot.  One input neuron encodes
 the coordinate x of the point, a number from 0 to 1, and spikes at (10 + 30 x) ms.
 Three more input neurons encode the coordinate y, 1 - x and 1 - y in the same way, and a
-fifth always spikes at 20 ms.  The network has one hidden layer and three output
+fifth always spikes at 20 ms.  The network has 200 hidden neurons and three output
 neurons.  The predicted class is that of the output neuron that spikes first.  Training
 uses the exact gradients of the spike times (`refsnn.fast.eventprop`), the cross-entropy
 of the first output spikes, and the optimiser Adam.  Panel a shows the error on test
@@ -12,11 +12,11 @@ first run after training; crosses mark wrong predictions.
 
 The data, the network and the training are those of [WP21], except for the generator of
 the data.  There are 5000 training points (400 with --quick), and a fifth as many test
-points.  Each class has a third of the points.  The network has 200 hidden neurons.  The
-time constants are 20 ms for membrane potentials and 5 ms for currents.  Mini-batches
-have 256 points, and the learning rate, 0.01 at first, falls by 5 % every 5 epochs.
-Training lasts 12 epochs by default, and 4 epochs with --quick.  With --full, ten
-networks learn for 300 epochs, as in [WP21].  This takes about 3 core-hours.
+points.  Each class has a third of the points.  The time constants are 20 ms for
+membrane potentials and 5 ms for currents.  Mini-batches have 256 points, and the
+learning rate, 0.01 at first, falls by 5 % every 5 epochs.  Training lasts 12 epochs by
+default, and 4 epochs with --quick.  With --full, ten networks learn for 300 epochs, as
+in [WP21], which takes about 3 core-hours.
 """
 
 import numpy as np
@@ -127,7 +127,7 @@ def learn(epochs, hidden, samples, seed, repeat, first=0, before=None):
 
 
 def gather(results):
-    """Sort the results by run; the last part of a run has all errors."""
+    """Sort the results by run; the last part of each run holds all epochs."""
     results = [*{int(r["repeat"]): r for r in results}.values()]
     return {"error": np.array([r["error"] for r in results]),
             "spikes": np.array([r["spikes"] for r in results]),
