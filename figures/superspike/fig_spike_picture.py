@@ -2,38 +2,37 @@
 
 The top panels show the target spikes and the output spikes in the last trial.  The
 panels below show the cost of each trial, the mean firing rates of hidden neurons, and
-the distribution and the variation of interspike intervals.  With --full, a panel shows
-the final cost for several network sizes.  For random feedback, the last panel shows the
-final cost against the strength and the exponent of a regulariser.  Numbers in the last
-panel are mean firing rates of hidden neurons.
+the distribution and the variation of interspike intervals.  With --full, two more
+panels show the final cost for several network sizes and, for random feedback, against
+the strength and the exponent of a regulariser, with the mean firing rates of hidden
+neurons.
 
 A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every
-trial of 3.5 s.  The network has a hidden layer and 100 output neurons.  The spike
-raster of the output neurons must reproduce a picture.  The cost of a trial is the root
-mean square of the filtered output error.  The final cost is the root mean square of the
-costs of the last three trials.  The output error reaches the hidden layer through the
-transposed output weights (symmetric feedback), through fixed random weights (random
-feedback), or through weights that are all 1 (uniform feedback).
+trial of 3.5 s.  The spike raster of its 100 output neurons must reproduce a picture.
+The cost of a trial is the root mean square of the filtered output error.  The final
+cost is the root mean square of the costs of the last three trials.  The output error
+reaches the hidden layer through the transposed output weights (symmetric feedback),
+through fixed random weights (random feedback), or through weights that are all 1
+(uniform feedback).
 
 In a control network, the weights of the hidden layer stay fixed, and only the output
 weights learn.  The linear learning rule sets the derivative of a spike to 1 in both
-layers. Let z be the filtered spike train of a hidden neuron, and e its filtered error.
+layers.  Let z be the filtered spike train of a hidden neuron, and e its filtered error.
 The heterosynaptic regulariser reduces each weight w of the neuron in proportion to w
 (exponent 0), to w z^4 (exponent 4), or to w z^4 e^2.  This figure corresponds to [ZG18]
-figs. 6 to 8. The target picture and the training costs in [ZG18] are published only as
-plots. The target picture and the network sizes in this figure differ from [ZG18].
+figs. 6 to 8, with another target picture and other network sizes.  The target picture
+and the training costs in [ZG18] are published only as plots.
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
 coefficient of variation, which is 1 for a Poisson process, is the standard deviation of
-the intervals divided by their mean.  The coefficient of variation is computed for each
-hidden neuron with at least five intervals.
+the intervals divided by their mean.  The coefficient is computed for hidden neurons
+with at least five intervals.
 
 With `--data DIR`, the spike trains in `input.ras` and `target.ras` of the folder
-`DIR/spike_picture` replace the generated spike trains.  By default, the spikes in the
-`.ras` files must be in order of time, and the neurons must be numbered from 0.  The
-default duration of a trial is the time of the last spike, rounded up to a multiple of
-0.5 s.  The file `DIR/spike_picture/options.json` can change the default settings for
-`.ras` files, for example:
+`DIR/spike_picture` replace the generated spike trains.  The spikes in these files must
+be in order of time, and the neurons must be numbered from 0.  A trial ends with the
+last spike, rounded up to a multiple of 0.5 s.  The file
+`DIR/spike_picture/options.json` can change these defaults, for example:
 
     {"loop_s": 1.89, "target": {"order": "sort", "first_unit": 1, "units": 200}}
 
@@ -43,10 +42,10 @@ The entry "loop_s" is the duration of a trial in seconds.  The entries "input" a
 As in the published code, the learning rate is 1 mV, and the standard deviation of the
 initial weights is 50 mV / sqrt(fan-in).  The learning rate falls to 0.1 mV after 800 s
 (after 400 s in the published code).  The heterosynaptic regulariser has strength 1 and
-exponent 4.  In networks with the heterosynaptic regulariser, the product of error and
-eligibility trace is multiplied by about 5, as in the published code.  The strength of
-the regulariser `w z^4 e^2` is only 1e-4, because e^2 is about 1e4 / s^2 in hidden
-neurons with random feedback.
+exponent 4.  In networks with the regulariser, the product of error and eligibility
+trace is multiplied by about 5, as in the published code.  The strength of the
+regulariser `w z^4 e^2` is only 1e-4, because e^2 is about 1e4 / s^2 in hidden neurons
+with random feedback.
 """
 
 import json
@@ -187,10 +186,7 @@ def options(folder):
 
 def learn(condition, hidden, loops, role, seed, repeat, rho=None, exponent=4.0,
           folder=None):
-    """Train a network.
-
-    Return costs, firing rates and spike rasters.
-    """
+    """Train a network; return costs, firing rates and spike rasters."""
     def generators(*what):
         return [seeds.rng(seed, "picture", " ".join(map(str, what)), repeat)]
 
@@ -240,11 +236,7 @@ def learn(condition, hidden, loops, role, seed, repeat, rho=None, exponent=4.0,
 
 
 def intervals(raster):
-    """Return intervals and coefficients of variation.
-
-    The coefficient of variation is computed for each neuron with at least `FEWEST`
-    intervals.
-    """
+    """Return intervals and coefficients of variation."""
     each = [np.diff(np.flatnonzero(train)) * training.DT_S for train in raster.T]
     return np.concatenate(each), np.array([part.std() / part.mean() for part in each
                                            if len(part) >= FEWEST])

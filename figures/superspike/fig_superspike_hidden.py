@@ -1,11 +1,11 @@
 """Four hidden neurons learn from the error of one output
 
 The left panels show the spikes of one network with random feedback, before training,
-after 40 s of training and at the end of training.  In at least one trial, this network
-hits all five target times.  The right panels show the cost of each network with four
-hidden neurons, the mean cost over networks, and the fraction of successful networks.  A
-network is successful from the first trial in which it hits all five target times.
-Dotted curves belong to networks with eight hidden neurons and random feedback.
+after 40 s of training and at the end of training.  The right panels show the cost of
+each network with four hidden neurons, the mean cost over networks, and the fraction of
+successful networks.  A network is successful from the first trial in which it hits all
+five target times.  Dotted curves belong to networks with eight hidden neurons and
+random feedback.
 
 A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every
 trial of 0.5 s.  The network has four hidden neurons, and one output neuron that must
@@ -19,13 +19,13 @@ a trial is the root mean square of the filtered output error.
 With random feedback, most hidden neurons acquire an output weight of the same sign as
 their fixed feedback weight.  Hidden neurons with a negative feedback weight become
 active later, when the output neuron fires too many spikes.  The paper [ZG18] reports
-that learning with random feedback fails if all feedback weights are negative.  The
-probability that all random feedback weights are negative is 1/16 with four hidden
-neurons, and 1/256 with eight hidden neurons.  In control networks, all random feedback
-weights are made negative.  This figure corresponds to [ZG18] fig. 4, where the three
-kinds of feedback lead to similar results, as here.  The learning rate is 1 mV, reduced
-to 0.1 mV after trial 250.  The standard deviation of the initial weights is 20 mV /
-sqrt(fan-in).
+that learning fails if all random feedback weights are negative.  The probability of
+this case is 1/16 with four hidden neurons, and 1/256 with eight hidden neurons.  In
+control networks, all random feedback weights are made negative.
+
+This figure corresponds to [ZG18] fig. 4, where the three kinds of feedback lead to
+similar results, as here.  The learning rate is 1 mV, reduced to 0.1 mV after trial 250.
+The standard deviation of the initial weights is 20 mV / sqrt(fan-in).
 """
 
 import numpy as np

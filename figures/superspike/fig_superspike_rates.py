@@ -12,18 +12,18 @@ weights, as with symmetric feedback in the figure `superspike_hidden`.  The inpu
 and the initial weights are the same for every learning rate.  The cost of a trial is
 the root mean square of the filtered output error.  The relative final cost is the mean
 cost of the last 20 trials, divided by the cost of the first trial.  A learning rate is
-called usable if the relative final cost is at most 0.6.  The optimiser RMSprop divides
-each entry of the weight gradient by the running root mean square of this entry.  The
-optimiser RMaxProp divides each entry of the weight gradient by the running maximum of
-the absolute value of this entry.  With a "fixed rate" (in V s), a weight changes by the
-learning rate times the mean product of error and eligibility trace (in 1 / s).
+called usable if the relative final cost is at most 0.6.
+
+The optimisers divide each entry of the weight gradient by the running root mean square
+(RMSprop), or by the running maximum of the absolute value (RMaxProp), of this entry.
+With a "fixed rate" (in V s), a weight changes by the learning rate times the mean
+product of error and eligibility trace (in 1 / s).
 
 Learning rates are tested on a logarithmic grid.  The width of the usable range is the
 largest number of consecutive usable learning rates, times the spacing of the grid.  The
-usable range has the width 0 if no learning rate is usable.  RMaxProp changes a weight
-every 0.5 s, by at most the learning rate.  The output weights are positive before
-training, so that every hidden neuron receives a useful error signal.  This figure
-corresponds to [ZG18] fig. 1, whose numerical values are not published.
+output weights are positive before training, so that every hidden neuron receives a
+useful error signal.  This figure corresponds to [ZG18] fig. 1, whose numerical values
+are not published.
 """
 
 import numpy as np

@@ -2,63 +2,61 @@
 
 The left panels show the input spikes, the hidden spikes and the output spikes in the
 last 0.5 s of the best run with random feedback.  The upper right panel shows the
-fraction of wrongly classified patterns against the training time, for each kind of
-network.  A pattern is wrongly classified if an error occurs in its response window.
-The lower right panels show the fraction of wrongly classified patterns and the number
-of live hidden neurons in the last 20 s of each run.  Live hidden neurons have a mean
-firing rate of at least 1 Hz.
+fraction of wrong patterns against the training time.  A pattern is wrong if an error
+occurs in its response window.  The lower right panels show the fraction of wrong
+patterns and the number of live hidden neurons in the last 20 s of each run.  Live
+hidden neurons have a mean firing rate of at least 1 Hz.
 
 A spiking network with two outputs learns the exclusive or (XOR) of spike patterns.  The
-100 inputs form three groups: a reference group, group A and group B. In each pattern,
+100 inputs form three groups: a reference group, group A and group B.  In each pattern,
 the reference group spikes, and each of the groups A and B spikes with probability 1/2.
-If a group of inputs spikes, each of its inputs spikes once, at a random time within the
-first 10 ms of the pattern.  The random spike time of an input is drawn once for each
-run and is the same in all patterns.  Output neuron 1 must spike if exactly one of the
-groups A and B spikes, and otherwise output neuron 0 must spike.  Networks have hidden
-neurons or no hidden layer.  Symmetric feedback uses the transposed output weights,
-random feedback uses fixed random weights, and uniform feedback uses weights that are
-all 1.  A network reaches zero error if the last third of its training contains 20
-consecutive seconds (about 320 patterns) without an error.
+If a group spikes, each of its inputs spikes once, within the first 10 ms of the
+pattern, at a time that is drawn once for each run.  Output neuron 1 must spike if
+exactly one of the groups A and B spikes, and otherwise output neuron 0 must spike.  The
+output error reaches the hidden neurons through the transposed output weights (symmetric
+feedback), through fixed random weights (random feedback), or through weights that are
+all 1 (uniform feedback).  A network reaches zero error if the last third of its
+training contains 20 consecutive seconds (about 320 patterns) without an error.
 
 Symmetric and random feedback weights satisfy a sign condition, which is not part of
 [ZG18].  The two feedback weights of each hidden neuron have opposite signs, and the
 positive weight has the larger absolute value.  Half of the hidden neurons have a
-positive feedback weight from output 0, and half have a positive feedback weight from
-output 1.  Because training changes the output weights, symmetric feedback weights
-satisfy the sign condition only before training.  With the sign condition, fewer hidden
-neurons become permanently silent.  Without the sign condition, the sum of the two
-feedback weights of a hidden neuron can be negative.  If both output neurons fail to
-spike, hidden neurons with a negative sum of feedback weights become less active.  Once
-all hidden neurons are silent, the output neurons no longer spike, and the hidden
-neurons stay silent.  In networks called "unbalanced" (--full), the feedback weights are
-normally distributed and do not satisfy the sign condition, as in [ZG18].  In networks
-called "common times" (--full), all inputs of a group spike at the same time.
+positive feedback weight from output 0, and half from output 1.  Training changes the
+output weights, so that symmetric feedback weights satisfy the condition only before
+training.  Without the condition, the sum of the two feedback weights of a hidden neuron
+can be negative.  If both output neurons fail to spike, hidden neurons with a negative
+sum become less active.  Once all hidden neurons are silent, they stay silent, because
+the output neurons no longer spike.  In networks called "unbalanced" (--full), the
+feedback weights are normally distributed, as in [ZG18], and do not satisfy the
+condition.  In networks called "common times" (--full), all inputs of a group spike at
+the same time.
 
-The figure also shows networks with eight hidden neurons, and networks with the
-heterosynaptic regulariser in [ZG18] eq. (A.5).  The heterosynaptic regulariser is
-proportional to `z^4 e^2`, where z is the filtered spike train of the hidden neuron and
-e is its filtered error.  This figure corresponds to [ZG18] fig. 5.  In [ZG18], all
-networks with four hidden neurons and random feedback solve the task, and networks with
-uniform feedback make more errors on average.
+The figure also shows networks without hidden neurons, networks with eight hidden
+neurons, and networks with the heterosynaptic regulariser in [ZG18] eq. (A.5).  The
+regulariser is proportional to `z^4 e^2`, where z is the filtered spike train of the
+hidden neuron and e is its filtered error.  This figure corresponds to [ZG18] fig. 5.
+In [ZG18], all networks with four hidden neurons and random feedback solve the task, and
+networks with uniform feedback make more errors on average.
 
 As in [ZG18], the 100 inputs also fire noise spikes at random times (4 Hz).  The correct
 output neuron must spike within the response window, which begins with the pattern and
 ends 15 ms after the last possible input spike of the pattern.  In the learning rule,
 each spike of the wrong output neuron is an error at the time of the spike, and a
 missing spike of the correct output neuron is an error at the end of the response
-window.  The following settings were chosen in trial runs with other seeds.  The three
-groups have 34, 33 and 33 inputs.  A new pattern begins every 50 to 70 ms.  Output
-spikes outside the response windows are wrong spikes in the learning rule, but are not
-counted as errors in this figure.  The learning rate of the weights from the inputs is
-0.3 mV.  The learning rate of the weights from hidden to output neurons is 5 mV with
-symmetric feedback, and 10 mV with all other kinds of feedback.  The initial learning
-rates are divided by 10 after 60 % of the training time, and by 100 after 85 % of the
-training time.  Initial weights from the inputs have a standard deviation of 20 mV /
-sqrt(fan-in).  Initial weights from hidden to output neurons have a standard deviation
-of 100 mV / sqrt(fan-in) with symmetric feedback, and of 30 mV / sqrt(fan-in) with all
-other kinds of feedback.  Weights from the inputs to hidden neurons are clipped to [-3
-mV, 3 mV].  Without this clipping, the input weights of hidden neurons that become
-silent would become very negative.  The strength of the regulariser is 1e-3.
+window.
+
+The following settings were chosen in trial runs with other seeds.  The three groups
+have 34, 33 and 33 inputs.  A new pattern begins every 50 to 70 ms.  Output spikes
+outside the response windows are wrong spikes in the learning rule, but are not counted
+as errors in this figure.  The learning rate is 0.3 mV for weights from the inputs.  For
+weights from hidden to output neurons, the learning rate is 5 mV with symmetric
+feedback, and 10 mV with other feedback.  The rates are divided by 10 after 60 % of the
+training time, and by 100 after 85 %.  Initial weights from the inputs have a standard
+deviation of 20 mV / sqrt(fan-in).  Initial weights from hidden to output neurons have a
+standard deviation of 100 mV / sqrt(fan-in) with symmetric feedback, and of 30 mV /
+sqrt(fan-in) with other feedback.  Weights from the inputs to hidden neurons are clipped
+to [-3 mV, 3 mV], so that the input weights of silent hidden neurons do not become very
+negative.  The strength of the regulariser is 1e-3.
 """
 
 import numpy as np
@@ -130,8 +128,7 @@ ARRAYS = {
 def stimuli(generators, times):
     """Sample the patterns of one block of trials.
 
-    The argument `times`, of shape (B, 100), holds the time step at which each input
-    spikes, counted from the start of a pattern.
+    times : (B, 100) int, time step of each input spike after the start of a pattern.
     """
     B = len(generators)
     x = np.zeros((training.STEPS, B, INPUTS), bool)
@@ -185,10 +182,7 @@ def classification(heard, spikes, labels, ends):
 
 
 def wrong(signal, starts):
-    """Count the wrong patterns and all patterns.
-
-    The result is of shape (2, B).
-    """
+    """Return the numbers of wrong patterns and of all patterns, (2, B)."""
     counts = [[signal[start + training.AXON:start + training.AXON + WINDOW, b].any()
                for start, *_ in each] for b, each in enumerate(starts)]
     return np.array([[sum(each), len(each)] for each in counts]).T
@@ -205,11 +199,7 @@ def jobs(size, seed, data, repeats=None, blocks=None):
 
 
 def balanced(matrix):
-    """Return feedback weights (B, n, 2) that satisfy the sign condition.
-
-    Each hidden neuron has a positive feedback weight from one output, and a negative
-    feedback weight of smaller absolute value from the other output.
-    """
+    """Return feedback weights (B, n, 2) that satisfy the sign condition."""
     small, large = np.moveaxis(np.sort(np.abs(matrix), axis=2), 2, 0)[..., None]
     positive = (np.arange(matrix.shape[1])[:, None] + np.arange(OUTPUTS)) % 2 == 0
     return np.where(positive, large, -small)
@@ -294,10 +284,7 @@ def solved(errors):
 
 
 def live(fired):
-    """Count the live neurons of each network.
-
-    Live hidden neurons have a mean firing rate of at least `LIVE_HZ`.
-    """
+    """Count the live neurons of each network."""
     return (fired.mean(axis=0) >= LIVE_HZ * training.BLOCK_S).sum(axis=1)
 
 

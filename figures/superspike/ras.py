@@ -7,25 +7,22 @@ neuron, separated by blanks:
     0.0123 17
 
 The function `read_ras` returns two arrays, `times_s` and `units`, which `binning.dense`
-converts to a dense spike train.  If a line of the file has another form, `read_ras`
-raises an error that names the file and the line number.  The function also raises this
-error if the spikes of the file are not in order of time, unless order="sort" is given.
-The published files of target pictures need order="sort", because these files list the
-spikes column by column, and the spike times within a column are jittered.
+converts to a dense spike train.  The published files of target pictures need
+order="sort", because these files list the spikes column by column, and the spike times
+within a column are jittered.
 
 In the returned arrays, units (neurons) are counted from 0.  If the unit numbers in a
 file start at 1, read the file with first_unit=1.  For example, the target file of a
 published benchmark with 200 outputs uses the unit numbers 1 to 200.  With first_unit=0,
-the spikes of this file are assigned to the wrong units.  If units=200 is also given,
-`read_ras` rejects the file, because the unit number 200 is too large.
+the spikes of this file are assigned to the wrong units, and an error is raised only if
+units=200 is given.
 
 Each spike time is read as the nearest float64 value, and `write_ras` writes enough
 digits to restore this value exactly.  Several spikes may have the same time, even if
 they belong to the same unit.  A file whose last line has no newline character is
 rejected, because this line may be incomplete (for example, the unit number 1 in place
-of 17).  While reading a file, `read_ras` needs 16 bytes of memory per spike, and memory
-for one block of lines.  At the end, `read_ras` needs up to 32 bytes of memory per spike
-to join the blocks, or 56 bytes with `order="sort"`.
+of 17).  Reading needs up to 32 bytes of memory per spike, or 56 bytes with
+`order="sort"`.
 """
 
 import os

@@ -1,21 +1,21 @@
 """Train spiking networks on the tasks of [ZG18] with the SuperSpike rule.
 
-The figures on [ZG18] share this module.  The functions of this module generate input
-spikes and target spikes, and train B independent networks in parallel.  Each network
-has its own weights and inputs.  Simulated time is divided into blocks of 0.5 s, and the
-weights change at the end of each block, as in [ZG18].  Blocks follow each other without
-a pause, and the states of the neurons are not reset between blocks.
+The functions of this module generate input spikes and target spikes, and train B
+independent networks in parallel.  Each network has its own weights and inputs.
+Simulated time is divided into blocks of 0.5 s, and the weights change at the end of
+each block, as in [ZG18].  The states of the neurons are not reset between blocks.
 
 Values that the paper [ZG18] does not state are taken from the published code.  The
-optimiser RMaxProp uses a running maximum, which decays once per block, with a time
-constant of 30 s.  The constant eps in the denominator of RMaxProp is 1e-12.  The spike
-trace z in the heterosynaptic regulariser decays with a time constant of 0.1 s.  Initial
-weights are normally distributed with mean 0, and weights are clipped to [-0.1 V, 0.1
-V].  Two values were chosen for refsnn: the standard deviation of the initial weights,
-which is given in the caption of each figure, and a delay of 1.6 ms in the learning
-rule.  The axonal delay is 0.8 ms, and two axonal delays pass between a hidden spike and
-the output error that this spike causes.  Therefore, the learning rule of hidden layers
-delays the input and the surrogate derivative by 1.6 ms.
+running maximum of the optimiser RMaxProp decays once per block, with a time constant of
+30 s, and the constant eps in the denominator is 1e-12.  The spike trace z in the
+heterosynaptic regulariser decays with a time constant of 0.1 s.  Initial weights are
+normally distributed with mean 0, and weights are clipped to [-0.1 V, 0.1 V].
+
+Two values were chosen for refsnn: the standard deviation of the initial weights, which
+is given in the caption of each figure, and a delay of 1.6 ms in the learning rule of
+hidden layers.  Two axonal delays of 0.8 ms pass between a hidden spike and the output
+error that this spike causes.  Therefore, the rule delays the input and the surrogate
+derivative by 1.6 ms.
 """
 
 from typing import NamedTuple
@@ -94,10 +94,7 @@ def picture(generator, steps, units, rate_hz, text="SPIKE"):
 # ---- networks ---------------------------------------------------------------
 
 def weights(generators, n, m, scale_v):
-    """Sample initial weights, (B, n, m).
-
-    The standard deviation is scale_v / sqrt(m).
-    """
+    """Sample initial weights (B, n, m) with standard deviation scale_v / sqrt(m)."""
     return np.stack([generator.normal(0, scale_v / np.sqrt(m), (n, m))
                      for generator in generators]).astype(np.float32)
 
