@@ -1,13 +1,8 @@
 """Train one hidden LIF layer and its readout with `refsnn.fast.lif`, in float32.
 
-The network consists of one hidden layer of leaky integrate-and-fire (LIF) neurons and
-of a leaky readout, as in `lif_training`.  The surrogate derivative is the fast sigmoid.
-The gradient of the loss does not pass through the reset of the membrane potential.
-Input spikes are stored in a sparse matrix, with one row for each pair of a time step
-and a pattern.
-
-Array shapes contain the numbers of time steps (T), patterns in a batch (B), inputs (m),
-hidden neurons (n) and readouts (k).
+The network and the array shapes are those of `lif_training`.  The surrogate derivative
+is the fast sigmoid.  The gradient of the loss does not pass through the reset of the
+membrane potential.
 """
 
 from typing import NamedTuple
@@ -31,8 +26,7 @@ class Scores(NamedTuple):
 def events(x):
     """Convert spikes (T, B, m) to a sparse matrix.
 
-    Row `t * B + b` of the float32 CSR matrix holds the spikes of pattern b at time step
-    t.
+    In the float32 CSR matrix, row `t * B + b` holds pattern b at time step t.
     """
     return sparse.csr_matrix(x.reshape(-1, x.shape[2]).astype(np.float32))
 
@@ -44,11 +38,10 @@ def select(x, patterns, index):
 
 
 def forward(weights, x, patterns, net, work=None):
-    """Simulate the network for input spikes.
+    """Simulate the network for input spikes `x` from `events`.
 
-    The input spikes are a sparse matrix that the function `events` returns. Return the
-    pair (record, tape). The array `record`, of shape (T, B, k), holds the membrane
-    potentials of the readouts.
+    Return (record, tape), where `record` (T, B, k) holds the membrane potentials of the
+    readouts.
     """
     return fast_lif.forward(x, weights[0], None, weights[1], reset=net.reset,
                             steps=x.shape[0] // patterns, work=work,
@@ -58,9 +51,9 @@ def forward(weights, x, patterns, net, work=None):
 def gradients(tape, drecord, net, dspikes=None):
     """Return the derivatives [dL/dW, dL/dW_out] of a loss L.
 
-    The array `drecord`, of shape (T, B, k), is the derivative of L with respect to the
-    readout potentials.  The array `dspikes`, of shape (T, B, n), is the derivative of a
-    spike penalty with respect to the hidden spikes.
+    The array `drecord` (T, B, k) is the derivative of L with respect to the readout
+    potentials, and `dspikes` (T, B, n) is the derivative of a spike penalty with
+    respect to the hidden spikes.
     """
     dW, _, dW_out = fast_lif.gradients(tape, drecord, dspikes=dspikes,
                                        steepness=net.steepness)
@@ -77,8 +70,8 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
     """Train a network; return weights and training losses.
 
     x : input spikes, as a sparse matrix that `events` returns.
-    batch : number of patterns in a mini-batch.  `generator` shuffles the patterns in
-        each epoch.  If `batch` is None, each step uses all patterns in the given order.
+    batch : number of patterns in a mini-batch; `generator` shuffles the patterns.  With
+        None, each step uses all patterns in the given order.
     penalty : function from hidden spikes (T, B, n) to a loss term and its derivative.
     after_epoch : function called with (epoch, weights) after each epoch.
     """
@@ -107,10 +100,7 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
 
 
 def evaluate(weights, x, labels, net):
-    """Return the `Scores` of a network.
-
-    The input spikes `x` are a sparse matrix that the function `events` returns.
-    """
+    """Return the `Scores` of a network for input spikes `x` from `events`."""
     record, tape = forward(weights, x, len(labels), net)
     return Scores(losses.cross_entropy(record, labels)[0],
                   losses.accuracy(record, labels), spikes(tape).sum() / len(labels))

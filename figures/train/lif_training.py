@@ -27,8 +27,7 @@ TAU_MEM_S, TAU_SYN_S, DT_S = 10e-3, 5e-3, 1e-3      # as in the [NMZ19] tutorial
 class Net(NamedTuple):
     """Hold the constants of all layers.
 
-    The field `surrogate` is the name of a surrogate derivative in
-    `surrogates.SURROGATES`.  With surrogate="none", the derivative is 0.
+    surrogate : a name in `surrogates.SURROGATES`, or "none" for a derivative of 0.
     """
 
     alpha: float = float(np.exp(-DT_S / TAU_SYN_S))
@@ -43,7 +42,7 @@ class Net(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold hidden recordings and readout potentials (T, B, k)."""
+    """Hold hidden `lif` recordings and readout potentials (T, B, k)."""
 
     hidden: list
     record: np.ndarray
@@ -52,8 +51,7 @@ class Run(NamedTuple):
 def initial(generator, sizes, scale, dtype=np.float64):
     """Sample weights from N(0, scale^2 / fan_in).
 
-    The list `sizes` contains the number of inputs and the number of neurons of each
-    layer.
+    sizes : number of inputs, and number of neurons of each layer.
     """
     scales = np.broadcast_to(scale, (len(sizes) - 1,))
     return [(generator.standard_normal((post, pre)) * s / np.sqrt(pre)).astype(dtype)

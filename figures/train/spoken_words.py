@@ -2,11 +2,10 @@
 
 The words are the ten English and ten German digits, spoken by twelve speakers and
 converted to spikes.  The function `embedded` reads 1,400 spoken words with 70 channels
-from the file `data/hd_words.npz`, which is described in the file `data/README`.  The
-function `stored` reads spoken words with 700 channels from the files `shd_train.h5` and
-`shd_test.h5`.  These two files contain either the published Spiking Heidelberg Digits
-(SHD), or spikes that the command `python -m refsnn convert` computes from the same
-audio recordings.
+from `data/hd_words.npz` (see `data/README`).  The function `stored` reads spoken words
+with 700 channels from `shd_train.h5` and `shd_test.h5`.  These two files contain either
+the published Spiking Heidelberg Digits (SHD), or spikes that `python -m refsnn convert`
+computes from the same audio recordings.
 """
 
 import os
@@ -122,10 +121,7 @@ def validation(words):
 
 
 def sets(words):
-    """Return the word indices of each set.
-
-    Known speakers are the speakers of training words.
-    """
+    """Return the word indices of each set in `SETS`."""
     known = np.isin(words.speaker, words.speaker[~words.test])
     return [np.flatnonzero(which) for which in
             (~words.test, words.test & known, words.test & ~known)]
