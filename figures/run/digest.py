@@ -3,8 +3,8 @@
 The digest of a function depends on all functions, classes, and assignments at module
 level of this repository that the function uses, directly or indirectly.  The digest
 does not depend on unused code, docstrings, comments, annotations, layout or the version
-of Python.  The check engine `refsnn/_checks.py` and the version of refsnn are not part
-of the digest.
+of Python.  The argument checks in `refsnn/_checks.py` and the version of refsnn are not
+part of the digest.
 
 Names are resolved within a module, through imports, and through attributes of modules
 such as `lif.backward`.  A class is included with all its methods.  A whole module is
@@ -116,7 +116,7 @@ class Code:
         return hashed(json.dumps(sorted(self.reached(roots).items())))
 
     def checks(self):
-        """Return the digest of the check engine."""
+        """Return the digest of `refsnn/_checks.py`."""
         return self.digest([(CHECKS, None)])
 
 

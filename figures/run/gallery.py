@@ -261,7 +261,7 @@ def write_page(out, find, tell=print):
 
 
 def _documents(out, find, tell):
-    """Return each figure's document, module, claims and HTML."""
+    """Return the JSON document, the module, the claims and the HTML of each figure."""
     found = []
     for path in sorted(out.glob("*.json")):
         try:

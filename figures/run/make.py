@@ -23,7 +23,6 @@ LONG_S = 45 * 60            # longest time that a job should take
 REDRAW_S, LOG_S = 0.5, 10   # intervals of the bar in a terminal, and of lines in a file
 COARSE = 80                 # dots per inch of pictures with --quick
 ORIGIN = ("commit", "digest", "versions", "machine", "date", "data")    # of a job
-# The bar and the time left follow the expected computing times of the jobs.
 BAR = "{desc}{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
 
 

@@ -16,7 +16,7 @@ SHORT = 10                                  # digits of a commit in a message
 
 
 def report(root, names):
-    """Yield a line for each difference from the stored code, then a summary."""
+    """Yield a line for each change since a result was computed, then a summary."""
     code = functools.cache(lambda commit: code_of(root, commit))
     head = code("HEAD")
     if head is None:
@@ -111,7 +111,7 @@ def roots(code, name, called):
 
 
 def _other_engine(found, code):
-    """Return whether the check engine differs."""
+    """Return whether `refsnn/_checks.py` has changed since a result was computed."""
     new = code("HEAD").checks()
     pairs = {(found["code"]["commit"], found["code"].get("checks")), *(
         (one["commit"], one["versions"].get("checks")) for one in found["origins"])}

@@ -1,4 +1,4 @@
-"""Keep the results of full runs in `figures/full`, and draw pictures from data files.
+"""Store the results of full runs in `figures/full`, and draw figures from stored data.
 
 `figures/full/NAME.json` holds the values of the claims of a figure, and the commit of
 the code that computed them.  `figures/full/NAME.h5` holds the plotted data, which the
