@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | chip_weights.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Convert real-valued weights to the integer weights of an analog chip.
 
-Training updates real weights w.  The chip receives integer weights w'.
+Training updates real weights w, and the chip receives integer weights w'.
 The hidden, recurrent and readout weights of a network with m inputs, n
 hidden neurons and k readouts are W (n, m), V (n, n) and W_out (k, n):
 
@@ -9,19 +9,19 @@ hidden neurons and k readouts are W (n, m), V (n, n) and W_out (k, n):
     readout: w' = round(s w),
              s = min(high / max w, low / min w, most)                 (2)
 
-The limits are low = -limit and high = limit if `limit` is a number.  In
-eq. (2), the term high / max w is omitted if max w <= 0, and the term low /
-min w is omitted if min w >= 0.  Because readout neurons do not spike, all
-readout weights may be multiplied by a common scale s, which maps the
-largest or the smallest readout weight to an end of the range low .. high,
-but is at most `most`.  The gradient of the loss at the integer weights w'
-is used to update the real weights w (straight-through estimator).  After
-each optimiser step, hidden and recurrent weights are clipped to
+The limits are low = -limit and high = limit if `limit` is a number.  Eq.
+(2) omits high / max w if max w <= 0, and low / min w if min w >= 0.
+Because readout neurons do not spike, all readout weights may be multiplied
+by a common scale s.  This scale maps the largest or the smallest readout
+weight to an end of the range low .. high, but is at most `most`.  The
+gradient of the loss at the integer weights w' is used to update the real
+weights w (straight-through estimator).  After each optimiser step, hidden
+and recurrent weights are clipped to
 
     low / scale <= w <= high / scale                                  (3)
 
 If dropout removes the hidden neuron i for all images of a mini-batch, all
-weights to and from this neuron are set to 0.  Other weights do not change:
+weights to and from this neuron are set to 0:
 
     W'[i, :] = 0, V'[i, :] = V'[:, i] = 0, W_out'[:, i] = 0           (4)
 
@@ -32,11 +32,10 @@ Eq. (5) is the weight penalty, and eq. (6) specifies the initial weights:
 
 where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is a Gaussian.
 
-Derivation.  Because the map (4) is linear and self-adjoint, it also
-    converts the loss derivative dL/dW' to dL/dW.  The straight-through
-    estimator replaces the slope 0 of rounding by the mean slope 1.
-Exact.  The chip represents a real weight without error only if the product
-    of the weight and its scale is an integer between `low` and `high`.
+Derivation.  The linear map (4) is self-adjoint, and therefore also
+    converts dL/dW' to dL/dW for a loss L.
+Exact.  The integer weight is exact only if the product of the real weight
+    and its scale is an integer between `low` and `high`.
 Cost.   All functions take O(n (m + n + k)) time.
 Departures.  Eqs. (1)-(3) are from the text of [CB22], and eqs. (5) and (6)
     are from the public code of its authors.  Recurrent weights are
@@ -70,8 +69,8 @@ class Weights(NamedTuple):
 
 
 def integers(weights, *, scale=240.0, limit=63, most=250.0):
-    """Return integer `Weights`, of dtype int8 or, for a larger range, int16, and
-    the readout scale s, a float, eqs. (1) and (2).
+    """Return integer `Weights` and the readout scale s, a float, eqs. (1), (2).
+    The dtype is int8 or, for a larger range, int16.
 
     >>> weights = Weights(np.array([[0.1, 1.0]]), None, np.array([[-0.5]]))
     >>> written, s = integers(weights)
@@ -83,8 +82,8 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     weights : Weights, or dict with its fields
     scale : float, the integer weight that represents the real weight 1
     limit : int or (int, int)
-        Largest magnitude of integer weights, or the smallest (negative) and
-        the largest (positive) weight, such as (-128, 127).  At most 32767.
+        Largest magnitude of integer weights, up to 32767, or the smallest
+        (negative) and the largest (positive) weight, such as (-128, 127).
     most : float, the largest readout scale s
     """
     weights, written = _weights(weights), []
@@ -118,8 +117,8 @@ def clip(weights, *, scale=240.0, limit=63):
 
 
 def dropout(rng, n, rate=0.4):
-    """Sample the dropout mask of the hidden neurons for one mini-batch, an (n,)
-    bool that is True for neurons that are not removed.
+    """Sample the dropout mask of the hidden neurons for a mini-batch, an (n,)
+    bool array that is True for kept neurons.
 
     >>> dropout(np.random.default_rng(1), 6).tolist()
     [True, True, False, True, False, True]
@@ -144,8 +143,7 @@ def drop(weights, kept):
 
     Parameters
     ----------
-    weights : Weights, or dict with its fields
-        Weights, or gradient of the loss with respect to the weights.
+    weights : Weights, or dict with its fields; weights or their gradient
     kept : (n,) bool, result of `dropout`
     """
     hidden, recurrent, readout = _weights(weights)
@@ -193,9 +191,8 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
     Parameters
     ----------
     rng : numpy.random.Generator
-    m, n, k, recurrent : int, int, int, bool
-        Numbers of inputs, hidden neurons and readouts, and whether recurrent
-        weights are sampled too.
+    m, n, k : int, numbers of inputs, hidden neurons and readouts
+    recurrent : bool, True if recurrent weights are sampled too
     tau_mem, dt : float, nominal membrane time constant and time step, s
     dtype : float32 or float64
 

@@ -1,35 +1,33 @@
 # refsnn 0.1.0 | convnet.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the outputs and the derivatives of a convolutional ReLU network.
 
-The first layers are convolutions with stride 1 and without padding.  A
-ReLU follows each convolution.  Where the argument `pools` is True, 2 x 2
-max pooling follows the ReLU.  The last layers are dense, with ReLUs
-between the dense layers.  The input of layer l is a map x[l] of shape (H,
-W, c) with c channels.  The linear operator C extracts the patches A[l] = C
-x[l], one patch for each position p of the k x k convolution kernel.  A
-patch holds the k k c entries of the map under the kernel, in the order
-row, column, channel.  The only patch of a dense layer is its whole input.
-The pre-activations pre[l] have the shape (positions, channels).  The
-outputs f are the pre-activations pre[L-1] of the last layer:
+The first layers are convolutions with stride 1 and without padding, each
+followed by a ReLU and, where the argument `pools` is True, by 2 x 2 max
+pooling.  The last layers are dense, with ReLUs between them.  The input of
+layer l is a map x[l] of shape (H, W, c) with c channels.  The linear
+operator C extracts the patches A[l] = C x[l], one for each position p.  A
+patch holds the k k c entries of the map under the k x k convolution
+kernel, in the order row, column, channel.  The only patch of a dense layer
+is its whole input.  The pre-activations pre[l] have the shape (positions,
+channels), and pre[L-1] of the last layer are the outputs f:
 
     pre[l] = A[l] W[l]^T + b[l]                                  (1)
     x[l+1] = max(0, largest pre[l] of each window)               (2)
 
-In eq. (2), a window has 2 x 2 positions in a layer with pooling, and one
-position in a layer without pooling.  Pooling ignores the last row or
-column of a map if the number of rows or columns is odd.  Dropout
-multiplies the inputs x[l] of layer l by a binary mask m[l]:
+A window has 2 x 2 positions in a layer with pooling, and one position in a
+layer without pooling.  Pooling ignores the last row or column of a map
+with an odd number of rows or columns.  Dropout multiplies the inputs x[l]
+of layer l by a binary mask m[l]:
 
     x[l] becomes m[l] x[l],
     pre[l-1] becomes m[l] pre[l-1] in each window                (3)
 
-An entry of the gate D is 1 if eq. (2) copies the pre-activation to the
-next layer input x[l+1]:
+The gate D is 1 for the pre-activations that (2) copies to x[l+1]:
 
     D[l]_pi = 1 where pre[l]_pi > 0 is the largest of its window in
               channel i (the first of equals, row by row), else 0      (4)
 
-Eqs. (5)-(11) also hold with dropout, where (4) sets the gate to 0.  As
+Dropout sets the gate to 0, so eqs. (5)-(11) also hold with dropout.  As
 long as no gate changes, x[l+1] = S pre[l].  The linear operator S
 multiplies pre[l] by the gate D[l], and sums over each window.  The
 transposed operator S^T copies an entry to all positions of its window, and
@@ -41,35 +39,32 @@ Derivation.  For any array X, let dX be the derivative of a loss with
     dW[l] = sum dpre[l]^T A[l],  db[l] = sum_p dpre[l]_p         (5)
     dpre[l-1] = S^T C^T (dpre[l] W[l])                           (6)
 
-    The signals G[l] = df_k/dpre[l] are the derivatives of the network
-    output f_k with respect to the pre-activations of layer l.  The
-    Jacobian of f with respect to the parameters follows from the signals G
-    and the patches A:
+    The signals G[l] = df_k/dpre[l] of the output f_k give the Jacobian of
+    f with respect to the parameters:
 
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
 
-    A loss of this Jacobian and of the outputs f is a function of all A, G
-    and f, with the partial derivatives dA, dG and df.  Let B be the total
-    derivative of the loss with respect to the signals G, which includes
-    the effect of G[l] on G[l-1].  Reverse-mode differentiation of (7)
-    starts from B[0] = dG[0], and adds the sum (10) to the gradient dW.
-    Reverse-mode differentiation of (1) and (2) starts from dpre[L-1] = df,
-    and uses (11) in place of (6):
+    A loss of this Jacobian and of f is a function of all A, G and f, with
+    the partial derivatives dA, dG and df.  Let B be its total derivative
+    with respect to G, which includes the effect of G[l] on G[l-1].
+    Reverse-mode differentiation of (7) starts from B[0] = dG[0], and adds
+    the sum (10) to the gradient dW.  Reverse-mode differentiation of (1)
+    and (2) starts from dpre[L-1] = df, and uses (11) in place of (6):
 
     Q[l] = C S B[l-1],  B[l] = dG[l] + Q[l] W[l]^T               (9)
     dW[l] = sum_k G[l]^T Q[l]                                   (10)
     dpre[l-1] = S^T C^T (dpre[l] W[l] + dA[l])                  (11)
 
     Let y be a standard normal variable that is truncated at -2 and 2, and
-    let s be the standard deviation of y.  The initial parameters are
+    let s be its standard deviation.  The initial parameters are
 
     W = sqrt(2 / (k k (c_in + c_out))) y / s,
     b ~ N(0, .01^2)                                    (12)  [LZ20]
 
 Exact.  The derivatives are exact unless the largest pre-activation of a
-    pooling window is exactly 0, or is positive and occurs twice in the
-    window.  There, the gate (4) selects a subgradient.
+    window is exactly 0, or is positive and occurs twice.  There, the gate
+    (4) selects a subgradient.
 Cost.   In the forward pass, a convolution from c_in to c_out channels
     needs k^2 c_in c_out multiplications for each position of each sample.
     For K outputs, `signals` takes about as long as K forward passes, and
@@ -127,8 +122,8 @@ def forward(weights, biases, x, pools, dropout=None):
     Parameters
     ----------
     weights : list of (c_out, k, k, c_in) and then (n_out, n_in) float
-        Weights of all convolutions and then of all dense layers.  There is at
-        least one of each.  The results have the dtype of the weights.
+        Weights of all convolutions and then of all dense layers, at least one
+        of each.  The results have the dtype of the weights.
     biases : list of (c_out,) and then (n_out,) float
     x : (N, H, W, c_in) float
     pools : sequence of bool
@@ -142,9 +137,9 @@ def forward(weights, biases, x, pools, dropout=None):
     Returns
     -------
     Recording
-        inputs   list of patches A[l], (N, P, k k c_in); dense: (N, n_in)
+        inputs   list of patches A[l] (N, P, k k c_in); dense: (N, n_in)
         pre      list of (N, rows, columns, c_out); dense: (N, n_out)
-        outputs  f, (N, K), equal to pre[-1]
+        outputs  f (N, K), equal to pre[-1]
     """
     weights, pools = _layers(weights, pools)
     _, x = arrays("weights[0] (_, _, _, c) float, x (N, _, _, c)", weights[0], x)
@@ -266,9 +261,8 @@ def _blocks(rows, size):
 
 
 def signals(weights, recording, pools):
-    """Return the output derivatives G = df/dpre of all layers, eq. (7): a list of
-    (N, K, P, c_out) and then (N, K, n_out) arrays.  Entry [n, k] of an array
-    belongs to sample n and output k.
+    """Return the signals G of all layers, eq. (7): a list of (N, K, P, c_out) and
+    then (N, K, n_out) arrays.  Entry [n, k] belongs to sample n and output k.
 
     >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
     >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
@@ -290,9 +284,8 @@ def signals(weights, recording, pools):
 
 
 def jacobian(recording, signals):
-    """Return the Jacobian (N, K, p) of the outputs with respect to all
-    parameters, eq. (8).  The last axis holds, layer by layer, first the
-    weights, row by row, and then the biases.
+    """Return the Jacobian (N, K, p) of the outputs, eq. (8).  The last axis
+    holds, for each layer, the rows of the weight matrix and then the biases.
 
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> recording = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))
@@ -322,8 +315,6 @@ def jacobian(recording, signals):
 def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools):
     """Compute the gradient of a Jacobian-dependent loss, eqs. (5), (9)-(11).
 
-    The loss depends on the patches A, the signals G and the outputs f.
-
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> rec = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))
     >>> G = signals(weights, rec, (False,))          # E = (G[0]^2 + G[1]^2)/2
@@ -334,8 +325,8 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
 
     Parameters
     ----------
-    weights, recording, signals, pools
-        As for `backward`; `signals` is the result of the function `signals`.
+    weights, recording, pools : as for `backward`
+    signals : result of the function `signals`
     dinputs, dsignals : lists like recording.inputs and signals, or None
         Partial derivatives dA and dG of the loss; None stands for 0.
     doutputs : (N, K) float, partial derivative df, or None for 0
@@ -376,8 +367,7 @@ def init(shapes, rng, dtype=np.float64):
     ----------
     shapes : sequence of tuple of int, as in `ARCHITECTURES`
     rng : numpy.random.Generator
-    dtype : float32 or float64
-        Dtype of the result; both dtypes give the same values up to rounding.
+    dtype : float32 or float64; the values are equal up to rounding
     """
     one_of("rng", rng, np.random.Generator)
     float_dtype(dtype)

@@ -1,30 +1,28 @@
 # refsnn 0.1.0 | ewc.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Elastic weight consolidation (EWC) reduces forgetting of earlier tasks.
 
-The importance of a parameter at the end of a task is the mean squared
-derivative of the log-likelihood with respect to this parameter.  During
-later tasks, a quadratic penalty keeps important parameters near anchors,
-such as their values after the latest task.  For N samples, K outputs f[n]
-and labels with p(y | f),
+The importance F of a parameter at the end of a task is its Fisher
+information, the mean squared derivative of the log-likelihood with respect
+to this parameter.  During later tasks, a quadratic penalty keeps important
+parameters near anchors, such as their values after the latest task.  For N
+samples, K outputs f[n] and labels with p(y | f),
 
     F_i = (1/N) sum_n E_y[(d log p(y | f[n]) / d theta_i)^2]      (1)
     penalty = (strength/2) sum_i F_i (theta_i - anchor_i)^2       (2)
     d penalty/d theta = strength F (theta - anchor)               (3)
 
-Eq. (2) is eq. 3 of [KP17].  Layer l of a network has the inputs a[l] and
-the pre-activations pre[l].  The signals g[l]_k = df_k/dpre[l] are the
-derivatives of the output f_k with respect to these pre-activations.  With
-e = d log p / df,
+Eq. (2) is eq. 3 of [KP17].  Layer l of a network has the inputs a[l], the
+pre-activations pre[l] and the signals g[l]_k = df_k/dpre[l] of output k.
+With e = d log p / df,
 
     dpre[l] = sum_k e_k g[l]_k                                    (4)
     F_W[l] = (1/N) sum_n E[dpre[l]^2] (a[l]^2)^T                  (5)
     F_b[l] = (1/N) sum_n E[dpre[l]^2]                             (6)
 
-The expectation E over the labels y is a weighted sum over vectors e.  Eqs.
-(7)-(9) define vectors e and weights for three label distributions.  In
-eqs. (7) and (8), the label distribution p is the softmax of the outputs f.
-In eq. (9), p is the normal distribution with mean f and variance 1.  The
-bracket [A] is 1 if the statement A is true, else 0:
+The expectation E over the labels y is a weighted sum over the vectors e in
+(7), (8) or (9).  In (7) and (8), p is the softmax of the outputs f.  In
+(9), p is the normal distribution with mean f and variance 1.  The bracket
+[A] is 1 if A is true, else 0:
 
     categorical: e_k = [k = y] - p_k, weight p_y, y = 0 ... K-1   (7)
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
@@ -38,8 +36,8 @@ The importances F of successive tasks are added to a sum `F*`.  Online EWC
 Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] = dpre[l]
     a[l]^T and d log p/db[l] = dpre[l].  Eq. (7) is the derivative of the
     logarithm of the softmax.  For the normal distribution, e = y - f has a
-    standard normal distribution.  The matrix E[e e^T] is therefore the
-    identity, and E[dpre^2] = sum_k g_k^2, as by eq. (9).
+    standard normal distribution.  Therefore E[e e^T] is the identity, and
+    E[dpre^2] = sum_k g_k^2, as by eq. (9).
 Exact.  With eqs. (7) and (9), E is the exact expectation over the label
     distribution p of the model.  Eq. (8) gives the empirical Fisher
     information, or, if the labels are sampled from the model, a
@@ -49,14 +47,14 @@ Exact.  With eqs. (7) and (9), E is the exact expectation over the label
 Cost.   Each layer takes O(N K^2 n_out + N n_in n_out) time and O(N K
     n_out) memory.  Average the F of several batches, weighted by samples.
 Departures.  In [KP17], each earlier task has its own penalty.  This module
-    has one penalty for all earlier tasks, with the sum of their
-    importances F.  With the common choice anchors="latest", the anchor is
-    the parameter vector at the end of the latest task.  With
-    anchors="all", the anchor is the F-weighted mean of the parameters at
-    the ends of all tasks, and eq. (3) is the gradient of the sum of all
-    penalties of [KP17].  If each task has its own output units (head),
-    pass only the columns of the current head: ``outputs[:, head]``, and
-    ``g[:, head]`` for each layer.
+    has one penalty, with the sum of the importances F of all earlier
+    tasks.  With the common choice anchors="latest", the anchor is the
+    parameter vector at the end of the latest task.  With anchors="all",
+    the anchor is the F-weighted mean of the parameters at the ends of all
+    tasks, and eq. (3) is the gradient of the sum of all penalties of
+    [KP17].  If each task has its own output units (head), pass only the
+    columns of the current head: ``outputs[:, head]``, and ``g[:, head]``
+    for each layer.
 
 [KP17] J. Kirkpatrick et al., PNAS 114, 3521, 2017, arXiv 1612.00796.
 [S+18] J. Schwarz et al., ICML 2018, arXiv 1805.06370.
@@ -155,18 +153,17 @@ def accumulate(state, importance, parameters, anchors="latest", decay=1.0):
     Parameters
     ----------
     state : State after the previous task, or None for the first task
-    importance, parameters : array or list of arrays
-        Fisher information F, such as ``[*found.weights, *found.biases]``, and
-        parameters at the end of the task.
+    importance : array or list of arrays
+        Fisher information F, such as ``[*found.weights, *found.biases]``.
+    parameters : array or list of arrays, after the last step of the task
     anchors : {"latest", "all"}
     decay : float, from 0 to 1; 1 for the sum of importances
 
     Returns
     -------
     State
-        importance  F*, the decayed sum of F over completed tasks
-        anchor      latest parameters, or F-weighted mean
-        tasks       number of completed tasks
+        importance, anchor  F*, and the anchor of eq. (2)
+        tasks  number of completed tasks
     """
     one_of("anchors", anchors, "latest", "all")
     theta, old, before, tasks, _ = _checked(

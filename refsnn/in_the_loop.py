@@ -5,15 +5,14 @@ The forward pass runs on an emulated or real chip, and the backward pass
 runs in software.  The network has hidden neurons with input weights W,
 optional recurrent weights V, and leaky readouts with weights W_out.  The
 chip samples membrane potentials with an analog-to-digital converter (ADC).
-The samples code[t], in ADC codes, are converted to units of the threshold,
+The samples code[t] are converted to units of the threshold:
 
     v[t] = (code[t] - code[0]) / unit
     readouts: o[t] = factor (code[t] - code[0]) / unit                (1)
 
-The variable `factor` is the argument `gain` of the function `record`.  The
-gradient is computed in a software model with the nominal parameters of the
-chip.  At each step, the software model starts from the recorded membrane
-potentials v and spikes S:
+The variable `factor` is the argument `gain` of `record`.  The software
+model has the nominal parameters of the chip.  Each of its steps starts
+from the recorded potentials v and spikes S:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
     U[t+1] = beta v[t] + gain I[t]                          [CB22] eq. 2
@@ -22,14 +21,13 @@ potentials v and spikes S:
     psi[t] = (steepness |v[t] - threshold| + 1)^-2    [CB22] eq. 5    (2)
 
 For readouts, the recorded potentials o replace v, and W_out S[t] replaces
-W x[t] + V S[t].  Two hidden layers of n1 and n2 neurons are represented by
-one layer with
+W x[t] + V S[t].  One layer with zero blocks, which the caller must keep at
+0, represents two hidden layers of n1 and n2 neurons:
 
     W = [[W1], [0]],  V = [[V1, 0], [W2, V2]],  W_out = [0, W_out2].
 
-During training, the caller must keep the zero blocks of W, V and W_out at
-0.  Let y be the labels and count = sum_t S the spike counts.  The loss is
-the sum of (4)-(7), with the penalty coefficients `readout`, `burst` and
+Let y be the labels and count = sum_t S the spike counts.  The loss is the
+sum of (4)-(7), with the penalty coefficients `readout`, `burst` and
 `rate`:
 
     score[b,j] = scaling max_{t >= first[b,j]} o[t,b,j]
@@ -40,20 +38,19 @@ the sum of (4)-(7), with the penalty coefficients `readout`, `burst` and
     rate (1/B) sum_b max(0, sum_i count[b,i] - bound)^2               (7)
 
 The published code uses first = 0.  If a readout neuron stays below 0 for
-all patterns, the maximum of its potential over time is the initial
-potential 0.  This maximum does not depend on the weights.  The class of
-the readout neuron is therefore never learned.  With reduction="reached",
-first[b, j] of the correct class j is the earliest step at which a hidden
-spike can influence the readout.  This step is two steps after the first
-hidden spike, and at most T - 1.  For all other classes, first = 0.
+all patterns, the maximum of its potential is then the initial value 0,
+which does not depend on the weights, so that the class of this neuron is
+never learned.  With reduction="reached", first[b, j] of the correct class
+j is the earliest step at which a hidden spike can influence the readout:
+two steps after the first hidden spike, and at most T - 1.  For all other
+classes, first = 0.
 
 Derivation.  Let v[t] = U[t] + e[t].  The difference e between recorded and
-    simulated potential is due to reset, mismatch and noise.  The
-    derivation treats e as a constant.  For every array A, dA is the total
-    derivative dL/dA of the loss L.  The partial derivatives of L are
-    dspikes with respect to the recorded spikes S, and dout with respect to
-    the recorded readout potentials o.  The partial derivative dmem of L
-    with respect to v is 0.  The chain rule gives
+    simulated potential is due to reset, mismatch and noise, and is treated
+    as a constant.  For every array A, dA is the total derivative of the
+    loss.  The partial derivatives with respect to the recorded spikes S,
+    the readout potentials o and the potentials v are dspikes, dout and
+    dmem = 0.  The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + gain dv[t+1]                              (9)
@@ -61,14 +58,13 @@ Derivation.  Let v[t] = U[t] + e[t].  The difference e between recorded and
     dW = sum_t dI[t+1] x[t]^T, dV = sum_t dI[t+1] S[t]^T,
     dW_out = sum_t dI_o[t+1] S[t]^T                                  (11)
 
-    where the derivatives dv_o and dI_o of readouts follow eqs. (8) and (9)
-    with psi = 0 and dmem = dout.  If a chip does not report all membrane
+    The derivatives dv_o and dI_o of readouts follow eqs. (8) and (9) with
+    psi = 0 and dmem = dout.  If a chip does not report all membrane
     potentials, the function `complete` simulates the missing potentials
-    with the currents I, the recorded spikes, and a reset by subtraction,
+    with a reset by subtraction.  For readouts, threshold = 0:
 
     v[t+1] = beta v[t] + gain I[t] - threshold S[t]                  (12)
 
-    with threshold = 0 for readouts.
 Exact.  The gradient is exact for constant e and for the surrogate
     derivative dS[t]/dv[t] = psi[t] at the recorded v.  With eq. (12), the
     difference e[t+1] is the reset term -threshold S[t], whose derivative
@@ -159,16 +155,14 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32, delay=None
     dtype : float32 or float64
     delay : dict, optional
         Delays of the chip in time steps, positive if late, with the keys
-        "input", "spikes" and "samples", as in the result of `probe.probe`.
-        `run` then receives more than T time steps, with zeros before and after
-        x, and all arrays of the recording are aligned with x.
+        "input", "spikes" and "samples", as from `probe.probe`.  `run` receives
+        zeros before and after x.  The recording is aligned with x.
 
     Returns
     -------
     Recording, with potentials in units of the threshold
-        mem     (T, B, n) potentials v, or None if not reported
-        spikes  (T, B, n) spikes S of hidden neurons
-        out     (T, B, k) potentials o of readouts, or None if not reported
+        mem, out  (T, B, n) v and (T, B, k) o, or None if not reported
+        spikes    (T, B, n) spikes S of hidden neurons
     """
     one_of("run", run, Callable)
     float_dtype(dtype)
@@ -236,8 +230,7 @@ def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
     Parameters
     ----------
     weights, x, tau_syn, tau_mem, dt, gain, threshold : as for `gradients`
-    recording : Recording
-        Result of `record`.  Only arrays that are None are computed.
+    recording : Recording, of which only arrays that are None are computed
     """
     W, V, W_out, x, mem, spikes, out, threshold = arrays(
         f"{WEIGHTS}, {PARTS}, threshold (n?) in (0, inf)", *_matrices(weights), x,
@@ -282,25 +275,20 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
 
     Parameters
     ----------
-    recording : Recording
-        Recording with all potentials, such as the result of `complete`.
+    recording : Recording with all potentials
     labels : (B,) int, from 0 to k - 1
     reduction : {"max", "reached", "sum"}
         Reduction over time in eq. (3).  [CB22] uses "sum" for spoken words.
     scaling : float
-        Factor `scaling` of eq. (3).  The published factor is 10; sums need a
-        smaller one, such as 0.1.
+        Factor of eq. (3), published as 10.  For sums, use less, such as 0.1.
     readout, burst, rate, bound : float
-        Coefficients of penalties (5), (6) and (7), at least 0, and bound of
-        (7).  The published code uses burst = 5e-4 and readout = 0.
+        Coefficients and bound of (5)-(7); published: burst 5e-4, readout 0.
 
     Returns
     -------
-    Loss
-        Loss and derivatives.  The predicted class has the largest score.
-
-        value    loss, eqs. (4)-(7)
-        dout, dspikes  (T, B, k) and (T, B, n), by o and by S (read-only)
+    Loss, where the predicted class has the largest score
+        value    loss L, the sum of (4)-(7)
+        dout, dspikes  (T, B, k) dL/do, and (T, B, n) dL/dS (read-only)
     """
     one_of("reduction", reduction, "max", "reached", "sum")
     _, spikes, out, labels = arrays(f"{RECORDING}, labels (B) int", *bundle(
@@ -369,15 +357,13 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     x : (T, B, m)
     recording : Recording
         Result of `record`, or of `complete` if potentials are missing.
-    dout, dspikes : (T, B, k) float, (T, B, n) float or None
-        Derivatives of the loss with respect to `out` and `spikes`.
+    dout, dspikes : (T, B, k) float, (T, B, n) float or None; as from `loss`
     tau_syn, tau_mem, gain : float or (n + k,) float
         Nominal time constants, s, and gain of the synaptic current in eq. (2),
         of hidden neurons and then readouts.
     dt : float, time step of the recording, s
     threshold, steepness : float or (n,) float
-        Nominal threshold, in the unit of the recorded potentials v, and
-        steepness of psi in eq. (2), per unit of v.
+        Threshold, in the unit of v, and steepness, per unit of v, in eq. (2).
 
     Returns
     -------

@@ -13,29 +13,27 @@ Dropout multiplies the inputs of layer l by a binary mask m[l]:
 
     a[l] becomes m[l] * a[l],  pre[l-1] becomes m[l] * pre[l-1]  (3)
 
-Dropout is possible for the inputs x and for ReLU units, but not for tanh
-units.  Dropout sets the pre-activation of a ReLU unit to 0, where phi'(0)
-= 0.  Eqs. (4)-(13) therefore also hold with dropout.  For any array A, let
-dA be the derivative of a loss with respect to A.  The gradient of the loss
-with respect to the parameters is
+Only the inputs x and ReLU units can have dropout.  Because phi'(0) = 0 for
+ReLU units, eqs. (4)-(13) also hold with dropout.  For any array A, let dA
+be the derivative of a loss with respect to A.  The gradient of the loss
+with respect to the parameters, summed over the samples n, is
 
     dpre[L-1] = df,
     dpre[l] = phi'(pre[l]) * (W[l+1]^T dpre[l+1])                (4)
     dW[l] = sum_n dpre[l] a[l]^T,  db[l] = sum_n dpre[l]         (5)
 
-The sums in (5) are over the samples n.  The signals g[l]_k = df_k/dpre[l]
-are the derivatives of output k with respect to the pre-activations of
-layer l.  The Jacobian of the outputs follows from the signals g[l]:
+The signals g[l]_k = df_k/dpre[l] give the Jacobian of the outputs:
 
     g[L-1]_k = e_k, the unit vector                              (6)
     g[l]_k = phi'(pre[l]) * (W[l+1]^T g[l+1]_k)                  (7)
     df_k/dW[l] = g[l]_k a[l]^T,  df_k/db[l] = g[l]_k             (8)
 
 A loss may also depend on the Jacobian, such as the loss of [LZ20], which
-compares tangent kernels.  By (8), such a loss is a function of all layer
-inputs a[l] and all signals g[l], and perhaps of the outputs f.  Let da[l],
-dg[l]_k and df be the partial derivatives of the loss.  Let B[l]_k and
-dpre[l] be the total derivatives with respect to g[l]_k and pre[l]:
+compares tangent kernels.  By (8), such a loss is a function of the layer
+inputs a[l], the signals g[l] and the outputs f.  Let da[l], dg[l]_k and df
+be the partial derivatives of the loss.  Let B[l]_k and dpre[l] be the
+total derivatives with respect to g[l]_k and pre[l].  The gradient dW is
+the sum of (5) and (11):
 
     B[0]_k = dg[0]_k,  B[l+1]_k = dg[l+1]_k + W[l+1] Q[l]_k      (9)
     Q[l]_k = phi'(pre[l]) * B[l]_k                              (10)
@@ -44,23 +42,19 @@ dpre[l] be the total derivatives with respect to g[l]_k and pre[l]:
     dpre[l] = phi'(pre[l]) * (W[l+1]^T dpre[l+1] + da[l+1])
               + e[l],  dpre[L-1] = df                           (13)
 
-The gradient dW of the loss is the sum of (5) and (11).  The initial
-weights of a layer with n_in inputs and n_out units follow a truncated
-normal distribution with the variance proposed by [GB10].  The initial
-biases follow a normal distribution:
+For a layer with n_in inputs and n_out units, the initial weights follow a
+truncated normal distribution with the variance proposed by [GB10]:
 
     s = sqrt(2 / (n_in + n_out)) / 0.87962566          (14)  [LZ20]
     W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)  (15)  [LZ20]
 
 Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.
-    Reverse-mode differentiation of (7), from g[0] to g[L-1], gives
-    (9)-(12).  Reverse-mode differentiation of (1) and (2) gives (13).  The
-    derivatives da[0] and dg[L-1] are not used, because x and g[L-1] do not
-    depend on the parameters.  The function a = tanh(pre) has the
-    derivatives phi' = 1 - a^2 and phi'' = -2 a phi', so (7) gives e[l] =
-    -2 a[l+1] * sum_k B[l]_k * g[l]_k.  ReLU has phi'' = 0.  The number
-    0.87962566 is the standard deviation of a normal variable truncated at
-    -2 and 2.
+    Reverse-mode differentiation of (7) gives (9)-(12), and that of (1) and
+    (2) gives (13).  The derivatives da[0] and dg[L-1] are not used,
+    because x and g[L-1] do not depend on the parameters.  For tanh, phi' =
+    1 - a^2 and phi'' = -2 a phi', so (7) gives e[l] = -2 a[l+1] * sum_k
+    B[l]_k * g[l]_k.  ReLU has phi'' = 0.  The number 0.87962566 is the
+    standard deviation of a normal variable truncated at -2 and 2.
 Exact.  The derivatives are exact, except for ReLU units with a
     pre-activation of exactly 0.  For these units, phi'(0) is set to 0.
 Cost.   For N samples, K outputs and p weights, `backward` needs O(N p)
@@ -126,8 +120,8 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     Returns
     -------
     Recording
-        inputs, pre  lists of a[l], (N, n_in), and of pre[l], (N, n_out)
-        outputs  f, (N, K), equal to pre[-1]
+        inputs, pre  lists of a[l] (N, n_in), and of pre[l] (N, n_out)
+        outputs  f (N, K), equal to pre[-1]
     """
     one_of("activation", activation, *ACTIVATIONS)
     weights, biases, x, dropout = _layers(
@@ -208,9 +202,8 @@ def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
 
 
 def signals(weights, recording, activation="relu"):
-    """Return the signals g = df/dpre of all layers, a list of (N, K, n_out), eqs.
-    (6) and (7).  Entry [n, k] of g[l] holds the derivatives of output k for
-    sample n with respect to the pre-activations of layer l.
+    """Return the signals g[l] of all layers, a list of (N, K, n_out) arrays, eqs.
+    (6) and (7).  Entry [n, k] belongs to sample n and output k.
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[5.0, 7.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
@@ -240,9 +233,8 @@ def _live(signals):
 
 
 def jacobian(recording, signals):
-    """Return the Jacobian (N, K, p) of the outputs with respect to all
-    parameters, eq. (8).  The last axis holds, layer by layer, first the
-    weights, row by row, and then the biases.
+    """Return the Jacobian (N, K, p) of the outputs, eq. (8).  The last axis
+    holds, for each layer, the rows of the weight matrix and then the biases.
 
     >>> rec = forward([np.ones((1, 1))], [np.ones(1)], np.full((1, 1), 3.0))
     >>> jacobian(rec, [np.full((1, 1, 1), 2.0)]).tolist()
@@ -266,8 +258,6 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
                  doutputs=None, activation="relu"):
     """Compute the gradient of a Jacobian-dependent loss, eqs. (5), (9)-(13).
 
-    The loss depends on layer inputs a, signals g and outputs f.
-
     >>> weights = [np.array([[3.0]]), np.array([[5.0]])]
     >>> rec = forward(weights, [np.zeros(1)] * 2, np.ones((1, 1)))
     >>> g = signals(weights, rec)                # 5.0 and 1.0
@@ -278,10 +268,10 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
     Parameters
     ----------
-    weights, recording, signals, activation
-        As for `backward`; `signals` is the result of the function `signals`.
+    weights, recording, activation : as for `backward`
+    signals : result of the function `signals`
     dinputs, dsignals : lists like recording.inputs and signals, optional
-        Partial derivatives da and dg of the loss.  Entries None stand for 0.
+        Partial derivatives da and dg of the loss; None stands for 0.
     doutputs : (N, K) float, partial derivative df; None stands for 0
     """
     weights, inputs, pre, slopes, signals, dinputs, dsignals, doutputs = _network(
@@ -324,11 +314,9 @@ def init(sizes, rng, dtype=np.float64):
 
     Parameters
     ----------
-    sizes : sequence of int
-        Number of inputs, sizes of the hidden layers, and number of outputs.
+    sizes : sequence of int, numbers of inputs, hidden units and outputs
     rng : numpy.random.Generator
-    dtype : float32 or float64
-        Dtype of the result; both dtypes give the same values up to rounding.
+    dtype : float32 or float64; the values are equal up to rounding
     """
     sizes = [int(n) for n in arrays("sizes[] () int in [1, inf)", sizes)[0]]
     one_of("rng", rng, np.random.Generator)

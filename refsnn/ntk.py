@@ -1,36 +1,33 @@
 # refsnn 0.1.0 | ntk.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute and differentiate the empirical neural tangent kernel.
 
-The signals of a layer are the derivatives of the network outputs with
-respect to the pre-activations of the layer.  For a loss that depends on
-the kernel, the function `adjoint` computes the derivatives of the loss
-with respect to the inputs and the signals of each layer.  Let x_n and y_m
-be samples of two batches, let f_k be output k of the network, and let
-theta_p be the weights and biases.  The kernel is
+Let x_n and y_m be samples of two batches, let f_k be output k of a
+network, and let theta_p be the weights and biases.  The kernel is
 
     kernel[n, m, k, q]
         = sum_p Q_p df_k(x_n)/dtheta_p df_q(y_m)/dtheta_p   (1)  [LZ20]
 
-The kernel of kind "at_masked" has Q_p = 1 for all parameters.  The kernel
-of kind "through_mask" has Q_p = 0 for pruned weights.  A dense layer with
-the weights W has the input a_n and the signals g_nk for the sample x_n.
-For the sample y_m, the dense layer has the input b_m and the signals h_mq.
-A dense layer adds to the kernel the term
+For kind="at_masked", Q_p is 1 for all parameters.  For
+kind="through_mask", Q_p is 0 for pruned weights and 1 for all other
+parameters.  The signals of a layer are the derivatives of the network
+outputs with respect to the pre-activations of the layer.  A dense layer
+with the weights W has the inputs a_n and the signals g_nk for the sample
+x_n, and the inputs b_m and the signals h_mq for the sample y_m.  The layer
+adds to the kernel the term
 
     sum_j C_j[n, m] g_nkj h_mqj,
     C_j[n, m] = 1 + sum_i Q_ji a_ni b_mi                    (2)
 
 A convolutional layer has P output positions, i entries in each input
-patch, and c output channels.  The patches form the array A_n of shape (P,
-i), and the signals form the array G_nk of shape (P, c).  The derivatives
-of output k with respect to weights and biases are J_nk and s_nk.  The sum
-in (3) is over the P output positions:
+patch, and c output channels.  For the sample x_n, the patches are the
+array A_n of shape (P, i), and the signals are the array G_nk of shape (P,
+c).  The derivatives of output k with respect to the weights and biases are
+sums over the positions:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 
-The sample y_m has the input patches B_m and the signals H_mq of output q.
-From B_m and H_mq, eq. (3) gives the derivatives J_mq and s_mq.  A
-convolutional layer adds the term (4), where `o` is the entrywise product:
+The sample y_m has the patches B_m, the signals H_mq and the derivatives
+J_mq and s_mq.  With the entrywise product `o`, a convolutional layer adds
 
     <Q o J_nk, J_mq> + <s_nk, s_mq>                         (4)
 
@@ -82,8 +79,8 @@ RULES = ("left.inputs[{0}] (N, {1}i{0}) float", "left.signals[{0}] (N, K, {1}j{0
 
 
 def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
-    """Compute the tangent kernel of two batches or of one batch, eqs. (1)-(4):
-    (N, M, K, K) for "full", (N, M, K) for "per_class", else (N, M).
+    """Compute the tangent kernel of one or two batches, eqs. (1)-(4), with the
+    shape (N, M, K, K) for "full", (N, M, K) for "per_class", else (N, M).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> kernel(batch)[:, :, 0, 0].tolist()
@@ -92,17 +89,14 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     Parameters
     ----------
     left : (inputs, signals)
-        Two lists with one array for each layer.  The shapes are (N, i) and (N,
-        K, j) for a dense layer, and (N, P, i) and (N, K, P, c) for a
-        convolution.  The entries of a patch have the order row, column,
-        channel.  Signals are the derivatives of the outputs with respect to
-        the pre-activations.  Results have the dtype of the first array.
-    right : (inputs, signals), optional
-        Inputs and signals of the second batch, M samples; by default `left`.
+        Two lists with one array for each layer, (N, i) and (N, K, j) for a
+        dense layer, and (N, P, i) and (N, K, P, c) for a convolution.  The
+        entries of a patch have the order row, column, channel.  Results have
+        the dtype of the first array.
+    right : (inputs, signals) of M samples, by default `left`
     masks : list of arrays of 0 and 1, optional
         Masks with the shapes of the weights, required by "through_mask".
-    kind : {"at_masked", "through_mask"}
-        Whether the sum in eq. (1) includes or omits pruned weights.
+    kind : {"at_masked", "through_mask"}, which selects Q_p in eq. (1)
     reduction : {"full", "per_class", "trace_sum", "trace_mean", "sum_logits"}
         "full" is eq. (1).  "per_class" keeps only the entries with k = q.
         "trace_sum" and "trace_mean" are the sum and the mean of the entries
@@ -144,7 +138,7 @@ def _sum(axes, *factors):
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
     """Backpropagate a loss from the kernel to inputs and signals, eqs. (5)-(10).
-    Return (dinputs, dsignals) for the left batch, and for the right batch.
+    Return the pairs (dinputs, dsignals) of derivatives for both batches.
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))
@@ -154,11 +148,10 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
     Parameters
     ----------
     left, right, masks, kind : as for `kernel`; `right` is required
-    dkernel : (N, M, K, K) float, derivative of the loss by the kernel
+    dkernel : (N, M, K, K) float, derivative D of the loss
     constant : bool
-        True if inputs[0] and signals[-1] do not depend on the parameters, as
-        in a network with a linear last layer.  Then inputs[0] and signals[-1]
-        get None.
+        If True, the derivatives with respect to inputs[0] and signals[-1] are
+        None.  Both are constant in a network with a linear last layer.
     """
     flags("constant", constant)
     layers, D = _layers(left, right, masks, kind, ", dkernel (N, M, K, K)", dkernel)

@@ -3,32 +3,30 @@ r"""Predict network outputs during training from the tangent kernel.
 
 An entry of the tangent kernel is the scalar product of the parameter
 gradients of two network outputs.  Let f be the outputs for the training
-samples, and f* the outputs for arbitrary test samples.  Let K* be the
-kernel between the test samples and the training samples.  To first order
-in the learning rate `rate`, one step of gradient descent on a loss L of
-the training samples gives
+samples, f* the outputs for arbitrary test samples, and K* the kernel
+between test samples and training samples.  To first order in the learning
+rate `rate`, a step of gradient descent on the training loss L gives
 
     f* <- f* - rate K* dL/df                              (1)  [LZ20]
 
 Let y be the targets of the N training samples.  The squared loss is
-share/2 times the sum of (f - y)^2 over all outputs of the training
-samples, where `share` is 1 for loss="sum" and 1/N for loss="mean".  Let K
-= Q diag(lambda) Q^T be the kernel between the training samples.  If K and
-K* do not change during training, s steps give
+share/2 times the sum of all entries of (f - y)^2, where `share` is 1 for
+loss="sum" and 1/N for loss="mean".  Let K = Q diag(lambda) Q^T be the
+kernel between training samples.  If K and K* are constant, s steps give
 
     f_s = y + Q diag((1 - rate share lambda)^s) Q^T (f_0 - y)  (2)
     D_s = (1 - (1 - rate share lambda)^s) / lambda             (3)
     f*_s = f*_0 - K* Q diag(D_s) Q^T (f_0 - y)                 (4)
 
-Derivation.  Applying (1) s times in the eigenbasis of the kernel gives
-    (2).  Eq. (3) is the geometric series D_s = sum_{t<s} rate share (1 -
-    rate share lambda)^t.  For lambda = 0, it is rate share s.
-Approximate.  The predictions are exact for a network whose outputs are
-    linear in the weights, and otherwise neglect the change of the kernels.
-    Masked weights need the kernel of kind "through_mask".
-Cost.   Let the network have k outputs, and let there be N training samples
-    and M test samples.  The eigendecomposition takes O((N k)^3) time.  The
-    prediction takes O((N + M) N k^2) time for each s.
+Derivation.  Applying (1) s times in the eigenbasis of K gives (2).  Eq.
+    (3) is the geometric series D_s = sum_{t<s} rate share (1 - rate share
+    lambda)^t.  For lambda = 0, D_s is rate share s.
+Approximate.  The predictions neglect the change of the kernels.  They are
+    exact for a network whose outputs are linear in the weights.  Masked
+    weights need the kernel of kind "through_mask".
+Cost.   For k outputs, N training samples and M test samples, the
+    eigendecomposition takes O((N k)^3) time, and the prediction takes O((N
+    + M) N k^2) time for each s.
 Departures.  The steps are discrete, not a flow in continuous time.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -68,9 +66,8 @@ def one_step(kernel, outputs, doutputs, rate):
     Parameters
     ----------
     kernel : (M, N, K, K) float, between M test and N training samples
-    outputs, doutputs : (M, K) and (N, K) float
-        Outputs for the test samples before the step, and derivative of the
-        loss with respect to the training outputs.
+    outputs : (M, K) float, outputs f* for the test samples before the step
+    doutputs : (N, K) float, derivative dL/df
     rate : float
     """
     outputs, doutputs, kernel, _ = arrays(
@@ -97,27 +94,18 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     Parameters
     ----------
     kernel : (N, N, K, K) float, between the training samples
-    outputs, targets : (N, K) float
-        Outputs f_0 before training, and targets y, of the training samples.
+    outputs, targets : (N, K) float, outputs f_0 before training, and y
     steps : int or (S,) int, numbers of training steps, at least 0
     rate : as for `one_step`
     loss : {"sum", "mean"}
     cross, test_outputs : (M, N, K, K) and (M, K) float, optional
-        Tangent kernel between the test samples and the training samples, and
-        network outputs f*_0 for the test samples before training.
+        Kernel K* and outputs f*_0, for predictions of the test outputs.
 
     Returns
     -------
     Trajectory
         train  (S, N, K) outputs for the training samples
         test   (S, M, K) outputs for the test samples; None without `cross`
-
-    Raises
-    ------
-    ValueError
-        If the kernel is 0, is not symmetric (to 1e-3 of its largest entry), or
-        has a negative eigenvalue beyond rounding, or if gradient descent
-        diverges.
     """
     one_of("loss", loss, *LOSSES)
     if (cross is None) != (test_outputs is None):

@@ -3,24 +3,22 @@ r"""Train a sparse network to reproduce the tangent kernel of a dense network.
 
 In Neural Tangent Transfer (NTT), the teacher is a dense network with
 random weights that are never trained.  The student is a sparse network
-that learns to reproduce the outputs and the tangent kernel of the teacher.
-NTT uses training inputs, but no labels.  Layer l of the student has the
-weights M_l W_l, the entrywise product of a mask and dense weights.  The
-mask M_l is 0 for pruned weights and 1 for all other weights.  For a batch
-of inputs, f* are the outputs of the teacher, and K* is the neural tangent
-kernel of the teacher between the two halves of the batch.  An entry of K*
-is the scalar product of the parameter gradients of two teacher outputs,
-one from each half of the batch.  For a batch of B = N + N' inputs, and for
-networks with k outputs, the loss is
+that learns to reproduce the outputs and the tangent kernel of the teacher,
+without labels.  Layer l of the student has the weights M_l W_l, the
+entrywise product of dense weights W_l and a mask M_l, which is 0 for
+pruned weights and 1 for all other weights.  A batch is divided into two
+parts of N and N' inputs.  The tangent kernels K* of the teacher and K of
+the student have the shape (N, N', k, k) for k outputs.  An entry is the
+scalar product of the parameter gradients of two outputs, one for each part
+of the batch.  Let f* and f, of shape (B, k), be the outputs of teacher and
+student for all B = N + N' inputs.  The loss L is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
         + l2 / density sum_l |M_l W_l|^2                  (3)  [LZ20]
 
-The fraction of unpruned weights is `density`.  The student has the kernel
-K of shape (N, N', k, k) and the outputs f of shape (B, k).  Eqs. (1) and
-(2) sum over all entries of K and of f.  The derivatives of the loss with
-respect to K and f are
+The fraction of unpruned weights is `density`.  Eqs. (1) and (2) sum over
+all entries.  The derivatives of the loss with respect to K and f are
 
     D = 2 strength / (N N' k^2) (K - K*),
     df = 2 / (B k) (f - f*)                               (4)
@@ -28,32 +26,30 @@ respect to K and f are
 Layer l has the inputs a_l, the pre-activations pre_l and the signals g_l =
 df/dpre_l.  The kernel K depends on the inputs and signals of all layers.
 The function `adjoint` computes the derivatives da_l and dg_l of the loss
-with respect to a_l and g_l.  From da_l, dg_l and df, the function
-`second_order` computes the gradient with respect to the weights:
+with respect to a_l and g_l.  The function `second_order` computes the
+gradient with respect to the weights:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
-After each interval of `every` training steps, new masks are computed from
-the dense weights W_l.  The last interval of the training keeps the old
-masks.  Pruned weights receive neither a gradient nor weight decay, but the
-momentum of an optimiser can still change the pruned weights.  A pruned
-weight becomes active again if a new mask is 1 for this weight.
+After each `every` training steps, but not in the last `every` steps, new
+masks are computed from the dense weights W_l.  The gradient of pruned
+weights is 0, but the momentum of an optimiser can still change these
+weights.  A pruned weight becomes active again if a new mask is 1 for this
+weight.
 
-Derivation.  The loss depends on the dense weights W_l only through M_l
-    W_l, which gives the factor M_l in eq. (6).  Eqs. (5) and (6) are the
-    chain rule for the kernel K.
+Derivation.  Eqs. (5) and (6) are the chain rule.  The factor M_l in (6)
+    arises because the loss depends on W_l only through M_l W_l.
 Exact.  The gradient of the loss is exact wherever the kernel K is a smooth
     function of the weights.  K is discontinuous where a ReLU unit switches
     on or off, or where the maximum of a pooling window moves.
 Cost.   A training step computes outputs, signals and kernel once for the
-    teacher and once for the student.  `adjoint` is called once per step,
-    and `second_order` once for each half of the batch.
+    teacher and once for the student.  The step calls `adjoint` once, and
+    `second_order` once for each part of the batch.
 Departures.  No departures from [LZ20] are known.  The kernel of kind
     "at_masked" includes the derivatives with respect to pruned weights, as
-    in the code of [LZ20].  The kernel of kind "through_mask" excludes the
-    derivatives with respect to pruned weights, and therefore describes the
-    training of the sparse network.
+    in the code of [LZ20].  The kernel of kind "through_mask" excludes
+    these derivatives, and describes the training of the sparse network.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -77,7 +73,6 @@ class Model(NamedTuple):
     kernel: Callable
     adjoint: Callable
     map: Callable = map
-    # The adjoint may return None for the constants inputs[0] and signals[-1].
 
 
 class Target(NamedTuple):
@@ -88,7 +83,7 @@ class Target(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Hold the loss L, and its terms without coefficients."""
+    """Hold the loss L and its terms without strength, l2 and density."""
     total: float                    # L
     kernel: float                   # sum (K - K*)^2 / (N N' k^2)
     outputs: float                  # sum (f - f*)^2 / (B k)
@@ -134,17 +129,15 @@ def target(model, weights, biases, x):
         kernel        (left, right, masks=, kind=) -> (N, N', k, k) array
         adjoint       (left, right, D, masks=, kind=, constant=True); it may
                       return None for the constants inputs[0] and signals[-1]
-        map           (function, *lists) -> results for both halves of a batch,
-                      by default the built-in function; the method `map` of a
-                      thread pool computes the same numbers with two threads
+        map           like the built-in function, which is the default; the
+                      method `map` of a thread pool gives the same numbers
     weights, biases : lists of arrays of the dense teacher
-    x : (B, ...) float
-        Batch of at least 2 inputs, whose first half has B // 2 inputs.
+    x : (B, ...) float, at least 2 inputs; the first part has N = B // 2
 
     Returns
     -------
     Target
-        outputs, kernel  f*, (B, k), and K*, (N, N', k, k)
+        outputs, kernel  f* (B, k), and K* (N, N', k, k)
     """
     _, halves, outputs = _recorded(model, weights, biases, x)
     return Target(outputs, model.kernel(*halves))
@@ -186,15 +179,14 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     model, x : as for `target`
     student : Student
     goal : Target, result of `target` for the same batch
-    density, strength, l2 : float
-        Fraction of unpruned weights, in (0, 1]; coefficients of (1) and (3).
+    density : float, fraction of unpruned weights, in (0, 1]
+    strength, l2 : float, coefficients of (1) and (3)
     kind : {"at_masked", "through_mask"}
 
     Returns
     -------
     Gradient, which is exactly 0 for pruned weights
-        loss     `Loss` with the fields total, the loss L, and kernel, outputs
-                 and l2, its terms (1)-(3) without the coefficients
+        loss  `Loss`, with L and its terms without coefficients
         weights, biases  lists of derivatives, in the shapes of the parameters
     """
     one_of("kind", kind, "at_masked", "through_mask")
@@ -262,13 +254,12 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     prune : callable (dense weights) -> masks, such as `pruning.magnitude`
     optimiser : callable (state, gradient) -> (state, update)
         Function that returns the update of an array; `state` is None at first.
-    every : int
-        Number of steps between two computations of the masks, at least 1.
+    every : int, number of steps between two computations of the masks
     student : Student, optional
         Initial student; by default, the teacher with the masks prune(weights).
     watch : callable (step, student), optional
-        Function that is called before each training step, and before the step
-        computes new masks, and once after the last step.
+        Function that is called before each step (and before the step computes
+        new masks), and after the last step.
 
     Returns
     -------

@@ -2,12 +2,11 @@
 r"""Compute masks that prune weights by magnitude, by saliency or at random.
 
 A mask is 0 for pruned weights and 1 for kept weights.  Weights are pruned
-in groups.  With scope="layer", the weights of each layer form a group.
-With scope="global", all weights form one group.  Of the P weights W of a
-group, about rho P weights are kept, where rho is the density.  All methods
-except random pruning compare the score of each weight with a threshold.
-Let s be the scores of a group in ascending order.  The threshold is the
-score s_idx with the index
+in groups: the weights of each layer with scope="layer", and all weights
+with scope="global".  Of the P weights W of a group, about rho P weights
+are kept, where rho is the density.  All methods except random pruning
+compare the score of each weight with a threshold.  Let s be the scores of
+a group in ascending order.  The threshold is the score s_idx with
 
     idx = int((1 - rho) P), at most P - 1                (1)  [LZ20]
 
@@ -18,19 +17,19 @@ The methods keep the following weights:
     grasp         W h >= s_idx,  s = W h                 (4)  [WZG20]
     random        P - idx - 1 weights, chosen uniformly  (5)
 
-In single-shot network pruning (SNIP), eq. (3), g is the gradient of a loss
-with respect to W.  In gradient signal preservation (GraSP), eq. (4), h = H
-g is the product of the Hessian H of the loss and the gradient g.  To first
-order, the removal of one weight W changes half the squared gradient norm,
-|g|^2 / 2, by -W h.  GraSP keeps the weights whose removal would reduce the
-gradient norm most.  SNIP and GraSP use the cross-entropy loss, which needs
-labels.  Logit SNIP uses a loss of the outputs f without labels:
+In single-shot network pruning (SNIP), g is the gradient of a loss with
+respect to W.  In gradient signal preservation (GraSP), h = H g is the
+product of the Hessian H of the loss and the gradient g.  To first order,
+the removal of one weight W changes |g|^2 / 2 by -W h.  GraSP keeps the
+weights whose removal would reduce |g| most.  SNIP and GraSP use the
+cross-entropy loss, which needs labels.  Logit SNIP uses a loss of the
+outputs f without labels:
 
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
-The function `scaled` divides the masked weights by sqrt(rho).  If masks do
-not depend on the weights, scaled weights give the total input of a unit
-about the same variance as unpruned weights:
+The function `scaled` divides the masked weights by the square root of the
+density.  If the masks do not depend on the weights, the summed input of a
+unit then has about the same variance as without pruning:
 
     W / sqrt(rho)                                        (7)  [LZ20]
 
@@ -39,10 +38,9 @@ Derivation.  If no two scores are equal, rule (2) keeps P - idx - 1
     rule (2) can therefore prune all weights of a small layer.  If several
     weights have the score s_idx, rule (2) prunes them, and rules (3) and
     (4) keep them.
-Exact.  The numbers of kept weights are exact if no two scores are equal.
-    As in the code of [LZ20], (1 - rho) P is computed in float64.  Rounding
-    can decrease the index idx by one, for example for rho = 0.9 and P =
-    10.  Biases are not pruned.
+Exact.  As in the code of [LZ20], (1 - rho) P is computed in float64.
+    Rounding can decrease the index idx by one, for example for rho = 0.9
+    and P = 10.  Biases are not pruned.
 Cost.   Time and memory are O(P).
 Departures.  The code of [LZ20] computes random masks by permuting only the
     first axis of the magnitude mask, with a fixed random seed.  Rule (5)
@@ -73,9 +71,8 @@ def magnitude(weights, rho, *, scope="layer"):
     Parameters
     ----------
     weights : list of arrays of float, one for each layer, without biases
-    rho, scope : float, {"layer", "global"}
-        Density, in (0, 1], where 1 prunes the smallest weight of each group,
-        and group of weights to which the density applies.
+    rho : float, density in (0, 1]; 1 prunes the smallest weight of a group
+    scope : {"layer", "global"}, the weights that form a group
     """
     weights, _, rho = _checked(weights, rho)
 
@@ -117,9 +114,7 @@ def snip(weights, gradients, rho, *, scope="global"):
     Parameters
     ----------
     weights, rho, scope : as for `magnitude`
-    gradients : list of arrays of float
-        Gradients g of the loss with respect to the weights.  The loss is the
-        cross entropy for SNIP, and eq. (6) for logit SNIP.
+    gradients : list of arrays of float, g for each layer
     """
     products, rho = _products(weights, "gradients", gradients, rho)
 

@@ -1,15 +1,14 @@
 # refsnn 0.1.0 | si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Synaptic intelligence (SI) computes parameter importances online.
 
-The path integral of a parameter estimates the decrease of the loss caused
-by changes of this parameter during a task.  At the end of the task, the
-path integral is divided by the squared change of the parameter, and added
-to the importance of the parameter.  The anchor of a parameter is its value
-at the end of the previous task.  A quadratic penalty keeps important
-parameters near their anchors.  Let g be the gradient of the loss with
-respect to the parameters theta before an optimiser step.  The displacement
-is the change of the parameters theta in one optimiser step.  With the
-coefficient `strength` and the prefactor `factor` of the penalty,
+Let g be the gradient of the loss with respect to the parameters theta
+before an optimiser step, and let the displacement be the change of theta
+in this step.  The path integral (1) of a parameter estimates how much its
+changes have decreased the loss during a task.  At the end of the task, eq.
+(2) updates the importance of each parameter, all path integrals are set to
+0, and the current parameters become the anchors.  In later tasks, the
+penalty (3), with the coefficients `factor` and `strength`, keeps important
+parameters near their anchors:
 
     path_integral = path_integral - g displacement    (1)  [ZPG17] eq. 3
     importance = importance + path_integral
@@ -19,9 +18,7 @@ coefficient `strength` and the prefactor `factor` of the penalty,
     d penalty/d theta = 2 factor strength
         importance (theta - anchor)                   (4)
 
-After each task, eq. (2) updates the importance of each parameter.
-Afterwards, all path integrals are set to 0, and the current parameters
-become the anchors.  `PRESETS` holds published settings:
+`PRESETS` holds published settings:
 
     preset       g      displacement  clamp    xi    strength factor other
     paper        task   step          none     0.1   0.1      1
@@ -34,29 +31,26 @@ become the anchors.  `PRESETS` holds published settings:
 
 "paper" follows the printed equations of [ZPG17].  The default preset
 "pathint" follows the code of [ZPG17].  "mammoth" follows the library
-mammoth since September 2024, and "mammoth_old" follows earlier versions of
-this library.  "nupic" follows the library nupic.research.  "vandeven"
-follows the repository `continual-learning` of G. van de Ven, with the
-strength for split MNIST.  The library avalanche has no default strength;
-its preset uses a strength of 1.  The columns are:
+mammoth since September 2024, and "mammoth_old" follows earlier versions.
+"nupic" follows the library nupic.research.  "vandeven" follows the
+repository `continual-learning` of G. van de Ven, with the strength for
+split MNIST.  The library avalanche has no default strength; its preset
+uses a strength of 1.  The columns are:
   g             With "task", g is the gradient of the task loss.  With
-                "total", g is the gradient of the task loss plus the
-                penalty.
+                "total", g includes the gradient of the penalty.
   displacement  With "step", the displacement is the optimiser's update.
                 With "descent", the displacement is -rate g, the update of
                 plain gradient descent.
   clamp         "running" sets negative importances to 0 after (2).  "task"
                 sets negative path integrals to 0 in (2).  "none" allows
                 negative importances.
-  cap           Eqs. (3) and (4) use min(importance, cap).  Eq. (2) does
-                not limit the importance.
+  cap           Eqs. (3) and (4) use min(importance, cap).
   clip          The caller clips the entries of the total gradient to
                 [-clip, clip] before the optimiser's step.  In (1), g is
                 clipped only if the displacement is "descent".
 
-With reset_optimiser=True, the caller resets the optimiser after each task.
-
-In its experiments, the code of [ZPG17] uses the following settings:
+In its experiments, the code of [ZPG17] uses the following settings.  With
+reset_optimiser=True, the caller resets the optimiser after each task.
 
     experiment               strength    xi     reset_optimiser
     permuted MNIST           0.1         0.1    False
@@ -67,18 +61,16 @@ Derivation.  To first order, an optimiser step changes the loss by the
     scalar product of the gradient g and the displacement.  For small
     steps, the path integrals of all parameters add up to the decrease of
     the loss during the task.  With momentum or with the penalty,
-    contributions to a path integral can be negative.  Eq. (2) divides the
-    path integral by the squared change of the parameter, so that the
-    penalty (3) has the unit of the loss.  The damping constant xi prevents
-    very large importances of parameters that hardly changed.
-Exact.  The derivative (4) of the penalty with respect to theta is exact.
+    contributions to a path integral can be negative.  The division in (2)
+    gives the penalty (3) the unit of the loss.  The damping constant xi
+    prevents very large importances of parameters that hardly changed.
+Exact.  Eq. (4) is the exact derivative of the penalty.
 Cost.   A step takes O(p) time and memory for p parameters.
-Departures.  Only the parameters after the last task are kept as anchor, as
-    in all implementations of the table.  In a notebook of [ZPG17] for
-    permuted MNIST, the anchor of the first task is 0; for this anchor,
-    pass arrays of zeros to `begin`.  On a CPU, the library avalanche 0.6.0
-    stores the anchor as a view of the current parameters, so that the
-    penalty is always 0.  This module stores a copy.
+Departures.  In a notebook of [ZPG17] for permuted MNIST, the anchor of the
+    first task is 0; for this anchor, pass arrays of zeros to `begin`.  On
+    a CPU, the library avalanche 0.6.0 stores the anchor as a view of the
+    current parameters, so that its penalty is always 0.  This module
+    stores a copy.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -96,8 +88,7 @@ __all__ = ["PRESETS", "accumulate", "begin", "consolidate", "penalty",
 
 
 class Settings(NamedTuple):
-    """Hold the options and constants of SI, which the module docstring explains.
-    The defaults are those of "pathint"."""
+    """Hold the settings of SI.  The defaults are the preset "pathint"."""
     gradient: str = "task"
     displacement: str = "step"
     rate: float = 1e-3
@@ -188,15 +179,14 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
     ----------
     state : State
     displacement : array or list of arrays
-        Optimiser's update, or parameters after the step minus a *copy* of the
-        parameters before the step.  The update has a smaller rounding error.
+        Optimiser's update (more accurate), or parameters after the step minus
+        a *copy* of the parameters before the step.
     task_gradient : array or list of arrays
         Gradient of the task loss before the step.  Pass a *copy* if the
         gradient of the penalty is added to the same array later.
     penalty_gradient : array or list of arrays, optional
         Gradient of the penalty before the step, for settings.gradient "total".
-    settings : Settings
-        Only `gradient`, `displacement`, `rate` and `clip` are used.
+    settings : Settings; `gradient`, `displacement`, `rate` and `clip` are used
 
     Notes
     -----
@@ -220,8 +210,8 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                 state = si.accumulate(state, step, gradient, pull, settings)
             state = si.consolidate(state, live(), settings)
 
-    Replace each `p.grad` that is None by an array of zeros.  This example
-    omits the settings `clip` and `reset_optimiser`.
+    The code ignores the settings `clip` and `reset_optimiser`.  Replace each
+    `p.grad` that is None by an array of zeros.
     """
     settings = _settings(settings)
     state, path_integral, _, anchor = _state(state)
@@ -259,12 +249,6 @@ def consolidate(state, parameters, settings=DEFAULT):
     state, parameters : State, and array or list of arrays
         State and parameters after the last step of the task.
     settings : Settings, of which `clamp` and `xi` are used
-
-    Raises
-    ------
-    ValueError
-        If no step was accumulated, if no parameter changed, or if the path
-        integral is 0, for example with views of the weights.
     """
     settings = _settings(settings)
     state, path_integral, importance, anchor = _state(state)

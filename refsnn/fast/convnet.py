@@ -6,29 +6,28 @@ place of patches, which need k^2 times as much memory as a map, this module
 computes row segments, for a few maps at a time, so that all intermediate
 results fit in the cache.  The segment R[l]_rs holds the k c entries of the
 map in row r and in the columns s, ..., s + k - 1.  Let W[l]_i be the
-weights of the kernel row i, of shape (c_out, k c).  The pre-activations of
-a convolution are (1), and those of a dense layer are pre[l] = W[l] x[l] +
-b[l].  Pooling computes the largest entry of each pair of neighbouring
-columns, and then the largest entry of each pair of neighbouring rows:
+weights of the kernel row i, of shape (c_out, k c).  A convolution has the
+pre-activations (1), and a dense layer has pre[l] = W[l] x[l] + b[l].
+Pooling computes the largest entry of each pair of neighbouring columns,
+and then the largest entry of each pair of neighbouring rows.  Dropout
+multiplies x[l+1] by the binary mask m[l+1]:
 
     pre[l]_rs = b[l] + sum_i W[l]_i R[l]_(r+i,s)                 (1)
     y[l]_rs = max(pre[l]_(r,2s), pre[l]_(r,2s+1))                (2)
     x[l+1]_rs = m[l+1] max(0, y[l]_(2r,s), y[l]_(2r+1,s))        (3)
 
-Dropout multiplies x[l+1] by the binary mask m[l+1].  Without pooling,
-x[l+1] = m[l+1] max(0, pre[l]).
+Without pooling, x[l+1] = m[l+1] max(0, pre[l]).
 
 Derivation.  For any array X, let dX be the derivative of the loss with
-    respect to X.  Of two equal entries, the first counts as the maximum in
-    (2) and (3).  With pooling,
+    respect to X.  If two entries in (2) or (3) are equal, the first counts
+    as the maximum.  With pooling,
 
     dy[l]_(2r,s) = dx[l+1]_rs where x[l+1]_rs > 0 and
                    y[l]_(2r,s) >= y[l]_(2r+1,s), else 0,
     dy[l]_(2r+1,s) = dx[l+1]_rs where x[l+1]_rs > 0, minus
                      dy[l]_(2r,s)                                (4)
 
-    The larger pre-activation of two neighbouring columns has the
-    derivative dy[l]:
+    Of two neighbouring columns, the larger pre-activation gets dy[l]:
 
     dpre[l]_(r,2s) = dy[l]_rs where pre[l]_(r,2s) >=
                      pre[l]_(r,2s+1), else 0,
@@ -43,11 +42,11 @@ Derivation.  For any array X, let dX be the derivative of the loss with
     db[l] = sum_rs dpre[l]_rs                                    (6)
     dx[l]_rs = sum_i V[l]_i Q[l]_(r+i,s)                         (7)
 
-Exact.  Up to rounding, the results equal those of `convnet`.
-Cost.   For N samples, P positions, k x k kernels, c_in input channels and
-    c_out output channels, a convolution needs N P k^2 c_in c_out
-    multiplications in the forward pass and about twice as many in the
-    backward pass.  The memory is that of x[l] and of pre[l] with pooling.
+Exact.  The results equal those of `convnet` up to rounding.
+Cost.   A convolution from c_in to c_out channels needs k^2 c_in c_out
+    multiplications for each position of each sample in the forward pass,
+    and about twice as many in the backward pass.  Every x[l] is stored,
+    and also pre[l] if layer l has pooling.
 Departures.  See `convnet`.
 """
 
@@ -96,9 +95,8 @@ def forward(weights, biases, x, pools, dropout=None):
     Returns
     -------
     Tape, argument of `backward`
-        inputs   list of maps x[l], (N, H, W, c); dense: (N, n_in) or maps
-        pre      list of pre[l], (N, rows, columns, c_out), of convolutions
-                 with pooling; None for all other layers
+        inputs   list of maps x[l] (N, H, W, c); dense: (N, n_in) or maps
+        pre      list of pre[l] (N, rows, columns, c_out) with pooling, or None
         outputs  (N, K) outputs of the network
         weights, pools  arguments of this function
     """

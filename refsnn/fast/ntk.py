@@ -1,17 +1,16 @@
 # refsnn 0.1.0 | fast/ntk.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the neural tangent kernel and its gradients, with fast algorithms.
 
-The functions return the same results as the functions of the module `ntk`,
-but are faster.  The kernel matrix is divided into blocks that fit in the
-cache.  The Jacobian of a convolutional layer is computed for a few
-channels at a time, to save memory.  A dense layer has the input a_n for
-sample n of the first batch, and the input b_m for sample m of the second
-batch.  The signals g_nk are the derivatives of output k for sample n with
-respect to the pre-activations of the layer.  For output q and sample m,
-the signals are h_mq.  Units with zero signals are skipped.  Each layer
-adds one term to the kernel of the outputs k and q.  A dense layer adds the
-term (1).  If a mask Q is 0 for pruned weights and 1 for all other weights,
-a dense layer adds the term (2):
+The functions return the same results as those of the module `ntk`.  The
+kernel is computed in blocks that fit in the cache, and the Jacobian of a
+convolutional layer for a few channels at a time, to save memory.  Units
+with zero signals are skipped.  The signals of a layer are the derivatives
+of the network outputs with respect to the pre-activations of the layer.  A
+dense layer has the inputs a_n and the signals g_nk for sample n of the
+first batch and output k, and the inputs b_m and the signals h_mq for
+sample m of the second batch and output q.  The layer adds to the kernel
+the term (1).  With a mask Q, which is 0 for pruned weights and 1 for all
+other weights, the term is (2):
 
     C[n, m] <g_nk, h_mq>,  C[n, m] = <a_n, b_m> + 1         (1)  [LZ20]
     sum_j C_j[n, m] g_nkj h_mqj,
@@ -19,11 +18,10 @@ a dense layer adds the term (2):
 
 A convolutional layer with P output positions has input patches A_n of
 shape (P, i) and signals G_nk of shape (P, c).  The derivatives of output k
-for sample n are J_nk with respect to the weights of the layer, and s_nk
-with respect to the biases.  For output q and sample m, the derivatives
-with respect to weights and biases are J_mq and s_mq.  A convolutional
-layer adds the term (4) to the kernel, where `o` is the entrywise product.
-Without a mask, Q is 1:
+for sample n, summed over the positions, are J_nk with respect to the
+weights, and s_nk with respect to the biases.  For the second batch, the
+derivatives are J_mq and s_mq.  With the entrywise product `o`, and with Q
+= 1 if there is no mask, the layer adds to the kernel the term (4):
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
     <J_nk, Q o J_mq> + <s_nk, s_mq>                         (4)
@@ -47,13 +45,13 @@ Derivation.  See `ntk`.  With D = dL/dkernel, a dense layer without a mask
     dG_nk = A_n dJ_nk^T + sum_mq D[n, m, k, q] s_mq         (12)
     dA_n = sum_k G_nk dJ_nk                                 (13)
 
-    To obtain the derivatives of the loss with respect to the second batch,
-    exchange the two batches in (5)-(13).
-Exact.  Up to rounding, the results equal the results of the module `ntk`.
+    Exchanging the batches in (5)-(13) gives the derivatives of the loss
+    with respect to the second batch.
+Exact.  The results equal those of `ntk` up to rounding.
 Cost.   Let the batches have N and M samples, and let K be the number of
     outputs.  A dense layer has i inputs and j units.  Without masks, the
-    kernel of a batch with itself needs about half as many multiplications
-    as the kernel of two batches.
+    kernel of a batch with itself takes about half as many multiplications
+    as that of two batches.
 
     layer             multiplications
     dense             N M (i + K^2 j)
@@ -94,15 +92,13 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full",
     [[5.0, 7.0], [7.0, 10.0]]
 
     Results as for `ntk.kernel`.
-    In memory, the axes of the full kernel have the order (N, K, M, K).
 
     Parameters
     ----------
-    left, masks, kind, reduction : as for `ntk.kernel`
-    right : second batch, by default `left`, which almost halves the cost
+    left, right, masks, kind, reduction : as for `ntk.kernel`
     mapper : callable, optional
-        Function like `map` that is used for the Jacobians of both batches.
-        The method `map` of a thread pool gives the same numbers.
+        Function like `map`, for the Jacobians of both batches.  The method
+        `map` of a thread pool gives the same numbers.
     """
     one_of("reduction", reduction, *REDUCTIONS)
     one_of("mapper", mapper, Callable)
@@ -148,8 +144,7 @@ def _grouped(inputs, signals, reduction):
 
 
 def _tiles(layers, M, K, kind, one=False):
-    # If both batches are the same, the kernel is symmetric, and its upper half is
-    # sufficient.
+    # For one batch, the kernel is symmetric, and its upper half is sufficient.
     N, side = layers[0][0][0], max(1, SIDE // K)
     if kind == "through_mask":
         widest = max([1, *(max(a[1], K * g[-1]) for a, g in layers if len(a) == 2)])

@@ -1,16 +1,14 @@
 # refsnn 0.1.0 | fast/si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute Adam and synaptic intelligence (SI) together, with fast algorithms.
 
-SI adds a penalty to the loss of a task, which keeps important parameters
-near their values at the end of the previous task (anchors).  The path
-integral of SI estimates by how much the changes of each parameter have
-decreased the loss.  In large networks, memory bandwidth limits the speed
-of Adam and of SI.  This module therefore processes the parameters in
-blocks that fit in the cache, and computes the gradient of the penalty, the
-update of Adam and the path integral together.  Let g be the gradient of
-the task loss with respect to the parameters theta, and let `strength` be
-the coefficient of the penalty.  Let t = 1, 2, ... be the number of the
-step, and let root = sqrt(1 - beta2^t).  A step computes
+SI keeps important parameters near their values at the end of the previous
+task (anchors), by a penalty with the coefficient `strength`.  The path
+integral of a parameter estimates how much its changes have decreased the
+loss of the current task.  In large networks, memory bandwidth limits the
+speed of Adam and of SI.  This module therefore computes all updates
+together, in blocks of parameters that fit in the cache.  Let g be the
+gradient of the task loss with respect to the parameters theta, and let
+root = sqrt(1 - beta2^t) in step t, counted from 1.  A step computes
 
     total = g + 2 strength importance (theta - anchor)   (1)  [ZPG17] eq. 4
     mean = beta1 mean + (1 - beta1) total                (2)  [KB15] alg. 1
@@ -20,13 +18,12 @@ step, and let root = sqrt(1 - beta2^t).  A step computes
     theta = theta + update                               (5)
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
-Derivation.  Eq. (4) is the usual update of Adam, with numerator and
-    denominator multiplied by `root`.
+Derivation.  Multiplying the numerator and the denominator of the usual
+    update of Adam by `root` gives (4).
 Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     the gradient `total` of (1), followed by `si.accumulate` with Adam's
     update, gradient="task", displacement="step" and no cap.
-Cost.   Each step reads the gradient from memory twice and all other arrays
-    once, and writes each updated array once.  Two blocks need memory.
+Cost.   A step takes O(p) time for p parameters, and memory for two blocks.
 Departures.  `step` changes parameters, state and path_integral in place.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
@@ -78,7 +75,7 @@ def begin(parameters):
 def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
          path_integral=None, importance=None, anchor=None, strength=0.0):
     """Perform one step of Adam and synaptic intelligence in place, eqs. (1)-(6).
-    Return a `State` with the same arrays as the given state.
+    Return a `State` that shares its arrays with the given state.
 
     >>> theta, w = np.array([1.0, 2.0]), np.zeros(2)
     >>> state = step(theta, np.array([4.0, -1.0]), begin(theta), rate=0.5,
@@ -92,8 +89,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
         C-contiguous float32 or float64 parameters, updated in place.
     gradient : array or list of arrays
         Gradient of the task loss without the penalty, cast if necessary.
-    state : State
-        State from `begin` or from the previous step, updated in place.
+    state : State from `begin` or from the previous step, updated in place
     rate, beta1, beta2, eps : as for `optimisers.adam`
     path_integral, importance, anchor : array or list of arrays, optional
         Fields of an `si.State`.  The path integral is updated in place.  The
@@ -104,10 +100,9 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     Raises
     ------
     ValueError
-        If the gradient is not finite, or if an array to be updated shares
-        memory with another array.  In both cases, no array is modified.  After
-        the update, if another array has NaN or infinite entries, or if the
-        update overflows.  The updated arrays are then invalid.
+        Before the update, if the gradient is not finite, or if an array to be
+        updated shares memory with another array.  After the update, if another
+        array is not finite or overflows; the updated arrays are then invalid.
     """
     theta = _written("parameters", parameters)
     g, none = _read("gradient", gradient, theta), [None] * len(theta)
