@@ -8,10 +8,8 @@ time bin `bin`:
     first = min of t over the batch                                   (3)
 
 Eq. (1) gives the time at which a leaky integrator with constant input x reaches the
-threshold.  By eq. (3), the time bins of the spikes of an image depend on the other
-images of the batch.  A white pixel (x = 1) has the earliest possible spike time, which
-is `tau log(1/(1 - threshold))`.  With a fixed value of `first`, such as the spike time
-of a white pixel, the input spikes of an image do not depend on other images.
+threshold.  By eq. (3), the input spikes of an image depend on the other images of the
+batch.  With a given value of `first`, they do not.
 
 A spoken word is a list of spike events in 700 frequency channels.  During training,
 each spike event is shifted by a random number of channels, eq. (4).  The lowest 70
@@ -22,11 +20,10 @@ times of the spike events are divided by the factor `speed`, eq. (6).
     input = (channel' - 70) / 9 if this is one of 0 ... 69            (5)
     bin = floor(t / speed / dt), a spike if bin < T                   (6)
 
-All constants of eqs. (1)-(6) except `spread` are taken from [CB22] or from its public
-code.  As in the public code of [CB22], the grey levels of resized images are clipped to
-the range from 0 to 255, and rounded to integers.  The value of `spread` in eq. (4) is
-published only in a supplement of [CB22], which was not consulted.  Spike events whose
-shifted channel lies outside 0 ... 699 are removed.
+All constants except `spread` are taken from [CB22] or from its public code.  As in this
+code, the grey levels of resized images are clipped to the range from 0 to 255, and
+rounded to integers.  The value of `spread` is published only in a supplement of [CB22],
+which was not consulted.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -44,9 +41,8 @@ CHANNELS = 700
 def latency(values, *, first=None):
     """Encode grey levels of images as spikes, eqs. (1)-(3).
 
-    `values` (B, m) holds the grey levels in [0, 1] of B images with m pixels. The first
-    time bin begins at the time `first`, in seconds. The returned array of spikes (0 or
-    1) has the shape (T, B, m), where T is the number of time bins.
+    `values` (B, m) holds grey levels in [0, 1].  The first time bin begins at the time
+    `first`, in seconds.  The result (T, B, m) holds spikes (0 or 1).
 
     >>> spikes = latency(np.array([[1.0, 0.5, 0.1]]))
     >>> spikes.sum(axis=0).tolist(), spikes.argmax(axis=0).tolist()
@@ -68,9 +64,8 @@ def latency(values, *, first=None):
 def shrunk(images, *, crop, side):
     """Remove the border of images, and resize the images with cubic splines.
 
-    `images` (N, H, H) holds the 8-bit grey levels of N images with H rows and columns.
-    First, `crop` rows or columns are removed on each side of an image. The returned
-    grey levels (N, side, side) are in [0, 1].
+    `images` (N, H, H) holds 8-bit grey levels.  On each side, `crop` pixels are
+    removed.  The result (N, side, side) holds grey levels in [0, 1].
 
     >>> small = shrunk(np.full((1, 28, 28), 255, np.uint8), crop=2, side=16)
     >>> small.shape, float(small.min()), float(small.max())
@@ -88,8 +83,7 @@ def rotated(images, rng, *, most):
     """Rotate each image about its centre.
 
     `images` (B, H, W) holds grey levels in [0, 1].  The rotation angles are uniformly
-    distributed between `-most` and `most` degrees.  Points outside the original image
-    have the grey level 0.
+    distributed between `-most` and `most` degrees.
 
     >>> cross = np.zeros((1, 5, 5))
     >>> cross[0, 2] = 1
@@ -112,18 +106,16 @@ def words(times_s, units, *, T, speed=2000.0, skip=70, stride=9, channels=CHANNE
           spread=0.0, rng=None):
     """Convert the spike events of one spoken word to input spikes, eqs. (4)-(6).
 
-    times_s : time of each spike event in seconds, in any order, of shape (E,).
-    units : channel of each spike event, of shape (E,).
-    T : number of time bins; spike events after the last time bin are dropped.
+    times_s : (E,) time of each spike event in seconds, in any order.
+    units : (E,) channel of each spike event.
+    T : number of time bins; later spike events are dropped.
     speed : factor by which spikes reach the chip faster than the word was spoken.
-    skip, stride : the lowest `skip` channels are removed, and every `stride`-th of the
-        remaining channels is kept.
-    spread : standard deviation of the random shifts in eq. (4), in channels; 0 for test
-        words.
+    skip, stride : number of removed channels, and step between kept channels, eq. (5).
+    spread : standard deviation of the random shifts, in channels; 0 for test words.
     rng : random generator; required if `spread` is not 0.
 
-    The returned float32 array of shape (T, m) holds spikes (0 or 1).  The number m of
-    input channels is `(channels - skip) / stride`, rounded up.
+    The result (T, m) holds spikes (0 or 1) as float32.  The number m of input channels
+    is `(channels - skip) / stride`, rounded up.
 
     >>> x = words(np.array([0.0, 0.1]), np.array([70, 88]), T=40)
     >>> x.shape, np.argwhere(x).tolist()

@@ -1,11 +1,9 @@
 """Train networks to classify images, on an emulated analog chip or in software.
 
-The figures on [CB22] share this module.  The weights of a network are stored as
-`chip_weights.Weights`.  The functions `learn` and `test` need a function
-`run(weights, x)`, which simulates the network for the input spikes `x`.  The function
-`run` returns the membrane potentials and spikes as an `in_the_loop.Recording`.  For a
-network on the emulated chip, the function `on_chip` returns the function `run`.  For a
-network without a chip, the function `in_software` serves as `run`.
+The functions `learn` and `test` need a function `run(weights, x)`, which simulates a
+network for the input spikes `x`, and returns an `in_the_loop.Recording`.  The function
+`on_chip` returns such a function for an emulated chip.  The function `in_software` is
+such a function for a network without a chip.
 """
 
 import functools
@@ -30,11 +28,7 @@ AT_ONCE = 500                                   # test images in one forward pas
 
 
 class Rule(NamedTuple):
-    """Hold the training hyperparameters; the defaults follow the code of [CB22].
-
-    The fields `reduction`, `scaling`, `burst` and `readout` are arguments of the loss
-    function `in_the_loop.loss`.
-    """
+    """Hold the training hyperparameters; the defaults follow the code of [CB22]."""
 
     rate: float = 1.5e-3        # learning rate of Adam
     fade: float = 0.97          # factor on the learning rate after each epoch
@@ -49,18 +43,12 @@ class Rule(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Hold the test accuracy and the spike counts of a network.
-
-    The field `inputs` is the mean number of input spikes per image, and the field
-    `spikes` is the mean number of spikes of the hidden neurons per image.  The entry
-    `until[t]` is the test accuracy if only the readout potentials in the time bins 0 to
-    `t` determine the predicted class.
-    """
+    """Hold the test accuracy and the spike counts of a network."""
 
     accuracy: float
-    inputs: float
-    spikes: float
-    until: np.ndarray
+    inputs: float               # input spikes per image
+    spikes: float               # hidden spikes per image
+    until: np.ndarray           # entry t: accuracy if only the bins 0 to t are read
 
 
 class Learner(NamedTuple):
@@ -107,8 +95,7 @@ def on_chip(drawn, rng, *, reset_after=None):
     """Return a function that emulates the chip.
 
     The chip resets all membrane potentials `reset_after` seconds after the first input
-    spike.  If the effect `weight_limit` is off, the chip computes with exact, unlimited
-    weights.
+    spike.  Without the effect `weight_limit`, weights are exact and unlimited.
     """
     emulate = functools.partial(chip.emulate, drawn, rng=rng, reset_after=reset_after)
 
@@ -124,11 +111,7 @@ def on_chip(drawn, rng, *, reset_after=None):
 
 
 def in_software(weights, x):
-    """Simulate a network without a chip.
-
-    As in the software of [CB22], each spike subtracts the threshold from the membrane
-    potential.
-    """
+    """Simulate a network in software; spikes subtract the threshold, as in [CB22]."""
     out, tape = fast_lif.forward(x, weights.hidden, weights.recurrent,
                                  weights.readout, alpha=DECAY, beta=DECAY)
     return in_the_loop.Recording(tape.mem, (tape.mem > 1).astype(np.float32), out)
@@ -136,14 +119,12 @@ def in_software(weights, x):
 
 # ---- train a network ---------------------------------------------------------
 
-# Hyperparameters for the embedded digits, of which 1,437 are training images.
-# With reduction="max", 3 of 36 trial runs lost a class: the readout of this class fell
-# below 0 when the hidden layer first fired, and stayed below 0.
+# Hyperparameters for the embedded digits.  With reduction="max", 3 of 36 trial runs
+# lost a class, because its readout stayed below 0.
 DEFAULT = Rule(rate=1e-3, fade=0.94, batch=50, reduction="reached", scaling=4.0)
-# Hyperparameters for MNIST and Fashion-MNIST: those of the code of [CB22], except for
-# the scaling.  After 6 epochs of 15,000 MNIST images, the emulated chip had an accuracy
-# of 0.912 with scaling 10 and of 0.930 with scaling 4 on 5,000 held-out training
-# images.
+# Hyperparameters of [CB22] for MNIST and Fashion-MNIST, except for the scaling.  In a
+# trial run, the accuracy on held-out training images of MNIST was 0.912 with scaling 10
+# and 0.930 with scaling 4.
 STORED = Rule(scaling=4.0)
 RULES = {"digits": DEFAULT, "mnist": STORED, "fashion_mnist": STORED}
 HIDDEN = {"digits": 100, "mnist": 246, "fashion_mnist": 246}
@@ -176,10 +157,7 @@ def step(learner, d, rate, clamp, fixed=()):
 
 
 def gradient(run, weights, x, labels, rule, generator, **more):
-    """Return the loss, weight gradients and recording.
-
-    The arguments `more` are passed to `in_the_loop.loss`.
-    """
+    """Return the loss, weight gradients and recording."""
     kept = None
     used = weights
     if rule.dropout:
@@ -199,11 +177,7 @@ def gradient(run, weights, x, labels, rule, generator, **more):
 
 def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
           after_epoch=None):
-    """Train a network; return a `Learner` and training curves.
-
-    The training curves (epochs, 2) hold the mean loss and the accuracy of each training
-    epoch.
-    """
+    """Train a network; return a `Learner` and (epochs, 2) losses and accuracies."""
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):
         rate = float(rule.rate * rule.fade ** (first + epoch))
@@ -222,10 +196,7 @@ def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
 
 
 def test(run, weights, images):
-    """Return the `Scores` of a network on the test images.
-
-    The readout with the largest maximum over time determines the predicted class.
-    """
+    """Return the `Scores` of a network on the test images."""
     count, until = len(images.labels_test), np.zeros(STEPS)
     inputs = spikes = 0.0
     for start in range(0, count, AT_ONCE):

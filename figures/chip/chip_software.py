@@ -1,10 +1,8 @@
 """Simulate recurrent networks in software, with selected effects of an analog chip.
 
-The function `simulated` returns a function `run(weights, x)`, which maps weights and
-input spikes to an `in_the_loop.Recording`.  Without effects of the chip, `run` returns
-the same recording as `chip_images.in_software`, up to rounding.  The module
-`refsnn.chip` defines the effects by equations, whose numbers stand in the comments.
-Mismatch is not simulated.
+Without effects of the chip, the simulation equals `chip_images.in_software`, up to
+rounding.  The numbers in comments are those of the equations of `refsnn.chip`, which
+define the effects.  Mismatch is not simulated.
 """
 
 import numpy as np
@@ -18,17 +16,17 @@ SCALE, CODE = 240.0, (80.0, 70.0)
 
 
 def simulated(effects, rng, parts=1):
-    """Return a function that simulates a network.
+    """Return a function `run(weights, x)` as described in `chip_images`.
 
-    effects : `refsnn.chip.Effects`.  The function simulates `weight_limit`,
-        `refractory`, `noise` (read and membrane noise), `loss`, `headroom` and
-        `adc_limit`.  With `refractory`, a spike resets the membrane potential to 0 for
-        the refractory time.  Without `refractory`, a spike subtracts the threshold.
+    effects : `refsnn.chip.Effects`, of which `weight_limit`, `refractory`, `noise`
+        (read and membrane noise), `loss`, `headroom` and `adc_limit` are simulated.
+        With `refractory`, a spike resets the membrane potential to 0 for the refractory
+        time.  Otherwise, a spike subtracts the threshold.
     rng : random generator of noise and lost spikes.
     parts : number of integration steps in a time bin.  A spike reaches its targets
-        after one step.  The sampled response to an input spike does not depend on
-        `parts`.  Without `refractory`, the spikes of a neuron are at least one time bin
-        apart.
+        after one step.  The sampled response to an input spike is the same for all
+        values of `parts`.  Without `refractory`, a neuron spikes at most once in a time
+        bin.
     """
     read, membrane, _ = effects.noise or (0.0, 0.0, 0.0)
     share = chip_images.DT_S / parts / chip_images.TAU_S

@@ -1,15 +1,11 @@
 """Train recurrent networks on an emulated analog chip to classify spoken words.
 
 The task is taken from [CB22].  The network has 70 inputs, 186 recurrent neurons, and
-one readout for each class of spoken words (20 readouts in [CB22]).  The module
-`spoken_words` reads the spoken words, which are stored in the repository ("embedded
-words") or in files in a folder.  The function `keywords` trains the input, recurrent
-and readout weights.  The forward pass runs on an emulated chip (chip in the loop), or
-in software without the constraints of the chip.  With `recurrence="fixed"`, the
-function `keywords` trains a control network.  The recurrent weights of the control
-network are the shuffled recurrent weights of a trained network, and are kept fixed.
-The input and readout weights of the control network are trained from random initial
-values.
+one readout for each class of spoken words.  The forward pass runs on an emulated chip
+(chip in the loop), or in software without the constraints of the chip.  In a control
+network (`recurrence="fixed"`), the recurrent weights are the shuffled weights of a
+trained network, and are kept fixed.  Only its input and readout weights are trained,
+from random initial values.
 """
 
 import numpy as np
@@ -22,20 +18,14 @@ from refsnn import losses
 HIDDEN, INPUTS, FIGURE = 186, 70, "chip_words"
 SPEED = 2000.0                      # 1 s of speech takes 500 us on the chip
 LONGEST = 1.4                       # s; later spikes are dropped
-# The scores are sums over about 300 steps, so their factor is smaller than the factor
-# of 10 on the maxima in `chip_images.Rule`.
+# The scaling is small, because the class scores are sums over about 300 steps.
 RULE = chip_images.Rule(reduction="sum", scaling=0.1, burst=0.0)
 EXCITED, BOUND = 1e-7, 3000.0       # rate penalty: coefficient, bound on spikes
 AT_ONCE = 100                       # test words in one forward pass
 
 
 def steps(words):
-    """Return the number of time bins of each simulation.
-
-    The simulation of each spoken word ends 20 time bins after the last input spike of
-    the longest word.  Input spikes later than `LONGEST` seconds after the start of a
-    spoken word are ignored.
-    """
+    """Return the number of time bins: 20 more than the longest word needs."""
     last = max((float(t.max(initial=0.0)) for t in words.times), default=0.0)
     return int(min(last, LONGEST) / SPEED / chip_images.DT_S) + 1 + chip_images.STEPS
 
@@ -43,8 +33,7 @@ def steps(words):
 def coded(words, index, T, spread=0.0, rng=None):
     """Return the input spikes (T, B, 70).
 
-    Because the spoken words in the repository have only every ninth channel, their
-    random channel shifts are divided by 9.
+    The embedded words have only every ninth channel, so `spread` is divided by 9.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, 1)
     spread *= stride / 9
@@ -61,10 +50,7 @@ def shuffled(weights, rng):
 
 
 def predicted(run, weights, words, index, T):
-    """Return the predicted classes of words.
-
-    The readout with the largest sum over time determines the predicted class.
-    """
+    """Return the predicted classes of words."""
     return np.concatenate([
         run(weights, coded(words, index[first:first + AT_ONCE], T)).out.sum(axis=0)
         .argmax(axis=1) for first in range(0, len(index), AT_ONCE)])
@@ -78,13 +64,11 @@ def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
     kind : "chip" for the emulated chip, or "software".
     recurrence : "trained", or "fixed" for the control network.
     epochs : total number of training epochs.
-    spread : standard deviation of the random channel shifts during training, in
-        channels of 700.
+    spread : standard deviation of the random channel shifts, in channels of 700.
     first, count : number of the first epoch, and number of epochs of this call.
     classes : number of classes; words with larger class labels are not used.
-    before : result of the previous call if this call continues a training run.  For a
-        new control network, `before` is the result of the training run from which the
-        recurrent weights are copied.
+    before : result of the previous call, if `first` is not 0.  For a new control
+        network, the result of the training run whose recurrent weights are shuffled.
     """
     if recurrence not in ("trained", "fixed"):
         raise ValueError(f"recurrence is {recurrence!r}: must be 'trained' or 'fixed'")

@@ -4,30 +4,26 @@ The top left panel (before calibration) and the top middle panel (after calibrat
 show the membrane potentials of all neurons after one input spike through the largest
 weight.  Black lines are means over the neurons.  The top right panel shows the membrane
 potentials of the hidden neurons during one test image, after training with the
-calibrated chip in the loop.  The dashed line is the nominal threshold.  The bottom
-panel shows the spread of each neuron parameter before and after calibration.  The
-spread of a parameter is its standard deviation over the neurons that can fire.  For
-gains and time constants, the standard deviation is divided by the mean of the
-parameter.  For potentials, the standard deviation is divided by the nominal threshold
-minus the nominal leak potential.  Bars are means over chips, and dots are single chips.
-Diamonds are spreads after calibration that were read or estimated from the tests of the
-public calibration software.
+calibrated chip in the loop.  The dashed line is the nominal threshold.
+
+The bottom panel shows the spread of each neuron parameter before and after calibration,
+which is the standard deviation over the neurons that can fire.  For gains and time
+constants, the standard deviation is divided by the mean.  For potentials, it is divided
+by the nominal threshold minus the nominal leak potential.  Bars are means over chips,
+and dots are single chips.  Diamonds are spreads after calibration that were read or
+estimated from the tests of the public calibration software.
 
 An emulated chip is calibrated in two rounds, in which the parameters of all 256 neurons
-are measured from spikes and membrane samples, and corrected.  To evaluate the
-calibration, this figure uses the true parameters of the emulated chip, which are
-unknown during calibration.  The spreads before calibration are inputs of the emulation,
-and most are taken from the published calibration of one chip.  In membrane samples, an
-error of the leak potential cannot be distinguished from an offset of the neuron's
-analog-to-digital converter (ADC).  Calibration therefore measures the sum of the leak
-error and the ADC offset of each neuron, and sets this sum to 0.  After calibration, the
-leak potentials vary between neurons as much as the ADC offsets do.  A second
-calibration of the same chip also measures a reference sample of each ADC, while a known
-voltage holds all membranes at the nominal leak potential.
+are measured from spikes and membrane samples, and corrected.  The spreads before
+calibration are inputs of the emulation, and most are taken from the published
+calibration of one chip.  In membrane samples, an error of the leak potential looks the
+same as an offset of the neuron's analog-to-digital converter (ADC).  After calibration,
+the leak potentials therefore vary as much as the ADC offsets do.  A second calibration
+("with references") first measures each ADC offset, while a known voltage holds all
+membranes at the nominal leak potential.
 
-Emulated chips can have smaller parameter spreads than real chips, because they do not
-change after calibration, and their parameters can be set independently.  Each
-measurement of the calibration uses about 2,500 test inputs.  In the other figures,
+Emulated chips can have smaller spreads than real chips, because they do not change
+after calibration, and their parameters can be set independently.  In the other figures,
 calibrated chips have the spreads `chip.CALIBRATED`, which are taken from the public
 tests (except 4 % for the reset potentials).
 
@@ -109,10 +105,7 @@ def bench(epochs, seed, repeat, rounds=ROUNDS, sweeps=SWEEPS):
 
 
 def spread(drawn):
-    """Return the spread of each parameter.
-
-    Average variances of excitatory and inhibitory synapses.
-    """
+    """Return the spread of each parameter."""
     able, values = np.isfinite(drawn.threshold), []
     for name, array in zip(QUANTITIES, (drawn.gain, drawn.tau_syn, drawn.tau_mem,
                                         drawn.threshold, drawn.leak, drawn.reset),

@@ -8,24 +8,21 @@ same bin" shows the fraction of hidden spikes that are missing or fall in anothe
 bin than with steps of 5 ns.  Lines are means over chips, dots are single chips.  The
 right panel shows the readout potentials for one test image on one chip.
 
-The emulation of an analog chip detects spikes only at the ends of integration steps.  A
-spiking network with 256 inputs, 100 hidden neurons and 10 readouts is trained in
-software to classify the handwritten digits included in refsnn ("embedded digits").  The
-trained weights, which are clipped to the range of the chip, are rounded and used on
-emulated chips with mismatch.  In all emulations of this figure, noise, the latency of
-membrane samples and the loss of spikes are switched off.
+A spiking network with 256 inputs, 100 hidden neurons and 10 readouts is trained in
+software to classify the handwritten digits included in refsnn ("embedded digits").  Its
+weights are clipped, rounded and used on emulated chips with mismatch.  Noise, the
+latency of membrane samples and the loss of spikes are switched off.
 
-Each spike of a neuron is detected up to one integration step too late, and the delays
-of successive spikes accumulate.  If a membrane potential only just reaches the
-threshold, the delay of an earlier spike can add or remove a spike.  With shorter
-integration steps, fewer spikes are added or removed, but the effect of one added or
-removed spike on the readouts is the same.  With shorter steps, the root mean square
-(RMS) error of the readout potentials therefore decreases more slowly than the mean
-absolute error.
+The emulation detects spikes only at the ends of integration steps.  Each spike is
+therefore detected up to one step too late, and the delays of successive spikes
+accumulate.  If a membrane potential only just reaches the threshold, such a delay can
+add or remove a spike.  With shorter steps, this happens less often, but one added or
+removed spike has the same effect on the readouts.  The root mean square (RMS) error of
+the readouts therefore decreases more slowly than the mean absolute error.
 
-The emulation divides each time bin of the chip (1.7 µs) into equal integration steps,
-for example nine steps of 0.189 µs.  The refractory time (2 µs) and the delay of spikes
-(0.3 µs) are multiples of a step of 0.1 µs, but must be rounded at a step of 0.189 µs.
+Each time bin of the chip (1.7 µs) is divided into equal steps.  At a step of 0.189 µs,
+the refractory time (2 µs) and the delay of spikes (0.3 µs) must be rounded to multiples
+of the step.
 """
 
 import numpy as np

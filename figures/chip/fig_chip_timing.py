@@ -6,23 +6,19 @@ test accuracy against the mean number of hidden spikes per image.  Each colour s
 for one strength of a regulariser, which penalises the spikes of the hidden neurons.
 Dots are single seeds, and diamonds are means over seeds.
 
-Spiking networks with 256 inputs, 100 hidden neurons and 10 readouts are trained to
-classify the handwritten digits included in refsnn ("embedded digits").  In training,
-the forward pass runs on an emulated analog chip (chip in the loop).  The selected
-regularisation strength has the highest training accuracy of all strengths above 0 with
-at most 40 hidden spikes per test image.  In the fast mode of the chip, all membranes
-are reset 10 µs after the first input spike.
+Spiking networks with 256 inputs, 100 hidden neurons and 10 readouts are trained with an
+emulated analog chip in the loop to classify the handwritten digits included in refsnn
+("embedded digits").  Of the strengths above 0 with at most 40 hidden spikes per test
+image, the strength with the highest training accuracy is selected.  In the fast mode of
+the chip, all membranes are reset 10 µs after the first input spike.
 
 A synaptic event is the arrival of one spike at one synapse.  Each input spike reaches
-all hidden neurons, and each spike of a hidden neuron reaches all readouts.  The sign of
-each weight selects an excitatory or an inhibitory synapse on the chip.  Each spike
-therefore causes one synaptic event for each neuron that the spike reaches.  The fast
-mode is off while synaptic events are counted.  The published energy per image was
-measured in the fast mode, on a network of 246 hidden neurons.
+all hidden neurons, and each hidden spike reaches all readouts.  Synaptic events are
+counted without the fast mode.  The published energy per image was measured in the fast
+mode, on a network of 246 hidden neurons.
 
-With the option --full, networks with 246 hidden neurons are trained for 20 epochs on
-MNIST images of 16x16 pixels.  This figure corresponds to [CB22] fig. 3 C, D and E,
-which use MNIST.
+With --full, networks with 246 hidden neurons are trained for 20 epochs on MNIST images
+of 16x16 pixels.  This figure corresponds to [CB22] fig. 3 C, D and E, which use MNIST.
 """
 
 import itertools
@@ -35,8 +31,7 @@ from figures.run.claims import Published, own, shown as report, stand_in
 
 FIGURE = "chip_timing"
 FOLDERS = {"full": ("mnist",)}
-# After 4 epochs on 10,000 training images of MNIST with another chip, the strengths 0.3
-# and 1 yielded 33 and 19 hidden spikes per image.
+# In a trial run, the strengths 0.3 and 1 gave 33 and 19 hidden spikes per MNIST image.
 STRENGTHS = {"quick": (0.0, 0.1), "default": (0.0, 0.03, 0.1, 0.3),
              "full": (0.0, 0.3, 1.0)}
 RESET_S, RESET_US = 10e-6, 10.0

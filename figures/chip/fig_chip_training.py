@@ -7,17 +7,16 @@ seeds, thick lines are means over seeds.
 
 A spiking network with 256 inputs, 100 hidden neurons and 10 readouts classifies the
 handwritten digits included in refsnn ("embedded digits"), which are encoded as spike
-latencies.  The forward pass runs on an emulated analog chip, which has 6-bit weights
-and noisy neurons with mismatch (chip in the loop).  The backward pass runs in software,
-and uses the nominal time constants and thresholds of the chip.  The same network is
-also trained in ideal software (without the constraints of the chip).  The seed
-determines the mismatch of the chip, the initial weights, the order of the images and,
-for the digits, the test images.
+latencies.  With the chip in the loop, the forward pass runs on an emulated analog chip
+with 6-bit weights, noise and mismatch, and the backward pass uses the nominal time
+constants and thresholds of the chip.  Ideal software has none of these constraints.
+The seed determines the mismatch of the chip, the initial weights, the order of the
+images and, for the digits, the test images.
 
-With the option --full, networks with 246 hidden neurons are trained for 100 epochs on
-MNIST and Fashion-MNIST images of 16x16 pixels.  Further networks are trained on MNIST
-with dropout and random rotation of the images.  This figure corresponds to [CB22]
-fig. 3 A, B and table 1.
+With --full, networks with 246 hidden neurons are trained for 100 epochs on MNIST and
+Fashion-MNIST images of 16x16 pixels.  Further networks are trained on MNIST with
+dropout and random rotation of the images.  This figure corresponds to [CB22] fig. 3 A,
+B and table 1.
 """
 
 import numpy as np
@@ -216,8 +215,7 @@ def plot(data, fig):
     top, bottom = fig.subfigures(2, 1, height_ratios=(1.75, rows))
     _pictures(data, top.subplots(4, 2, sharex=True, sharey="row",
                                  height_ratios=(0.8, 1, 1.1, 1.1)))
-    # The two panels of a single condition are side by side.  Of several conditions,
-    # each has one column.
+    # A single condition has a row of two panels; of several, each has a column.
     axes = bottom.subplots(rows, 2 if rows == 1 else len(drawn), squeeze=False)
     for condition, pair in zip(drawn, axes if rows == 1 else axes.T, strict=True):
         _curves(data, *condition, pair)

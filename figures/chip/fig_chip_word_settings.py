@@ -10,22 +10,19 @@ accurate after the change.  Bars are means, dots are single runs, horizontal lin
 
 In [CB22], the chip is more accurate than software.  In the figure `chip_words`,
 software is more accurate than the chip.  A change is called the cause of the difference
-if the confidence interval of its share lies above one half.  In four rows, software
-adopts the noise, the reset, the weights or the range of potentials of the chip.  The
-noise of the chip consists of read noise, membrane noise and lost spikes.  A reset of
-the chip sets the membrane potential to 0 for 2 µs.  Weights on the chip are integers
-from -63 to 63.  Potentials on the chip are compressed outside of -1 to 1.75 thresholds,
-and recorded as 8-bit codes.  In the row "with time steps of 0.34 µs", software takes
-five integration steps in each time bin of 1.7 µs.  Three rows show a chip without
-noise, with exact weights, or with unlimited potentials.  In the rows "without
-penalties", networks are trained without penalties on spikes and weights.  In each
-repetition, all networks have the same initial weights and the same order of words, and
-all chips have the same mismatch.
+if the confidence interval of its share lies above one half.  The noise of the chip
+consists of read noise, membrane noise and lost spikes.  A reset of the chip sets the
+membrane potential to 0 for 2 µs.  Weights on the chip are integers from -63 to 63.
+Potentials on the chip are compressed outside of -1 to 1.75 thresholds, and recorded as
+8-bit codes.  With time steps of 0.34 µs, software takes five steps in each time bin of
+the chip.  In the rows "without penalties", the loss has no penalties on spikes and
+weights.  In each repetition, all networks have the same initial weights and the same
+order of words, and all chips have the same mismatch.
 
 By default, small networks are trained on English words that are stored in the
-repository.  With the option --full, networks of the same size as in the figure
-`chip_words` are trained for 30 epochs on all spoken words.  The number of repetitions
-(three with --full) is fixed before the first run.
+repository.  With --full, networks of the same size as in the figure `chip_words` are
+trained for 30 epochs on all spoken words.  The number of repetitions was fixed before
+the first run.
 """
 
 import numpy as np
@@ -178,13 +175,11 @@ def claims(size):
 
 
 def share(gap, left):
-    """Return the removed share of a difference.
+    """Return one value for each run; their mean is the removed share.
 
-    gap, left : differences before and after the change.
-
-    The mean of the returned values is `1 - left.mean() / gap.mean()`.  Their confidence
-    interval lies above `HALF` if the interval of `gap / 2 - left` lies above 0
-    (Fieller).
+    This share is `1 - left.mean() / gap.mean()`, for the differences `gap` before and
+    `left` after the change.  As in Fieller's method, its confidence interval lies above
+    `HALF` if the interval of `gap / 2 - left` lies above 0.
     """
     whole = gap.mean()
     if whole <= 0:

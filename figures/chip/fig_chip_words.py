@@ -2,31 +2,29 @@
 
 The left panels show the input spikes, the hidden spikes and the readouts of the chip
 after training, for one spoken test word.  A readout curve is the running sum of the
-potential of one readout unit.  The readout whose potential has the largest sum over
-time determines the predicted word.  The top panel on the right shows the accuracy on
-training words, on test words of the same speakers, and on test words of held-out
-speakers.  The bottom panels show the confusion matrix of the network on the chip, and
-the test accuracy on the chip for each speaker.  Speakers 4 and 5 are held out.  Small
-markers are single training runs, and large markers and bars are means.  Filled diamonds
-are accuracies on all spoken test words.  Open diamonds are accuracies that were
-published for the Spiking Heidelberg Digits (SHD, 20 classes) [CB22].
+potential of one readout unit.  The unit with the largest final sum determines the
+predicted word.  The top panel on the right shows the accuracy on training words, on
+test words of the same speakers, and on test words of held-out speakers.  The bottom
+panels show the confusion matrix and the test accuracy for each speaker, both on the
+chip.  Small markers are single training runs, and large markers and bars are means.
+Open diamonds are accuracies that were published for the Spiking Heidelberg Digits (SHD,
+20 classes) [CB22].
 
 A recurrent network of 186 spiking neurons is trained with an emulated analog chip in
 the loop.  The inputs are spoken words of the data set Heidelberg Digits, encoded as
-spikes in 70 channels.  The chip receives the spikes 2,000 times faster than the words
-were spoken.  The same network is also trained in ideal software (without the
-constraints of the chip).  In a control experiment, the recurrent weights of a network
-trained on the chip are randomly permuted and then kept fixed.  Only the input and
-readout weights of the control network are trained, from random initial values.  During
-the training of the "augmented" networks, the channel of each input spike is shifted by
-a random number of channels.  Each repetition uses a different emulated chip.  The
-initial weights and the order of the spoken words differ between all training runs.
+spikes in 70 channels, and 2,000 times faster than they were spoken.  The same network
+is also trained in ideal software (without the constraints of the chip).  With "fixed
+recurrence", the recurrent weights of a network trained on the chip are randomly
+permuted and kept fixed, and the other weights are trained from random initial values.
+During the training of the "augmented" networks, the channel of each input spike is
+shifted by a random number of channels.  Each repetition uses a different emulated chip.
+The initial weights and the order of the words differ between all training runs.
 
 By default, the networks are trained for 6 epochs on the English words (10 classes)
-among the 1,400 spoken words in the repository.  With the option --full, the networks
-are trained for 30 epochs (100 in [CB22]) on all spoken words (20 classes).  The words
-for the option --full are audio recordings that refsnn has converted to spikes ("SHD
-regenerated").  This figure corresponds to [CB22] fig. 5 and table 1.
+among the 1,400 spoken words in the repository.  With --full, they are trained for 30
+epochs (100 in [CB22]) on all spoken words (20 classes), which refsnn has converted from
+audio recordings to spikes ("SHD regenerated").  This figure corresponds to [CB22] fig.
+5 and table 1.
 """
 
 import numpy as np
