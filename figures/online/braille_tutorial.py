@@ -8,20 +8,17 @@ learned gains and offsets.  The spikes of the encoder neurons are the input of 2
 recurrent neurons, which drive 28 readout units.  All weights are trained with
 backpropagation through time.
 
-After 100 epochs, the training accuracy is 0.995 with seed 0 and 0.996 with seed 1.  The
-test accuracy is 0.993 with seed 0 and 0.989 with seed 1.  Tutorial 5 of SpyTorch
-reports a training accuracy of 0.994 and a test accuracy of 0.967, but splits the data
-into other training and test sequences.  During training, the accuracy varies strongly
-between epochs.
+After 100 epochs, the training accuracy is 0.995 with seed 0 and 0.996 with seed 1, and
+the test accuracy is 0.993 and 0.989.  Tutorial 5 reports 0.994 and 0.967 for another
+split of the data.  During training, the accuracy varies strongly between epochs.
 
-The layer sizes, time constants, surrogate derivative and optimiser are taken from
-tutorial 5 of SpyTorch.  The initial weights of the recurrent neurons and of the readout
-have the same standard deviations as in tutorial 5.  In tutorial 5, the membrane
-potentials of encoder neurons are reset one time step later than in this file (see
-`reset_at` in `refsnn.conventions`).  In this file, the input of the encoder neurons is
-not filtered by synapses.  The readout unit with the largest mean potential over time
-determines the predicted class.  With the maximum potential over time in place of the
-mean potential, the accuracy was about 0.1 or lower during 30 epochs.
+The layer sizes, time constants, surrogate derivative, optimiser and the standard
+deviations of the initial recurrent and readout weights are taken from tutorial 5.  In
+tutorial 5, the encoder neurons are reset one time step later than in this file (see
+`reset_at` in `refsnn.conventions`).  The input of the encoder neurons is not filtered
+by synapses.  The readout unit with the largest mean potential over time determines the
+predicted class.  With the maximum in place of the mean, the accuracy was about 0.1 or
+lower during 30 epochs.
 """
 
 import sys
@@ -38,11 +35,7 @@ TAXELS = [1, 2, 6, 10]
 
 
 def load(folder):
-    """Return the input and the labels.
-
-    The last input channel is constant 1, and its weights are the offsets of the encoder
-    neurons.
-    """
+    """Return the input, whose last channel is 1 for the offsets, and the labels."""
     with np.load(f"{folder}/braille.npz", allow_pickle=False) as stored:
         x = 1 - stored["taxels"][:, :76, TAXELS].swapaxes(0, 1) / np.float32(255)
         labels = stored["letter"].astype(int)

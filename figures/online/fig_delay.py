@@ -5,47 +5,37 @@ in two trials.  The upper middle panel shows the accuracy during training, for c
 are separated by 30 ms.  The upper right panel shows how many numbers each learning rule
 stores, and how many multiplications it needs in one time step, relative to exact RTRL.
 The bottom right panel shows the accuracy after training against the delay between the
-cues.  Markers are shifted sideways so that the markers of different conditions do not
-overlap.  Bands show the range over seeds.
+cues, with markers shifted sideways.  Bands show the range over seeds.
 
-A recurrent spiking network receives two cues, separated by a delay, and each cue has
-one of two values.  The network must report whether the two cues had equal values, which
-is a delayed XOR task.  The chance accuracy is 0.5.  The input and recurrent weights are
-trained with the exact gradient of the loss (real-time recurrent learning, RTRL), or
-with an approximation of RTRL in `refsnn.sparse_rtrl`.  The readout weights are always
-trained with the exact gradient of the loss.  A delay of 30 ms between the cues equals
-three membrane time constants.  The block-diagonal approximation of the gradient ignores
-how neurons affect each other.  In the condition "adaptive, e-prop", the networks
-consist of adaptive neurons, which have a longer memory.  The threshold of an adaptive
-neuron rises with each spike of this neuron, and decays with a time constant of 200 ms.
-The learning rule e-prop in `refsnn.alif` computes the part of the gradient that passes
-through the adaptive thresholds.  The rule e-prop ignores the parts of the gradient that
-pass through the recurrent connections and through the reset.
+A recurrent network of 24 spiking neurons receives two cues, separated by a delay, and
+each cue has one of two values.  The network must report whether the two cues had equal
+values, which is a delayed XOR task.  The chance accuracy is 0.5.  A delay of 30 ms
+equals three membrane time constants.
 
-In the condition "readout alone", only the readout weights are trained.  In all
-conditions, the networks start from the same initial weights and receive the same
-trials.  Because each training step uses new trials, the learning curves show the
-accuracy on unseen trials.  Each network has 24 neurons. The final accuracies are
-computed on 400 additional trials.  The hyperparameters were chosen for exact RTRL at a
-delay of 60 ms, and are the same for all conditions.
+The rules differ in the gradient for the input and recurrent weights
+(`refsnn.sparse_rtrl`).  The rule "exact" is real-time recurrent learning (RTRL), which
+yields the exact gradient of the loss.  In the block-diagonal approximation "block", the
+Jacobian has one block for the synaptic current and membrane potential of each neuron,
+so that effects of neurons on each other are ignored.  The rule "implicit" omits the
+part of the gradient that passes through the recurrent connections.  The rule
+"presynaptic" omits this part and the part that passes through the reset.  In the
+condition "adaptive, e-prop", the networks consist of adaptive neurons, which have a
+longer memory: the threshold of a neuron rises with each of its spikes, and decays with
+a time constant of 200 ms.  The rule e-prop (`refsnn.alif`) keeps the part of the
+gradient that passes through the adaptive thresholds, and omits the parts that pass
+through the recurrent connections and through the reset.  In the condition "readout
+alone", the input and recurrent weights are not trained.
 
-The gradient of each approximation can be computed forward in time, from eligibility
-traces (`refsnn.sparse_rtrl`), or backward in time, from recorded states.  In this
-figure, gradients are computed backward in time, because the backward computation is
-faster.  In the condition "exact", the function `lif.backward` computes the exact
-gradient of the loss.  The condition "block" uses the block-diagonal approximation of
-RTRL, in which the Jacobian has one block for the synaptic current and membrane
-potential of each neuron.  Backward in time, the gradient of the condition "block" is
-computed with all recurrent weights set to 0, except for self-connections.  The
-condition "implicit" omits the part of the gradient that passes through the recurrent
-connections.  The condition "presynaptic" omits the parts of the gradient that pass
-through the recurrent connections and through the reset.  For each trained network, the
-gradients computed forward and backward in time differ only by rounding errors.
+The readout weights are always trained with the exact gradient.  In all conditions, the
+networks start from the same initial weights and receive the same trials.  Because each
+training step uses new trials, the learning curves show the accuracy on unseen trials.
+The final accuracies are computed on 400 additional trials.  The hyperparameters were
+chosen for exact RTRL at a delay of 60 ms, and are the same for all conditions.
 
-The upper right panel counts the stored numbers and the multiplications of the forward
-computation.  The forward computation updates eligibility traces, and applies the filter
-of the leaky readout to the traces.  This figure does not correspond to a published
-figure.
+In this figure, all gradients are computed backward in time, which is faster than
+forward in time, and yields the same gradients up to rounding errors.  The upper right
+panel counts the numbers and the multiplications of the forward computation.  This
+figure does not correspond to a published figure.
 """
 
 import numpy as np
@@ -65,8 +55,7 @@ SCALES = {"W": 2.0, "V": 0.3, "out": 0.3}
 RATE, CLIP, STEEPNESS = 5e-3, 1.0, 5.0
 CONSTANTS = lif_training.Net().constants()
 # Constants of the adaptive neurons.  In trial runs with adaptive neurons, training the
-# readout alone gave an accuracy of 0.7 at delays of 60 and 80 ms.  To solve the task,
-# the adaptive neurons themselves must therefore learn.
+# readout alone gave an accuracy of only 0.7 at delays of 60 and 80 ms.
 RHO, ADAPTATION = float(np.exp(-1 / 200)), 0.1
 ALIF, ALONE = "adaptive, e-prop", "readout alone"
 RULES = (*sparse_rtrl.RULES, ALIF)

@@ -11,41 +11,36 @@ number of neurons.  Lines are means, and bands show the range over networks.
 
 Each gradient of the loss is compared with the exact gradient, which is computed by
 BPTT.  The gradient of RTRL is exact.  Truncated BPTT is exact if it covers all time
-steps.  SnAp-n keeps the derivative of a neuron's state with respect to a weight only if
-a path of at most n synapses, which begins with the synapse of this weight, leads to the
-neuron.  In a ring of n neurons, the gradient of SnAp-n is exact.  The rules "block",
+steps.  SnAp-n keeps the effect of a weight on a neuron only if a path of at most n
+synapses leads from the weight to the neuron, where the synapse of the weight is the
+first.  In a ring of n neurons, SnAp-n is therefore exact.  The rules "block",
 "implicit", "presynaptic" and "e-prop" are described in the caption of the figure
 `delay`.
 
-In a layer with n neurons and n inputs, the memory that exact RTRL needs grows as `n^3`,
-and the memory that the rule "block" needs grows as `n^2`.  The rule "presynaptic"
-stores two traces for each input and each neuron, so that its memory grows linearly with
-n.
+In a layer with n neurons and n inputs, the memory of exact RTRL grows as `n^3`, and the
+memory of the rule "block" as `n^2`.  The rule "presynaptic" stores two traces for each
+input and each neuron, so that its memory grows linearly with n.
 
 A layer of 16 recurrent leaky integrate-and-fire neurons with subtractive reset receives
-16 Poisson inputs for 50 ms.  All inputs also spike in the first time step of 1 ms.  The
-loss is the squared difference between the output of a leaky readout and a smooth random
-target, summed over time.  The recurrent weights, in units of the spike threshold, are
-sampled from a normal distribution with mean 0 and standard deviation s / 4.  The
-strength s of the recurrent weights varies along the horizontal axis of panels a and b.
-In panel c and in the sparse layer of panel d, the strength s is 1.  The relative error
-of a gradient is the norm of the difference between this gradient and the BPTT gradient,
-divided by the norm of the BPTT gradient.  The norm of a gradient includes the
-derivatives with respect to all input and recurrent weights.  For the rule "e-prop",
-adaptive neurons with the same weights replace the leaky neurons.  The gradient of
-e-prop is compared with the exact gradient of the adaptive layer.  All rules use the
-exact derivative of the loss with respect to the spikes, and approximate only the
-derivative of the spikes with respect to the weights.  SnAp-n is used in a ring of
-neurons and in a sparse layer.  In the ring of 6 neurons, each neuron excites the next
-neuron with weight 1.  In the sparse layer, about one tenth of the recurrent weights are
-non-zero.
+16 Poisson inputs for 50 ms.  The loss is the squared difference between the output of a
+leaky readout and a smooth random target, summed over time.  The recurrent weights, in
+units of the spike threshold, are sampled from a normal distribution with mean 0 and
+standard deviation s / 4.  The strength s is the horizontal axis of panels a and b, and
+is 1 in panel c and in the sparse layer of panel d.  The relative error of a gradient is
+the norm of its difference from the BPTT gradient, divided by the norm of the BPTT
+gradient, for all input and recurrent weights together.
+
+For the rule "e-prop", adaptive neurons with the same weights replace the leaky neurons,
+and the exact gradient is that of the adaptive layer.  All rules approximate only the
+derivative of the spikes with respect to the weights.  In the ring of 6 neurons, each
+neuron excites the next neuron with weight 1.  In the sparse layer, about one tenth of
+the recurrent weights are non-zero.
 
 The memory of a rule is the size of the float32 arrays that must be kept between two
-time steps, for one input sequence.  The computing time of a rule is the duration of one
-time step, including argument checks and the computation of the gradient.  Of several
-repetitions on one computer, the shortest duration is shown.  This figure does not
-correspond to a published figure.  According to a secondary source, [NMZ19] states that
-the memory of RTRL grows as n^3.
+time steps, for one input sequence.  The computing time includes argument checks and the
+computation of the gradient, and is the shortest of several repetitions.  This figure
+does not correspond to a published figure.  According to a secondary source, [NMZ19]
+states that the memory of RTRL grows as n^3.
 """
 
 import time

@@ -8,36 +8,30 @@ accuracies.
 Networks with a recurrent layer of 16 spiking neurons and a leaky readout are trained to
 classify spike trains.  At every time step, the loss is the cross entropy of the readout
 potentials.  An online rule computes the gradient of the loss forward in time, and
-changes all weights at every time step.  Five online rules are compared: exact real-time
-recurrent learning (RTRL), its approximations "block", "implicit" and "presynaptic"
-(`refsnn.sparse_rtrl`), and e-prop with adaptive neurons (`refsnn.alif`).  The caption
-of the figure `delay` describes the five learning rules.  All online rules use the exact
-derivative of the loss with respect to the spikes of the recurrent layer.  For
-comparison, backpropagation through time (BPTT) changes the weights only once per
-sequence, after the last time step.  In the condition "readout alone", online training
-changes only the readout weights.
+changes all weights at every time step.  The caption of the figure `delay` describes the
+five online rules: exact real-time recurrent learning (RTRL), "block", "implicit",
+"presynaptic", and e-prop with adaptive neurons.  For comparison, backpropagation
+through time (BPTT) changes the weights once for each batch, after the last time step.
+In the condition "readout alone", online training changes only the readout weights.
 
 Each weight change uses the mean gradient over a batch of 16 digits or 20 letters.  In
-each repetition, the data are split anew into training and test sequences.  The networks
-of all rules start from the same initial weights, and receive the same sequences in the
-same order.  Accuracies are measured on test sequences, without weight changes.
+each repetition, the data are split anew into training and test sequences, and the
+networks of all rules start from the same initial weights and receive the same sequences
+in the same order.  The weights do not change during tests.
 
 By default, the networks classify the handwritten digits of 8x8 pixels included in
 refsnn.  The pixel rows of a digit are presented one after the other, for 4 ms each.
-With the option --full, the data are recordings of four tactile sensors that were moved
-over Braille letters (27 classes).  A larger network in the fifth tutorial that
-accompanies [NMZ19] classifies the same recordings.  An input channel spikes when a grey
-level (digits) or a sensor signal (letters) crosses a fixed level.  Because a constant
-grey level or signal yields no spikes, the network must remember earlier spikes.  The
-readout unit with the largest mean potential determines the predicted class; the mean is
-over the last 8 ms (digits) or over all 76 time steps (letters).
+With --full, the data are recordings of four tactile sensors that were moved over
+Braille letters (27 classes).  An input channel spikes when a grey level (digits) or a
+sensor signal (letters) crosses a fixed level.  Because a constant grey level or signal
+yields no spikes, the network must remember earlier spikes.  The readout unit with the
+largest mean potential determines the predicted class; the mean is over the last 8 ms
+(digits) or over all 76 time steps (letters).
 
 Panel b counts the multiplications for the simulation, the eligibility traces and the
-gradient.  Multiplications by spikes and multiplications in the optimiser are not
-counted (see `online_training.multiplications`).  BPTT needs few multiplications, but
-must store the states of all time steps.  The rule "presynaptic" stores only two traces
-for each input and each neuron.  The gain of a rule is the mean accuracy with this rule
-minus the mean accuracy of "readout alone".
+gradient, except multiplications by spikes.  BPTT needs few multiplications, but must
+store the states of all time steps.  The gain of a rule is its mean accuracy minus the
+mean accuracy of "readout alone".
 
 With --full, panel c also shows four control conditions, which test why an approximation
 can be more accurate than exact RTRL.  In the condition "exact, half rate", the learning
@@ -48,13 +42,12 @@ optimiser and the learning rate of BPTT.
 All hyperparameters were chosen with other seeds, on held-out sequences of the training
 set.  The learning rate was chosen for exact RTRL, and is the same for all online rules.
 Separate learning rates were chosen for BPTT and for the condition "readout alone".  The
-optimiser is Adam, with the decay factor beta1 = 0.9 of the mean gradient for BPTT, and
-beta1 = 0.99 for all rules that change the weights at every time step.  The bounds were
-fixed before the networks were trained.  Because an approximation was expected to be at
-most as accurate as exact RTRL, the bound of an approximation minus exact RTRL allows
-for random differences of 0.02.  This figure does not correspond to a published figure:
-no published accuracy of RTRL or its approximations on these recordings is known.  The
-abstract of [ZN21] states no accuracy, and the tutorial of [NMZ19] trains with BPTT.
+optimiser is Adam, with beta1 = 0.9 for BPTT, and beta1 = 0.99 for all rules that change
+the weights at every time step.  The bounds were fixed before the networks were trained.
+Because an approximation was expected to be at most as accurate as exact RTRL, the bound
+of an approximation minus exact RTRL allows for random differences of 0.02.  This figure
+does not correspond to a published figure: no published accuracy of RTRL or its
+approximations on these recordings is known.
 """
 
 import os

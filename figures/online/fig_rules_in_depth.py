@@ -1,26 +1,25 @@
 """Directions of the gradients of online rules, against the number of layers
 
 Each curve shows one online learning rule.  The vertical axis is the cosine of the angle
-between the gradient of this rule and the exact gradient of the loss.  The horizontal
-axis is the number of hidden layers.  The cosine is 1 if both gradients have the same
-direction, and near 0 if their directions are unrelated.  The upper panels show the
-gradient with respect to the weights of the first hidden layer, which is farthest from
-the readout.  The lower panels show the gradient with respect to the weights of all
-hidden layers.  The left panels show networks before training, and the right panels show
-the same networks after training.  Bands show the standard deviation over networks.
+between the gradient of this rule and the exact gradient of the loss, and the horizontal
+axis is the number of hidden layers.  The upper panels show the gradient with respect to
+the weights of the first hidden layer, which is farthest from the readout.  The lower
+panels show the gradient with respect to the weights of all hidden layers.  The left
+panels show networks before training, and the right panels show the same networks after
+training.  Bands show the standard deviation over networks.
 
-A network consists of recurrent layers of 20 leaky integrate-and-fire neurons and a
-leaky readout.  The network must produce two given curves in response to each of eight
-spike patterns.  The loss is the mean squared error.  Training uses the exact gradient,
-which is computed by backpropagation through time, and the optimiser Adam.  The
-gradients of all rules are computed by `refsnn.stack` without weight changes, and summed
-over all time steps.  The docstring of `refsnn.stack.online` states which derivatives
-each rule keeps.  In the condition "e-prop, random", the error of the readout reaches
-the hidden layers through fixed random matrices.  In the condition "DECOLLE", each
-hidden layer has a fixed random readout with the same target as the network.  In all
-other conditions, the error of the readout reaches the hidden layers through the
-transposed weights of the layers above.  The reset subtracts the threshold.  This figure
-does not correspond to a published figure.
+A network consists of recurrent layers of 20 leaky integrate-and-fire neurons with
+subtractive reset, and of a leaky readout.  The network must produce two given curves in
+response to each of eight spike patterns.  Training minimises the mean squared error
+with the exact gradient, which is computed by backpropagation through time, and the
+optimiser Adam.  The gradients of all rules are computed without weight changes, and
+summed over all time steps.  The docstring of `refsnn.stack.online` states which
+derivatives each rule keeps.  In the condition "e-prop, random", the error of the
+readout reaches the hidden layers through fixed random matrices.  In the condition
+"DECOLLE", each hidden layer has a fixed random readout with the same target as the
+network.  In all other conditions, the error reaches the hidden layers through the
+transposed weights of the layers above.  This figure does not correspond to a published
+figure.
 """
 
 import functools

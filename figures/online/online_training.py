@@ -10,13 +10,9 @@ of the loss L[t] with respect to all weights forward in time, and changes the we
                                           rate=1e-3)
 
 For comparison, the function `learn_after` computes the gradient of `sum_t L[t]`
-backward in time, and changes the weights once, after the last time step.  The rule
-"exact" is real-time recurrent learning (RTRL).  With the rule "exact" and without
-weight changes (`rate=0`), `learn_online` and `learn_after` return the same gradient of
-the summed loss.
-
-Signals are encoded as spikes: for each level, one channel spikes at upward crossings,
-and one channel spikes at downward crossings.
+backward in time, and changes the weights once, after the last time step.  With the rule
+"exact" (real-time recurrent learning) and with `rate=0`, the function `learn_online`
+returns the same gradient.
 """
 
 import functools
@@ -35,8 +31,7 @@ ONLINE = (*sparse_rtrl.RULES, ALIF)
 RULES = (*ONLINE, BPTT, ALONE)
 STEEPNESS = 5.0                     # of the surrogate derivative
 ADAPTIVE = {"rho": float(np.exp(-1 / 100)), "adaptation": 0.1}
-# For online rules, the mean gradient of Adam covers about 100 steps, because successive
-# gradients are strongly correlated.
+# Adam averages about 100 gradients, because successive gradients are correlated.
 OPTIMISER = functools.partial(optimisers.adam, beta1=0.99)
 POINTS = 20                         # points of a learning curve
 
@@ -69,8 +64,8 @@ TAXELS = [1, 2, 6, 10]      # sensors that SpyTorch's tutorial 5 uses
 def crossings(signals, levels):
     """Encode signals as spikes at level crossings.
 
-    Signals (T, B, c) yield spikes (T, B, 2 * c * levels).  Signals are 0 before the
-    first time step.
+    Signals (T, B, c) yield spikes (T, B, 2 * c * levels).  Each level has a channel for
+    upward and a channel for downward crossings.  Signals start at 0.
     """
     above = signals[..., None] > (np.arange(levels) + 0.5) / levels
     change = np.diff(above.astype(np.float32), axis=0, prepend=0)
@@ -79,10 +74,7 @@ def crossings(signals, levels):
 
 
 def digits(generator):
-    """Return pairs (input spikes, labels).
-
-    Each pixel row is presented for `ROW` time steps. Each pixel column is one signal.
-    """
+    """Return pairs (input spikes, labels); each pixel column is one signal."""
     images, labels = datasets.digits()
     rows = np.pad(images, ((0, 0), (0, 1), (0, 0))).transpose(1, 0, 2)
     x = crossings(np.repeat(rows, ROW, axis=0), 2)
@@ -93,9 +85,8 @@ def digits(generator):
 def braille(generator, folder):
     """Return pairs (input spikes, labels).
 
-    Each sensor signal is scaled linearly such that its values in the training set range
-    from 0 to 1.  Only the first 76 time steps are used, because some recordings lack
-    time step 77.
+    Each signal is scaled to the range from 0 to 1 in the training set.  Some recordings
+    lack time step 77, so that only 76 time steps are used.
     """
     with np.load(os.path.join(folder, "braille.npz"), allow_pickle=False) as stored:
         signals = 1 - stored["taxels"][:, :76, TAXELS].swapaxes(0, 1) / 255
@@ -191,10 +182,7 @@ def learn_online(rule, weights, states, x, labels, task, *, rate):
 
 
 def learn_after(weights, states, x, labels, task, *, rate, rule=BPTT):
-    """Change the weights once, after the last time step.
-
-    The gradients of an online rule are summed over all time steps.
-    """
+    """Change the weights once, with the gradient summed over all time steps."""
     if rule != BPTT:
         _, _, found = learn_online(rule, weights, [None] * 3, x, labels, task, rate=0.0)
         weights, states = lif_training.update(weights, found, states, rate=rate)
@@ -252,10 +240,7 @@ def learn(task, folder, rule, rate, epochs, seed, repeat, hidden=16, after=False
 # ---- the cost
 
 def multiplications(rule, task):
-    """Count the multiplications in one time step.
-
-    Multiplications by a spike (0 or 1) are not counted.
-    """
+    """Count the multiplications in one time step, except those by spikes (0 or 1)."""
     n, k = task.hidden, task.classes
     c = task.inputs + n
     simulated = 2 * n + 2 * k           # decay of layer and readout
