@@ -2,34 +2,28 @@
 
 Each left panel shows, for one of the three layers of a network, the correlation between
 the weight importances of any two tasks (mean over runs).  The right panels show the
-mean correlation between the weight importances of two tasks, against the number of
-positions between these tasks in the sequence.  Thin lines are single runs, and lines
-with markers are means over runs.
+mean correlation against the number of positions between the two tasks in the sequence.
+Thin lines are single runs, and lines with markers are means over runs.
 
 A fully connected network of 784-200-200-10 units learns six tasks in sequence.  The
 images are the handwritten digits of refsnn, enlarged and centred in 28x28 pixels as in
-MNIST.  The first task shows the digits unchanged.  For each task after the first, one
-random permutation is drawn, which reorders the pixels of all images.  With synaptic
-intelligence, a task adds `w / (Delta^2 + xi)` to the importance of a weight.  In this
-quotient, w is the path integral of the weight, Delta is the change of the weight during
-the task, and xi is a small constant, the damping.  The path integral w estimates how
-much the changes of the weight decreased the loss.  The weight importances of a task are
-the amounts that the task adds to the importances of all weights.
+MNIST.  The first task shows the digits unchanged.  In each later task, the pixels of
+all images are reordered by a random permutation.  The weight importances of a task are
+the amounts `w / (Delta^2 + xi)` that the task adds to the importances of all weights.
+The path integral w estimates how much the changes of the weight decreased the loss,
+Delta is the change of the weight during the task, and the damping xi is 0.1.
 
 Because the pixels are permuted, different tasks depend on different weights of the
 first layer.  In the second and output layers, different tasks depend partly on the same
-weights.  The penalty of synaptic intelligence is called consolidation.  The paper
-[ZPG17] reports, as recalled from memory, that consolidation reduces the correlation
-between the weight importances of different tasks.  By default, each task has 1,437
-training images and 450 training steps.
+weights.  The paper [ZPG17] reports, as recalled from memory, that the penalty of
+synaptic intelligence (consolidation) reduces the correlation between different tasks.
 
-In layers with more than 20,000 weights, the correlation is computed over 20,000
-randomly chosen weights.  The strength of the consolidation penalty is 5 by default and
-0.1 with the option --full.  The damping xi is 0.1.  Runs with and without consolidation
-use the same initial weights and the same pixel permutations.  With the option --full, a
-network of 784-2000-2000-10 units learns six tasks of permuted MNIST in one run, with 20
-epochs per task.  This figure corresponds to [ZPG17] fig. 5, which gives no numerical
-values.
+By default, each task has 1,437 training images and 450 training steps, and the strength
+of the penalty is 5.  Layers with more than 20,000 weights are represented by 20,000
+random weights.  Runs with and without consolidation use the same initial weights and
+the same pixel permutations.  With --full, a network of 784-2000-2000-10 units learns
+six tasks of permuted MNIST in one run, with 20 epochs per task and strength 0.1.  This
+figure corresponds to [ZPG17] fig. 5, which gives no numerical values.
 """
 
 import numpy as np
@@ -58,10 +52,7 @@ ARRAYS = {name: ("run, layer, task, other task", "1", "correlation of the weight
 
 
 def jobs(size, seed, data, repeats=None, tasks=None, epochs=None, strength=None):
-    """Return the training jobs of all networks.
-
-    Each job continues the previous job's network.
-    """
+    """Return the training jobs of all networks."""
     listed, tasks = [], tasks or TASKS[size]
     for repeat in range(repeats or REPEATS[size]):
         for c in (strength or STRENGTH[size], 0.0):
@@ -78,11 +69,7 @@ def jobs(size, seed, data, repeats=None, tasks=None, epochs=None, strength=None)
 
 def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
-    """Train on the next `number` tasks.
-
-    The complete sequence has `total` tasks.  The entry "added i" holds the weight
-    importances of layer i.
-    """
+    """Train on the next `number` of `total` tasks; return the weight importances."""
     images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES))
     rule = training.Rule("SI", strength, XI)

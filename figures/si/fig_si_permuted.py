@@ -9,30 +9,29 @@ The grey dotted line is the chance accuracy.
 
 A fully connected network of 784-200-200-10 units learns ten tasks in sequence.  The
 images are the handwritten digits of refsnn, enlarged to 20x20 pixels and centred in
-28x28 pixels as in MNIST.  The first task shows the digits unchanged.  For each task
-after the first, one random permutation is drawn, which reorders the pixels of all
-images.  The methods are synaptic intelligence (SI, with damping 0.1), elastic weight
-consolidation (EWC), L2, dropout, and plain training without a penalty.  In the method
-L2, the penalty is proportional to the squared change of all parameters since the last
-task.  In the method "dropout", half of the hidden units are dropped at random in plain
-training.
+28x28 pixels as in MNIST.  The first task shows the digits unchanged.  In each later
+task, the pixels of all images are reordered by a random permutation.  The methods are
+synaptic intelligence (SI, with damping 0.1), elastic weight consolidation (EWC), L2,
+dropout, and plain training without a penalty.  In EWC, the importance of a parameter is
+half its Fisher information.  In L2, the penalty is proportional to the squared change
+of all parameters since the last task.  Dropout is plain training in which half of the
+hidden units are dropped at random.
 
 In each run, all methods use the same pixel permutations, the same split into training
 and test images, and the same initial weights.  The penalty strengths 5 (SI), 100 (EWC)
-and 0.01 (L2) were selected in runs with other seeds.  In the penalty of EWC, the
-importance of a parameter is half its Fisher information.  The state of the optimiser
-Adam is carried over from one task to the next.  The accuracies are lower than the
-published accuracies on permuted MNIST, because this figure uses only 1,437 training
-images and a smaller network.
+and 0.01 (L2) were selected in runs with other seeds.  The state of the optimiser Adam
+is carried over from one task to the next.  The accuracies are lower than those
+published for permuted MNIST, because there are only 1,437 training images and the
+network is smaller.
 
 With --full, the data are permuted MNIST with the published hyperparameters:
 784-2000-2000-10 units, mini-batches of 256 images, 20 epochs per task, strength c = 0.1
-and damping xi = 0.1.  With --full, SI is run twice, and plain training and EWC are run
-once.  The strength of EWC is selected from 10, 100 and 1,000 by the test accuracy in
-trial runs of three tasks with 5 epochs per task, other permutations and other initial
+and damping xi = 0.1.  SI is then run twice, and plain training and EWC are run once.
+The strength of EWC is selected from 10, 100 and 1,000 by the test accuracy in trial
+runs of three tasks with 5 epochs per task, other permutations and other initial
 weights.  Dotted curves show the runs of the authors of [ZPG17] with SI and with plain
-training, if the data folder contains the results of these runs.  This figure
-corresponds to [ZPG17] fig. 4.
+training, if the data folder contains their results.  This figure corresponds to [ZPG17]
+fig. 4.
 """
 
 import os
@@ -85,10 +84,7 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, repeats=None, tasks=None, epochs=None, strength=None):
-    """Return the training jobs of all networks.
-
-    Each job continues the previous job's network.
-    """
+    """Return the training jobs of all networks."""
     folder = data if size == "full" else None
     strengths = STRENGTHS if folder is None else FULL_STRENGTHS
     strengths = strengths | ({"SI": strength} if strength else {})
@@ -112,11 +108,9 @@ def jobs(size, seed, data, repeats=None, tasks=None, epochs=None, strength=None)
 
 def learn(condition, strength, first, number, total, epochs, batch, repeat, seed,
           folder, before=None):
-    """Train on `number` tasks; return test accuracies.
+    """Train on `number` tasks; return test accuracies (trained tasks, tested tasks).
 
-    The test accuracies have the shape (trained tasks, tested tasks).
-
-    strength : strength of the penalty; None selects the most accurate run in `before`.
+    With the strength None, the strength of the most accurate run in `before` is used.
     """
     images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES),
@@ -156,10 +150,7 @@ def published_run(folder):
 
 
 def gather(results):
-    """Return the test accuracies of each method.
-
-    The arrays have the shape (repeats, trained tasks, tested tasks).
-    """
+    """Return the test accuracies of each method."""
     found = {"full": np.array(bool(results[0]["full"]))}
     for condition in dict.fromkeys(str(r["condition"]) for r in results):
         own = [r for r in results if r["condition"] == condition

@@ -4,16 +4,15 @@ Each of the first five panels shows the test accuracy on one task, measured afte
 training on this task and after the training on each later task.  The last panel shows
 the mean test accuracy over all tasks learnt so far.  Thin lines are single runs, thick
 lines are means.  In these runs, the moments of the optimiser Adam are set to 0 after
-each task, but its step counter is kept.  Further lines are means over runs with the
-same seeds.  Adam is reset completely after each task (dotted lines) or is never reset
-(dashed lines).
+each task, but its step counter is kept.  Further lines are means over runs in which
+Adam is reset completely after each task (dotted lines) or is never reset (dashed
+lines).
 
 A fully connected network of 64-100-100-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits.  Each task
 has two output units of its own, and the larger output determines the predicted class.
 The penalty of synaptic intelligence (consolidation) has strength c = 1 and damping
-1e-3, as for split MNIST in [ZPG17].  Without consolidation, c is 0.  Output weights are
-initialised to 0.
+1e-3, as for split MNIST in [ZPG17].  Output weights are initialised to 0.
 
 With --full, the data are split MNIST with the published hyperparameters: 784-256-256-10
 units, mini-batches of 64 images, 10 epochs per task and 10 runs.  Stars mark the
@@ -21,13 +20,12 @@ published accuracies on training images after the last task, and white markers t
 accuracies of the thick lines on training images.  This figure corresponds to [ZPG17]
 fig. 3.
 
-The published numbers are from the authors' notebook of 2018.  According to the code of
-[ZPG17] and of Keras, Adam is never reset there: after each task, the code resets the
-variables of Adam that have a certain name, and Keras 2.2.2, with which the notebook was
-run, gives them another name.  With Keras 2.0.5 of the first release (2017), the code
-resets the moments and keeps the step counter.  The plots in the notebook of 2017 show,
-without consolidation, accuracies of 0.61 on task 1, 0.48 on task 2, and 0.80 in the
-mean.  The authors' programs were read and not run.
+The published numbers are from the authors' notebook of 2018.  As read in the code,
+which was not run, Adam is never reset in this notebook: the code resets the variables
+of Adam that have a certain name, but Keras 2.2.2 gives them another name.  With Keras
+2.0.5 (2017), the code resets the moments and keeps the step counter.  Without
+consolidation, the plots in the notebook of 2017 show accuracies of 0.61 on task 1, 0.48
+on task 2, and 0.80 in the mean.
 """
 
 import numpy as np
@@ -46,9 +44,8 @@ REPEATS = {"quick": 1, "default": 10, "full": 10}
 FOLDERS = {"full": ("mnist",)}
 SIZES, BATCH, EPOCHS = (64, 100, 100, 10), 16, 20
 FULL_SIZES, FULL_BATCH, FULL_EPOCHS = (784, 256, 256, 10), 64, 10
-# Bounds on the mean accuracy with consolidation, on the mean accuracy without
-# consolidation, and on the accuracy that consolidation costs in the last task.  The
-# key False stands for the embedded digits, True for MNIST.
+# Bounds on the mean accuracies with and without consolidation, and on the accuracy that
+# consolidation costs in the last task, for the embedded digits (False) and MNIST.
 BOUNDS = {False: (0.96, 0.92, 0.06), True: (0.98, 0.92, 0.03)}
 RESETS = {"moments": "moments of Adam reset", "all": "Adam reset",
           "kept": "state of Adam kept"}
@@ -81,11 +78,7 @@ def jobs(size, seed, data, repeats=None, strength=STRENGTH):
 
 
 def learn(strength, reset, repeat, seed, folder, epochs=None):
-    """Train a network on all tasks.
-
-    Return test and training accuracies, of shape (trained tasks, tested tasks).  The
-    argument `reset` is a key of RESETS.
-    """
+    """Train a network on all tasks; the argument `reset` is a key of RESETS."""
     images = training.digits(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")
     sizes, batch, usual = (SIZES, BATCH, EPOCHS) if folder is None \

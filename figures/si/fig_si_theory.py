@@ -2,29 +2,28 @@
 
 Black lines show theoretical values, and markers show simulated values.  The simulations
 compute path integrals of synaptic intelligence during gradient descent on quadratic
-losses of 12 parameters.  The top left panel shows `w / Delta^2` for each parameter,
-where w is the path integral of the parameter and Delta is its total change.  If the
-Hessian of the loss is diagonal, `w / Delta^2` tends to half the diagonal entry for
-small learning rates.  For a diagonal Hessian, a penalty of strength 1 with the
-importance `w / Delta^2` therefore equals the original loss.  If the Hessian has rank 1,
-`w / Delta^2` tends to half the nonzero eigenvalue for every parameter.  For random
-Hessians of full rank ("generic" in the figure), `w / Delta^2` is large for parameters
-that hardly move.  The top middle panel shows the importance `w / (Delta^2 + xi)`,
-divided by half the diagonal entry of the Hessian, against the damping xi.  The damping
-limits the importance of parameters that hardly move.  The top right panel shows the
-path integral w, averaged over 4,000 start points (40,000 with --full).  For start
-points from a standard normal distribution, the mean path integral of a parameter tends
-to half the diagonal entry of the Hessian.
+losses of 12 parameters.
 
-The bottom middle panel shows the sum of the path integrals of all parameters, divided
-by the decrease of the loss.  The bottom left panel shows the relative difference
-between the sum of path integrals and the decrease of the loss.  For small learning
-rates, the relative difference is proportional to the learning rate.  Gradient noise
-increases the sum of path integrals in proportion to the variance of the noise.  In
-simulations with noise, the decrease of the loss is the initial loss minus the minimum
-of the loss.  The bottom right panel shows, for each parameter, the largest relative
-difference between the simulated and the theoretical path integral.  This figure tests
-predictions of [ZPG17] for quadratic losses.
+The top left panel shows `w / Delta^2` for each parameter, where w is the path integral
+of the parameter and Delta is its total change.  For a diagonal Hessian and small
+learning rates, this quotient tends to half the diagonal entry, so that a penalty of
+strength 1 with the importance `w / Delta^2` equals the original loss.  If the Hessian
+has rank 1, the quotient tends to half the nonzero eigenvalue for every parameter.  For
+random Hessians of full rank ("generic"), the quotient is large for parameters that
+hardly move.  The top middle panel shows the importance `w / (Delta^2 + xi)`, divided by
+half the diagonal entry of the Hessian, against the damping xi.  The damping limits the
+importance of parameters that hardly move.  The top right panel shows the path integral
+w, averaged over 4,000 start points (40,000 with --full) from a standard normal
+distribution.  The mean tends to half the diagonal entry of the Hessian.
+
+The bottom left panel shows the relative difference between the sum of the path
+integrals of all parameters and the decrease of the loss.  For small learning rates,
+this difference is proportional to the learning rate.  The bottom middle panel shows the
+sum divided by the decrease, with gradient noise.  The noise increases the sum in
+proportion to its variance.  With noise, the decrease is the initial loss minus the
+minimum of the loss.  The bottom right panel shows, for each parameter, the largest
+relative difference between the simulated and the theoretical path integral.  This
+figure tests predictions of [ZPG17] for quadratic losses.
 """
 
 import numpy as np
@@ -97,10 +96,7 @@ def hessian(kind, generator):
 
 
 def descend(H, start, rate, steps, noise=None):
-    """Return the path integrals and the final parameters.
-
-    Both results have shape (..., SIZE).
-    """
+    """Return the path integrals and the final parameters."""
     state, x = si.begin(start), start
     for _ in range(steps):
         g = x @ H if noise is None else x @ H + noise()

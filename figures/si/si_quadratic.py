@@ -29,14 +29,10 @@ Special cases, without noise and for infinite time unless stated otherwise:
     Isotropic starts, with <d_a d_b> = s^2 if a = b and 0 otherwise: in the
     limit of a small rate, the mean is <Q> = s^2 H / 2.
     Finite steps: the sum of w is the trace of Q, sum_a h_a d_a^2 /
-    (2 - rate h_a), but the loss decreases by sum_a h_a d_a^2 / 2.  The
-    contribution of eigenvector a to the sum of w is therefore larger than
-    its contribution to this decrease, by a factor of 1 / (1 - rate h_a / 2).
+    (2 - rate h_a), but the loss decreases by sum_a h_a d_a^2 / 2.  Each
+    summand of the trace is larger by the factor 1 / (1 - rate h_a / 2).
     Late steps with noise: each step adds rate N_aa / (1 - rate h_a / 2) to
     the sum of w for each a, but the loss no longer decreases.
-
-All equations require that the matrix H is symmetric and has no negative eigenvalue.
-The product of the learning rate and each eigenvalue of H must be below 2.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -54,8 +50,6 @@ def descent(hessian, offset, rate, steps, noise=None):
     rate : learning rate, below 2 divided by the largest eigenvalue.
     steps : number T of steps.
     noise : (p, p) float64, covariance N of the gradient noise; None means no noise.
-
-    The diagonal of Q holds the path integrals of the p parameters.
 
     >>> H, d = np.diag([1.0, 4.0]), np.array([2.0, 1.0])
     >>> descent(H, d, 0.25, 1000).diagonal().round(6).tolist()      # 4/1.75, 4/1

@@ -1,11 +1,10 @@
 """Train networks on sequences of tasks with synaptic intelligence (SI).
 
-The figures on [ZPG17] share this module.  The parameters of a network are a list of all
-weight arrays, followed by all bias arrays.  The function `learn` trains a network with
-`fast.si.step` and supports every penalty of the class `Rule`.  The function
-`learn_clearly` computes the updates of `learn` with the module `si`, and supports all
-fields of `si.Settings`.  Grey levels of images are between 0 and 1, as in the code of
-[ZPG17].
+The parameters of a network are a list of all weight arrays, followed by all bias
+arrays.  The function `learn` uses `fast.si.step` and supports every penalty of the
+class `Rule`.  The function `learn_clearly` computes the same updates with the module
+`si`, and supports all fields of `si.Settings`.  Grey levels of images are between 0 and
+1, as in the code of [ZPG17].
 """
 
 import functools
@@ -28,49 +27,37 @@ FISHER_SAMPLES = 5000           # largest number of images for the Fisher inform
 
 
 class Task(NamedTuple):
-    """Hold the data of a task.
-
-    The mask is a bool array of shape (classes,), which is True for the output units of
-    the task.  The mask None selects all outputs.
-    """
+    """Hold the data of a task."""
 
     images: image_sets.Images
-    mask: np.ndarray | None = None
+    mask: np.ndarray | None = None     # (classes,), outputs of the task; None: all
 
 
 class Net(NamedTuple):
-    """Hold the functions of a network.
-
-    For each layer except the last, the tuple `keep` holds the probability with which
-    dropout keeps a unit.  Without dropout, `keep` is empty.
-    """
+    """Hold the functions of a network."""
 
     init: Callable          # (rng) -> weights, biases
     forward: Callable       # (weights, biases, x, dropout=) -> recording
     backward: Callable      # (weights, recording, doutputs) -> weights, biases
     derivatives: Callable   # (weights, biases, x) -> arguments of `ewc.fisher`
     pools: tuple            # whether each layer is pooled
-    keep: tuple = ()
+    keep: tuple = ()        # for all layers but the last: probability of keeping a unit
 
 
 class Rule(NamedTuple):
     """Hold a penalty on changes of the parameters.
 
     The penalty is `strength * sum(importance * (theta - anchor)**2)`, where theta are
-    the parameters.  The anchor holds the parameter values at the end of the previous
-    task.  With the name "SI", the importance of each parameter is computed by synaptic
-    intelligence.  With the name "EWC" (elastic weight consolidation), the importance of
-    a parameter is half its Fisher information.  With the name "L2", the importance of
-    all parameters is 1.
-
-    The field `reset` selects what is reset in Adam after each task: "all", "moments"
-    (without the step counter), or "" (nothing).
+    the parameters, and the anchor is their value at the end of the previous task.  The
+    importance of a parameter is computed by synaptic intelligence ("SI"), is half its
+    Fisher information (elastic weight consolidation, "EWC"), or is 1 ("L2").  The reset
+    of Adam after a task includes its step counter ("all") or not ("moments").
     """
 
     name: str               # "SI", "EWC", "L2" or "plain"
     strength: float = 0.0
     xi: float = 0.1
-    reset: str = ""
+    reset: str = ""         # of Adam after a task: "all", "moments" or ""
 
 
 class Learner(NamedTuple):
@@ -135,8 +122,6 @@ def permuted(images, order):
 def perceptron(*sizes, zero=False, keep=1.0):
     """Return the `Net` of a fully connected ReLU network.
 
-    Parameters
-    ----------
     sizes : number of units in each layer, starting with the inputs.
     zero : whether the output weights are 0 before training; biases are always 0.
     keep : probability that dropout keeps a hidden unit.
@@ -201,10 +186,7 @@ def begin(net, generator):
 
 
 def dropout_masks(net, weights, x, generator):
-    """Sample the dropout masks of all layers.
-
-    Layers without dropout, such as the first, have the mask None.
-    """
+    """Sample the dropout masks; the mask of a layer without dropout is None."""
     masks, shape = [None], x.shape[1:]
     for W, pool, keep in zip(weights[:-1], net.pools[:-1], net.keep, strict=True):
         shape = (len(W),) if W.ndim == 2 else (
@@ -215,11 +197,7 @@ def dropout_masks(net, weights, x, generator):
 
 
 def gradient(net, parameters, x, labels, mask=None, generator=None):
-    """Return the cross-entropy loss and its gradient.
-
-    With a generator, dropout keeps each unit with the probability `keep`, and divides
-    the outputs of kept units by `keep`.
-    """
+    """Return the cross-entropy loss and its gradient; a generator enables dropout."""
     weights, biases = halves(parameters)
     masks, scales = None, [1.0] * len(weights)
     if generator is not None and net.keep:
@@ -239,10 +217,7 @@ def gradient(net, parameters, x, labels, mask=None, generator=None):
 
 
 def accuracy(net, parameters, x, labels, mask=None, size=1000):
-    """Return the accuracy on labelled images.
-
-    A mask restricts the possible predicted classes.
-    """
+    """Return the accuracy; a mask restricts the possible predicted classes."""
     weights, biases = halves(parameters)
     right = 0
     for first in range(0, len(x), size):
@@ -263,20 +238,14 @@ def tested(net, parameters, listed):
 # ---- learning ----------------------------------------------------------------
 
 def batches(generator, number, epochs, size):
-    """Yield the image indices of each mini-batch.
-
-    The last mini-batch may be smaller.
-    """
+    """Yield the image indices of each mini-batch; the last may be smaller."""
     for _ in range(epochs):
         order = generator.permutation(number)
         yield from (order[first:first + size] for first in range(0, number, size))
 
 
 def learn(net, learner, task, rule, *, epochs, batch, generator):
-    """Train a network on one task.
-
-    Return the trained `Learner`.  The argument `learner` is overwritten.
-    """
+    """Return the `Learner` after training on one task; `learner` is overwritten."""
     parameters, adam, memory = learner
     pulled, steps = rule.strength > 0 and memory.tasks > 0, 0
     hold = {"importance": memory.importance, "anchor": memory.anchor,
@@ -326,10 +295,7 @@ def fisher(net, parameters, task, size=250):
 
 
 def share(learner, xi):
-    """Return the task's contributions to the importances.
-
-    Negative contributions are not clamped.
-    """
+    """Return the task's contributions to the importances, also negative ones."""
     return [w / ((a - b) ** 2 + np.float32(xi)) for w, a, b in zip(
         learner.memory.path_integral, learner.parameters, learner.memory.anchor,
         strict=True)]

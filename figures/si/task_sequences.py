@@ -1,24 +1,22 @@
 r"""Build task sequences for continual learning from one labelled data set.
 
-The function `split` assigns some classes to each task, and returns the indices of the
-images of these classes.  A task of permuted digits shows all images with its own pixel
-permutation.  The function `permutations` returns an array `order`, and image n of a
-task is
+The function `permutations` returns an array `order` with a pixel permutation for each
+task, and image n of a task is
 
     x'[n, i] = x[n, order[task, i]]                      (1)
 
-Each task has its own output units, which are called the head of the task.  The function
-`head_masks` returns one bool array for each task, which selects the output units of the
-task.  The loss of a task uses only the outputs of these units,
+The first task is not permuted, as in the code of [ZPG17].
+
+With the function `split`, each task has its own classes, and its own output units,
+which are called the head of the task.  The loss of a task uses only the outputs of
+these units,
 
     head[n, j] = outputs[n, columns[j]], columns[label'] = label  (2)
     d outputs[n, columns[j]] = d head[n, j], else 0               (3)
 
-The softmax and the loss of a task therefore depend only on the outputs of this task.
 Eq. (3) is the adjoint of the linear map in eq. (2).  The code of [ZPG17] sets the
 outputs of other tasks to -1e32 before the softmax, which yields the same loss if the
-dtype can represent -1e32.  The pixels of the first task are not permuted, as in the
-code of [ZPG17].
+dtype can represent -1e32.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -27,10 +25,9 @@ import numpy as np
 
 
 def split(labels, groups):
-    """Return the sample indices of each task.
+    """Return the sample indices of each task, in ascending order.
 
-    The indices are in ascending order.  The list `groups` holds the classes of each
-    task.
+    The list `groups` holds the classes of each task.
 
     >>> labels = np.array([3, 0, 1, 2, 0])
     >>> [a.tolist() for a in split(labels, [(0, 1), (2, 3)])]
@@ -40,20 +37,16 @@ def split(labels, groups):
 
 
 def permutations(rng, tasks, pixels):
-    """Return the pixel permutation of each task, eq. (1).
+    """Return the pixel permutations of all tasks (tasks, pixels), eq. (1).
 
-    The result is of shape (tasks, pixels).  The first task is not permuted.  The
-    permutation of a task does not depend on the number of tasks.
+    The permutation of a task does not depend on the number of tasks.
     """
     return np.array([np.arange(pixels), *(rng.permutation(pixels)          # (1)
                                           for _ in range(tasks - 1))])
 
 
 def head_masks(groups, classes):
-    """Return masks that select each task's outputs.
-
-    The result is a bool array of shape (tasks, classes).  The list `groups` holds the
-    classes of each task.
+    """Return bool masks (tasks, classes) of the outputs; `groups` as in `split`.
 
     >>> head_masks([(0, 2), (1,)], 3).tolist()
     [[True, False, True], [False, True, False]]
@@ -64,8 +57,8 @@ def head_masks(groups, classes):
 def enter_head(outputs, labels, mask):
     """Select the outputs of one task, eq. (2).
 
-    The shape of `outputs` is (N, classes), and `mask` is a row of `head_masks`.  Return
-    the outputs (N, k) of the task, and the labels (N,) as indices into these k outputs.
+    `outputs` is (N, classes), and `mask` is a row of `head_masks`.  Return the outputs
+    (N, k) of the task, and the labels (N,) as indices into these k outputs.
 
     >>> mask = np.array([False, True, False, True])
     >>> head, places = enter_head(np.array([[1.0, 2, 3, 4]]), np.array([3]), mask)
