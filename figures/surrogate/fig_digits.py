@@ -4,19 +4,18 @@ The left panels show the test accuracy and the training loss against the epoch. 
 lines are single seeds, and thick lines are means over seeds.  The right panels show
 three test images, their input spikes, the spikes of the trained hidden layer, and the
 membrane potentials of the readouts.  The blue line is the membrane potential of the
-readout of the correct class.  The predicted class is the class of the readout whose
-membrane potential has the highest maximum over time.  A dot marks this maximum.
+readout of the correct class.  The readout with the highest maximum over time, which is
+marked by a dot, determines the predicted class.
 
 Each pixel of an image is encoded as at most one input spike, and brighter pixels spike
 earlier (latency code).  The network has 256 inputs (16x16 pixels), 100 hidden LIF
 neurons and 10 leaky readouts.  The network is trained on about 1,440 images and tested
-on 360 images.  The left panels compare networks that are trained with two different
-gradients.  The gradient called "stopped at the reset" treats the reset term of the
-membrane potential as a constant.  The gradient called "through the reset" includes the
-derivative of the reset term.  The seed determines the initial weights, the order of the
-training images, and the split into training and test images.  For each seed, one
-network is trained with each gradient.  Because most hidden neurons spike at most once
-per image, the two gradients lead to nearly the same accuracy.
+on 360 images.  The left panels compare two gradients.  The gradient called "stopped at
+the reset" treats the reset term of the membrane potential as a constant.  The gradient
+called "through the reset" includes the derivative of the reset term.  Because most
+hidden neurons spike at most once per image, the two gradients lead to nearly the same
+accuracy.  The seed determines the initial weights, the order of the training images,
+and the split into training and test images.
 
 With --full, networks with 784 inputs learn Fashion-MNIST or MNIST, and the gradient is
 stopped at the reset.  The hyperparameters are those of the second tutorial that
@@ -88,10 +87,7 @@ def jobs(size, seed, data, repeats=None, epochs=None, hidden=HIDDEN):
 
 
 def load(folder, seed, repeat):
-    """Return the training set and the test set.
-
-    Each repetition splits the stored digits differently.
-    """
+    """Return the training set and the test set."""
     found = image_sets.digits(seed, FIGURE, repeat, SIDE) if folder is None \
         else image_sets.stored(folder)
     return [(images.reshape(len(images), -1), labels)
@@ -116,10 +112,9 @@ def forward(values, weights):
 
 
 def gradients(values, labels, weights, followed, steepness, strength=0.0):
-    """Return the loss, the accuracy and the gradients.
+    """Return the loss, the accuracy and the gradients, through the reset if `followed`.
 
-    If `followed` is True, the gradients include the derivative of the reset.  If
-    `followed` is False, hidden spikes are penalised with the given `strength`.
+    Hidden spikes are penalised with the given `strength` only if `followed` is False.
     """
     if followed:
         net = NET._replace(through_reset=True, steepness=steepness)

@@ -9,25 +9,23 @@ test accuracy of the fixed random readout of each layer.  Lines are means and ba
 ranges over seeds.
 
 The networks classify latency-coded digits of 8x8 pixels.  Each hidden layer has 100
-neurons.  With all rules, the readout weights learn from the readout error.  The rules
-differ in how a readout error reaches the hidden layers.  In backpropagation, the output
-error passes from each layer to the layer below through the transposed forward weights.
-All gradients treat the reset term of the membrane potential as a constant.  In feedback
-alignment, the output error passes from each layer to the layer below through fixed
-random weights.  In direct feedback alignment, the error of the readout passes to each
-hidden layer through fixed random weights.  Event-driven random backpropagation
-resembles direct feedback alignment, but ignores the neuron dynamics and the reset.  In
-event-driven random backpropagation, the surrogate derivative is a boxcar, and the input
-spikes are not filtered.  In learning with local errors, each hidden layer has a
-separate, fixed random readout, and learns from the error of this readout.  With all
-rules, the networks start from the same initial weights.  All seeds use the same test
-images.
+neurons.  With all rules, the networks start from the same initial weights, and the
+readout weights learn from the readout error.  The rules differ in how an error reaches
+the hidden layers.  In backpropagation, the error passes from each layer to the layer
+below through the transposed forward weights.  In feedback alignment, fixed random
+weights replace the transposed weights.  In direct feedback alignment, the error of the
+readout passes directly to each hidden layer through fixed random weights.  Event-driven
+random backpropagation resembles direct feedback alignment, but ignores the neuron
+dynamics and the reset: the surrogate derivative is a boxcar, and the input spikes are
+not filtered.  In learning with local errors, each hidden layer has a separate, fixed
+random readout, and learns from the error of this readout.  All gradients treat the
+reset term of the membrane potential as a constant.  All seeds use the same test images.
 
 Learning with fixed random feedback weights works because the forward weights adapt to
-the feedback weights during training.  The cosine between the gradients of feedback
-alignment and backpropagation therefore rises from near 0 during training.  The
-gradients of the local losses are only partly aligned with the backpropagation
-gradients.  This figure corresponds to [NMZ19] fig. 5, a schematic without numbers.
+the feedback weights.  The cosine between the gradients of feedback alignment and
+backpropagation therefore rises from near 0 during training.  The gradients of the local
+losses are only partly aligned with the backpropagation gradients.  This figure
+corresponds to [NMZ19] fig. 5, a schematic without numbers.
 """
 
 import numpy as np

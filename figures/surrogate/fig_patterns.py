@@ -7,23 +7,21 @@ surrogate gradient and with the true gradient.  Thin lines and dots are single s
 and thick lines are means over seeds.
 
 A spiking network of 100-4-2 neurons learns to classify 256 random patterns of Poisson
-spikes (5 Hz).  Each pattern belongs at random to one of two classes.  The true
-derivative of the spike function is 0, so that the true gradient of the loss with
-respect to the hidden weights is exactly 0.  With the true gradient, only the readout
-weights change during training.
+spikes (5 Hz, 200 steps of 1 ms).  Each pattern belongs at random to one of two classes.
+The true derivative of the spike function is 0, so that the true gradient of the loss
+with respect to the hidden weights is exactly 0.  With the true gradient, only the
+readout weights change during training.
 
 The predicted class is the class whose readout has the larger maximum over time.  Each
-readout starts at the resting value 0.  If neither readout exceeds 0 in response to a
-pattern, both maxima over time are 0, and the two classes tie.  If the classes tie,
-class 0 is predicted, as in the tutorial of [NMZ19].  In a tie, both maxima lie before
-the first hidden spike, so that they do not depend on the weights, and the gradient of
-the loss is 0.  The accuracy of a network therefore depends on the number of patterns
-for which the classes tie.  The figure also reports the accuracy if patterns with a tie
-count as half correct.
+readout starts at 0.  If neither readout exceeds 0 in response to a pattern, both maxima
+are 0, and class 0 is predicted, as in the tutorial of [NMZ19].  In such a tie, the
+maxima do not depend on the weights, so that the gradient is 0.  The accuracy therefore
+depends on the number of ties.  The figure also reports the accuracy if a tie counts as
+half correct.
 
 This figure corresponds to the first experiment of the tutorials that accompany [NMZ19].
-A pattern has 200 steps of 1 ms.  The network is trained with Adam at a learning rate of
-2e-3 for 1,000 epochs, with all patterns in one batch.
+The network is trained with Adam at a learning rate of 2e-3 for 1,000 epochs, with all
+patterns in one batch.
 """
 
 import numpy as np

@@ -10,10 +10,9 @@ The burst penalty is the squared spike count of a hidden neuron per pattern, ave
 over neurons and patterns.
 
 Training with the surrogate gradient alone makes a silent hidden layer active, because
-the derivative of the fast sigmoid is nowhere 0.  A second penalty, called lower-bound
-penalty, is added to the loss for each pattern and each hidden neuron that does not
-spike in this pattern.  With the lower-bound penalty, the hidden layer becomes active
-faster.
+the derivative of the fast sigmoid is nowhere 0.  The layer becomes active faster with a
+lower-bound penalty for each pattern and each hidden neuron that does not spike in this
+pattern.
 
 This figure corresponds to [CB22] fig. 3E, which varies the strength of the burst
 penalty for MNIST on an analog chip.  In [CB22], the accuracy stays constant if the

@@ -6,17 +6,15 @@ Triangles mark the first output spikes.  The left panels show the run with the s
 final loss for each method.  The right panels show the loss of all runs.
 
 In the temporal XOR task, each of two inputs spikes once, either early (at 0 ms) or late
-(at 10 ms, two synaptic time constants). In a network of 2-4-2 neurons, output neuron 0
+(at 10 ms, two synaptic time constants).  In a network of 2-4-2 neurons, output neuron 0
 must spike first if the two inputs spiked at the same time, and otherwise output neuron
-1 must spike first. The surrogate-gradient method trains LIF neurons with the surrogate
-gradient of a loss that depends on the first output spike times. The spike-time method
-trains non-leaky neurons, which spike at most once. The spike-time method uses the exact
-gradient of a loss that depends on the output spike times.
+1.  The surrogate-gradient method trains LIF neurons with the surrogate gradient of a
+loss that depends on the first output spike times.  The spike-time method trains
+non-leaky neurons, which spike at most once, with the exact gradient of such a loss.
 
-A run is a success if the trained network classifies all four patterns correctly.  In
-each pattern, the correct output neuron must spike, and the other output neuron must
-spike strictly later or not at all.  This figure corresponds to [NMZ19] fig. 7, and its
-spike-time method follows [M17].
+A run is a success if, in each pattern, the correct output neuron spikes, and the other
+output neuron spikes strictly later or not at all.  This figure corresponds to [NMZ19]
+fig. 7, and its spike-time method follows [M17].
 """
 
 import numpy as np
