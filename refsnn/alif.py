@@ -1,13 +1,12 @@
 # refsnn 0.1.0 | alif.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module implements adaptive spiking neurons and the e-prop rule.
 
-An adaptive LIF (ALIF) neuron is a leaky integrate-and-fire neuron whose
-threshold rises with each spike of the neuron and decays between spikes.
-The neuron has a synaptic current I, a membrane potential U, an adaptation
-A and spikes S.  A spike raises the threshold by the constant a, which is
-the argument `adaptation`.  H is the Heaviside step function with H(0) = 0.
-The mask clamp[t] is 1 for neurons that cannot spike at step t because they
-are refractory, and 0 for all other neurons.  A step of the simulation is
+An adaptive leaky integrate-and-fire (ALIF) neuron has a synaptic current
+I, a membrane potential U, an adaptation A and spikes S.  Each spike raises
+the threshold by the constant a, the argument `adaptation`, and this
+increase decays between spikes.  The mask clamp[t] is 1 for refractory
+neurons, which cannot spike.  H is the Heaviside step function with H(0) =
+0:
 
     S[t] = (1 - clamp[t]) H(U[t] - a A[t] - threshold)   (1)  [BSS20]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                (2)
@@ -16,19 +15,14 @@ are refractory, and 0 for all other neurons.  A step of the simulation is
     refractory=k:
     clamp[t] = 1 if any of S[t-k .. t-1] is 1 else 0     (5)
 
-By default, a simulation starts at rest, where I, U and A are 0.
-
-Let psi be the surrogate derivative of the step function H.  For refractory
-neurons, the surrogate derivative psi is set to 0.  The presynaptic values
-z = [x, S] are the m inputs and, in a recurrent layer, the n spikes.  The
-weight P_ij from the presynaptic value z_j to neuron i is an entry of the
-weight matrix W or V.  The traces s_j, u_j and eps_ij approximate the
-derivatives dI_i/dP_ij, dU_i/dP_ij and dA_i/dP_ij.  The arrays `dspikes`
-and `dmem` hold the direct derivatives of the loss L with respect to the
-spikes S and the potentials U.  A direct derivative of the loss is taken at
-fixed values of all other states.  The rule e-prop updates the traces
-forward in time, and computes the gradient of the loss from the eligibility
-traces e_ij and direct derivatives:
+At rest, I, U and A are 0.  Let psi be the surrogate derivative of H, set
+to 0 for refractory neurons.  The presynaptic values z = [x, S] are the m
+inputs and, in a recurrent layer, the n spikes.  The weight P_ij from z_j
+to neuron i is an entry of W or V.  The traces s_j, u_j and eps_ij
+approximate dI_i/dP_ij, dU_i/dP_ij and dA_i/dP_ij.  The arrays dspikes and
+dmem are the direct derivatives of the loss L with respect to S and U,
+taken at fixed values of all other states.  The e-prop rule computes the
+traces, the eligibility traces e_ij and the gradient forward in time:
 
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain s_j[t]
                                                          (6)  [BSS20]
@@ -37,11 +31,10 @@ traces e_ij and direct derivatives:
     e_ij[t] = psi_i[t] (u_j[t] - a eps_ij[t])            (8)  [BSS20]
     dL/dP_ij = sum_t (dspikes_i e_ij + dmem_i u_j)[t]    (9)  [BSS20]
 
-Derivation.  Let h = [I, U, A] be the state.  Let J[t] = dh[t]/dh[t-1] be
-    the Jacobian, let F[t] be the derivative of the state h[t] with respect
-    to the weights at fixed h[t-1], and let q[t] be the direct derivative
-    of the loss with respect to the state h[t].  In (10), psi is that of
-    step t - 1:
+Derivation.  For the state h = [I, U, A], J[t] is the Jacobian
+    dh[t]/dh[t-1], F[t] is the derivative of h[t] with respect to the
+    weights at fixed h[t-1], and q[t] is the direct derivative of L with
+    respect to h[t].  In (10), psi is psi[t-1]:
 
     J[t] = [[alpha, V psi,                 -V psi a            ],
             [gain,  beta - threshold psi,   threshold psi a    ],
@@ -50,16 +43,13 @@ Derivation.  Let h = [I, U, A] be the state.  Let J[t] = dh[t]/dh[t-1] be
     q[t] = [0, dmem + psi dspikes, -a psi dspikes][t]                (12)
 
     The total derivative M[t] of h[t] with respect to the weights obeys
-    M[t] = J[t] M[t-1] + F[t].  Eqs. (6)-(9) of e-prop omit the four terms
-    of the Jacobian J that contain the recurrent weights V or the
-    threshold.  In e-prop, the constants alpha, beta and gain are the same
-    for all neurons.  Therefore, all neurons share the traces s_j and u_j.
+    M[t] = J[t] M[t-1] + F[t].  The e-prop rule omits the four terms of J
+    that contain V or the threshold.  In (6), all neurons share s_j and
+    u_j, so that alpha, beta and gain must be the same for all neurons.
 
-    If alpha, beta, gain, threshold, rho and a are also learned, each of
-    these six constants of neuron i adds one column to the derivative F of
-    the state with respect to the parameters.  By (1), dS_i/da_i = -psi_i
-    A_i and dS_i/dthreshold_i = -psi_i.  With the right-hand sides at step
-    t - 1, the columns are
+    If alpha, beta, gain, threshold, rho and a are learned, F[t] has six
+    more columns for each neuron i.  With dS_i/dthreshold_i = -psi_i,
+    dS_i/da_i = -psi_i A_i and right-hand sides at step t - 1, they are
 
     F[t]: dI_i[t]/dalpha_i = I_i,  dA_i[t]/drho_i = A_i,
           dU_i[t]/dbeta_i = U_i,   dU_i[t]/dgain_i = I_i             (13)
@@ -68,15 +58,14 @@ Derivation.  Let h = [I, U, A] be the state.  Let J[t] = dh[t]/dh[t-1] be
           d[I_j, U_i, A_i][t]/da_i =
               [-V_ji psi_i, threshold_i psi_i, -psi_i] A_i           (15)
 
-    If all neurons share one value of a constant, the column of this
-    constant is the sum of the columns of all neurons.  If the loss depends
-    on spikes, the loss also has direct derivatives with respect to the
-    threshold and the constant a.  The caller must add the sum of -psi_i
-    dspikes_i over steps and batch to dL/dthreshold_i, and the sum of
-    -psi_i A_i dspikes_i to dL/da_i.  `through_recurrence=False` omits the
-    terms with V psi, and `through_reset=False` omits the terms with
-    threshold psi.  The gradient is then exact for a simulation with
-    recorded spikes in the recurrence or in the reset.
+    If all neurons share a constant, its column is the sum over all
+    neurons.  If the loss depends on spikes, the caller must add direct
+    derivatives: to dL/dthreshold_i the sum of -psi_i dspikes_i over steps
+    and batch, and to dL/da_i the sum of -psi_i A_i dspikes_i.
+    `through_recurrence=False` omits the terms with V psi, and
+    `through_reset=False` omits the terms with threshold psi.  The gradient
+    is then exact for a simulation with recorded spikes in the recurrence
+    or in the reset.
 Approximate.  The functions `linearise` and `credit` are exact, except that
     psi replaces dS/dU, and that the mask clamp is treated as a constant.
     The result of `gradient` equals the exact gradient with
@@ -208,7 +197,8 @@ def run(x, W, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
     state : State
         syn, mem, adapted  I[T], U[T] and A[T], (B, n)
         spikes             spikes of the last `refractory` steps, oldest step
-                           first, (refractory, B, n); None if there are none
+                           first, (refractory, B, n); as an argument, None
+                           means no spikes
     """
     W, x, V, *constants, clamp, resets, sent, refractory = arrays(
         LAYER + ", clamp? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
@@ -299,10 +289,7 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
     recording : Recording, result of `simulate`
     psi : (T, B, n) float
         Surrogate derivative at ``mem - adaptation * adapted - threshold``.
-        For refractory neurons, psi is set to 0.
-    after : State, optional
-        State at step T that `run` returned.  Its entries have no effect, but
-        the results then include step T.
+    after : State at step T, optional; if given, the results include step T
     through_reset, through_recurrence : bool
         Whether derivatives pass through the reset and the recurrent spikes.
     constants : bool, whether F includes the columns of eqs. (13)-(15)
@@ -312,9 +299,9 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
     J : (T, B, 3n, 3n) or (T + 1, B, 3n, 3n) float
         ``J[t] = dh[t]/dh[t-1]`` of h = [syn, mem, adapted]; J[0] is 0.
     F : (T, B, 3n, p) or (T + 1, B, 3n, p) float
-        Derivative of h[t] with respect to the parameters at fixed h[t-1].  The
-        columns of F belong to the entries of W and then of V, row by row.
-        With `constants`, columns for these in the order of (13)-(15) follow.
+        Derivative of h[t] with respect to the parameters at fixed h[t-1], with
+        columns for the entries of W, then of V, row by row.  With `constants`,
+        columns for alpha, beta, gain, threshold, rho and a follow.
     """
     W, x, V, alpha, beta, rho, a, gain, threshold, psi, *states, spikes, clamp = \
         arrays(f"{LAYER}, psi (T, B, n), {RECORDING}", W, x, V, alpha, beta, rho,

@@ -1,51 +1,46 @@
 # refsnn 0.1.0 | bptt.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Backpropagation through time (BPTT) computes the exact gradient of a loss.
 
-A recurrence h[t] = f(h[t-1], x[t]; parameters) computes the states h from
-the inputs x, and the loss L depends on the states.  BPTT needs three
-arrays, computed along one trajectory of the states:
+The loss L depends on the states h[t] = f(h[t-1], x[t]; parameters) of a
+network.  BPTT needs three arrays, computed along one trajectory:
 
     J[t] = dh[t]/dh[t-1],  F[t] = dh[t]/dparameters at fixed h[t-1],
     q[t] = direct derivative of L with respect to h[t].
 
-While q[t] excludes the effect of h[t] on later states, the adjoint a[t] is
-the total derivative dL/dh[t]:
+The direct derivative q[t] excludes the effect of h[t] on later states.
+The adjoint a[t] is the total derivative dL/dh[t]:
 
     a[t] = q[t] + J[t+1]^T a[t+1],  a[T] = 0       (1)  [NMZ19]
     dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
 
-For a LIF layer, eqs. (7)-(10) of the module `lif` are eqs. (1) and (2)
-written out.
+For LIF layers, (1) and (2) become (7)-(10) of `lif`.
 
-A long trajectory can be processed in chunks of time steps.  The last state
-of a chunk is also the first state of the next chunk.  The later of two
-chunks sets F[first] = 0, so that the derivative F of the shared state
-counts once.  At a chunk's last state, the direct derivative of the loss is
+A long trajectory can be processed in chunks of steps, from the last chunk
+to the first.  The last state of a chunk is also the first state of the
+next chunk, where F[first] = 0, so that F of the shared state counts once.
+The direct derivative of the loss at the last state of a chunk is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 
-With F[first] = 0 and q[last] = dstate, the sum of the gradients of all
-chunks equals the gradient of eq. (2).  Truncated BPTT has two forms.
-Truncation by chunks sets dstate = 0, and therefore propagates the
-derivative q[t] back only to the start of the chunk that contains step t.
-Rolling truncation propagates each derivative q[t] back over K steps:
+The gradients of all chunks then sum to the gradient of (2).  Truncated
+BPTT has two forms.  Truncation by chunks sets dstate = 0, so that each
+derivative q[t] is propagated back only to the start of its chunk.  Rolling
+truncation propagates each q[t] back over K steps:
 
     a[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]              (4)
 
 Derivation.  The total derivative M[t] = dh[t]/dparameters obeys M[t] =
     J[t] M[t-1] + F[t], and dL/dparameters = sum_t q[t]^T M[t].  Insert
-    M[t] = sum_{s<=t} J[t] ... J[s+1] F[s] into this gradient and exchange
-    the two sums.  The factor of F[s] is then the transposed adjoint a[s].
-Exact.  The gradient is exact for the given arrays J, F and q, from which
-    the caller may omit terms.  Rolling truncation (4) omits the influence
-    of a parameter at step s on the loss after step s + K, and truncation
-    by chunks its influence on the loss in later chunks.
+    M[t] = sum_{s<=t} J[t] ... J[s+1] F[s] and exchange the two sums.  The
+    factor of F[s] is then a[s]^T.
+Exact.  The gradient is exact for the given arrays J, F and q.  Truncation
+    omits the influence of a parameter at step s on the loss after step s +
+    K, or in later chunks.
 Cost.   `gradient` takes O(T B n (n + p)) time for n states and p
     parameters, and `truncated` takes O(T B n (K n + p)) time.
-Departures.  [NMZ19] writes separate sums for each layer of a network.  In
-    this module, the vector h holds all states of all layers.  The caller
-    adds the gradients of terms that depend directly on the parameters,
-    such as weight decay.
+Departures.  [NMZ19] writes separate sums for each layer.  Here, h holds
+    the states of all layers.  The caller adds the gradients of terms that
+    depend directly on the parameters, such as weight decay.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -61,7 +56,7 @@ SYSTEM = "J (T, B, n, n) float, F (T, B, n, p*), q (T, B, n)"
 
 
 def adjoint(J, q):
-    """Return the derivatives (T, B, n) of the loss by the states, eq. (1).
+    """Return the adjoints a (T, B, n), eq. (1).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> adjoint(J, q).ravel().tolist()
@@ -82,8 +77,7 @@ def adjoint(J, q):
 
 
 def gradient(J, F, q):
-    """Return the gradient (p,) of the loss with respect to parameters, summed
-    over steps and batch, eqs. (1), (2).
+    """Return the gradient (p,), summed over steps and batch, eqs. (1), (2).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> gradient(J, 3 * q[..., None], q).tolist()
@@ -93,18 +87,15 @@ def gradient(J, F, q):
     ----------
     J, q : as for `adjoint`
     F : (T, B, n, p) float
-        Derivative of h[t] with respect to the parameters at fixed h[t-1].
+        ``dh[t]/dparameters`` at fixed h[t-1]
     """
     J, F, q = arrays(SYSTEM, J, F, q)
     return np.einsum("tbi,tbip->p", adjoint(J, q), F)                      # (2)
 
 
 def chunk(J, F, q, dstate):
-    """Return the gradient (p,) of the loss for a chunk of steps, summed over
-    steps and batch, and the derivative (B, n) of the loss with respect to the
-    first state of the chunk, eqs. (1)-(3).
-
-    The chunks must be processed from the last to the first.
+    """Return the gradient (p,) for a chunk, summed over steps and batch, and
+    the adjoint (B, n) of its first state, eqs. (1)-(3).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((1, 1, 1))
     >>> [a.tolist() for a in chunk(J, 2 * J, q, np.full((1, 1), 2.0))]
@@ -113,10 +104,9 @@ def chunk(J, F, q, dstate):
     Parameters
     ----------
     J, F : (T + 1, B, n, n) and (T + 1, B, n, p) float
-        Arguments of `gradient` for the T steps of the chunk, followed by the
-        first step of the next chunk.  `lif.linearise` returns these arrays if
-        the argument `after` is given.  F[0] must be 0 if the first state of
-        the chunk is the last state of an earlier chunk.
+        As for `gradient`, for the T steps of the chunk and the first step of
+        the next chunk.  `lif.linearise` returns these arrays if `after` is
+        given.  F[0] must be 0 if the first state belongs to an earlier chunk.
     q : as for `adjoint`
     dstate : (B, n) float
         Second result for the next chunk.  Zeros truncate the gradient.
@@ -129,8 +119,8 @@ def chunk(J, F, q, dstate):
 
 
 def truncated(J, F, q, horizon):
-    """Compute the gradient (p,) of the loss by rolling truncated BPTT, summed
-    over steps and batch, eqs. (2), (4).
+    """Return the gradient (p,) of rolling truncated BPTT, summed over steps
+    and batch, eqs. (2), (4).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> [truncated(J, q[..., None], q, K).tolist() for K in range(3)]

@@ -2,10 +2,8 @@
 r"""Simulate layers of leaky integrate-and-fire (LIF) neurons, with gradients.
 
 A neuron has a synaptic current I, a membrane potential U and spikes S.
-The input x enters through the weights W, and recurrent spikes enter
-through the weights V.  The mask clamp[t] is 1 for neurons that are held at
-U = 0 at step t because they are refractory, and 0 for all other neurons.
-A step of the simulation is
+The input x has the weights W, and recurrent spikes have the weights V.
+The mask clamp[t] is 1 for refractory neurons, which are held at U = 0:
 
     S[t]   = 1 if U[t] > threshold else 0                     (1)  [NMZ19]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                     (2)  [NMZ19]
@@ -17,23 +15,21 @@ A step of the simulation is
     refractory=k:
     clamp[t+1] = 1 if any of S[t-k+1 .. t] is 1 else 0        (5)
 
-The input x[t] first changes the membrane potential at step t + 2.  A
-simulation starts from rest, I[0] = U[0] = 0, or from a given state.  A
-leaky readout follows the same equations without spikes:
+The input x[t] first changes U[t+2].  At rest, I and U are 0.  A leaky
+readout has the same states and no spikes:
 
     I[t+1] = alpha I[t] + W x[t],  U[t+1] = beta U[t] + gain I[t]     (6)
 
 Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
-    arrays dspikes and dmem hold the direct derivatives of the loss L with
-    respect to the spikes S and the potentials U.  A direct derivative is
-    taken at fixed values of all other states.  For any other array A, dA
-    is the total derivative dL/dA, also called adjoint.  The derivative of
-    U[t+1] with respect to beta U[t] + gain I[t] is keep[t] = (1 -
-    clamp[t+1]) r[t], where r[t] is 1 - S[t] for reset="zero" and 1 for
-    reset="subtract".  The derivative of U[t+1] with respect to S[t] is
-    -jump[t].  The jump is (1 - clamp[t+1]) threshold for reset="subtract"
-    and (1 - clamp[t+1]) (beta U[t] + gain I[t]) for reset="zero".
-    Backpropagation through time (BPTT) applies the chain rule to (2)-(4):
+    arrays dspikes and dmem are the direct derivatives of the loss L with
+    respect to S and U, taken at fixed values of all other states.  For any
+    other array A, dA is the adjoint, the total derivative dL/dA.  The
+    derivative of U[t+1] with respect to beta U[t] + gain I[t] is keep[t],
+    and the derivative with respect to S[t] is -jump[t].  Let free[t] = 1 -
+    clamp[t+1].  For reset="subtract", keep = free and jump = free
+    threshold.  For reset="zero", keep = free (1 - S) and jump = free (beta
+    U + gain I), all at step t.  The chain rule gives backpropagation
+    through time (BPTT):
 
     dI[t] = alpha dI[t+1] + gain keep[t] dU[t+1]                      (7)
     dS[t] = dspikes[t] + V^T dI[t+1] - jump[t] dU[t+1]                (8)
@@ -42,14 +38,11 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     dx[t] = W^T dI[t+1]                                              (11)
 
     `through_recurrence=False` omits the second term of (8), and
-    `through_reset=False` omits the third term of (8).  The gradient of the
-    loss is then exact for a simulation in which recorded spikes replace
-    the simulated spikes in the reset or in the recurrence.  Let h = [I, U]
-    be the state.  The next equations give the Jacobian J[t] =
-    dh[t]/dh[t-1], the derivative F[t] of the state h[t] with respect to
-    the weights at fixed h[t-1], the derivative E[t] of h[t] with respect
-    to the input, and the direct derivative q[t] of the loss with respect
-    to h[t]:
+    `through_reset=False` omits the third term.  The gradient is then exact
+    for a simulation with recorded spikes in the recurrence or in the
+    reset.  For the state h = [I, U], J[t] is the Jacobian dh[t]/dh[t-1],
+    F[t] is the derivative of h[t] with respect to the weights at fixed
+    h[t-1], and q[t] is the direct derivative of L with respect to h[t]:
 
     J[t] = [[alpha, V psi[t-1]],
             [gain keep[t-1], beta keep[t-1] - jump[t-1] psi[t-1]]]   (12)
@@ -57,10 +50,8 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     E[t] = dh[t]/dx[t-1] = [[W], [0]]                                (14)
     q[t] = [0, dmem[t] + psi[t] dspikes[t]]                          (15)
 
-    If the constants alpha, beta, gain and threshold are learned, F[t] has
-    four additional columns for each neuron i.  The threshold affects the
-    states through the reset and through the spikes, with the surrogate
-    derivative dS/dthreshold = -psi:
+    If alpha, beta, gain and threshold are learned, F[t] has four more
+    columns for each neuron i.  With dS/dthreshold = -psi, they are
 
     F[t]: dI_i[t]/dalpha_i = I_i[t-1]                                (16)
           dU_i[t]/dbeta_i = keep_i[t-1] U_i[t-1]                     (17)
@@ -68,28 +59,26 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
           dI_j[t]/dthreshold_i = -V_ji psi_i[t-1]                    (19)
           dU_i[t]/dthreshold_i = (jump_i psi_i - keep_i S_i)[t-1]    (20)
 
-    For reset="zero", the last term of (20) is absent.
-    `through_recurrence=False` also omits (19), and `through_reset=False`
-    also omits the term of (20) with the jump.  If the loss depends on
-    spikes, the loss has a direct derivative with respect to the threshold:
+    For reset="zero", (20) has no last term.  `through_recurrence=False`
+    also omits (19), and `through_reset=False` omits the term with jump in
+    (20).  A loss that depends on spikes also has a direct derivative with
+    respect to the threshold:
 
     direct_i = -sum_t psi_i[t] dspikes_i[t]                          (21)
 
-    The derivatives of the loss with respect to parameters that determine
-    these constants follow by the chain rule.  For alpha = exp(-dt/tau),
-    dtau = dalpha alpha dt / tau^2.  For beta = 1/(1 + exp(-b)), db = dbeta
-    beta (1 - beta).  If gain = 1 - beta, dgain is subtracted from dbeta.
-    If all neurons share one value of a constant, the derivative of the
-    loss with respect to this value is the sum over all neurons.  To learn
+    Derivatives with respect to parameters of these constants follow by the
+    chain rule.  For alpha = exp(-dt/tau), dtau = dalpha alpha dt / tau^2.
+    If gain = 1 - beta, dgain is subtracted from dbeta.  If all neurons
+    share a constant, its derivative is the sum over all neurons.  To learn
     constants online, call `linearise` for one step with `after` and
     `constants`, and pass J[1] and F[1] to `rtrl.step`.
 
-Exact.  The gradient is exact if dS/dU := psi and if the refractory mask is
+Exact.  The gradient is exact if dS/dU := psi and if the mask clamp is
     treated as a constant.  Finite differences confirm the gradient if the
     spike function is H(u0 - threshold) + f(u - threshold) - f(u0 -
-    threshold), where H is the step function, f' = psi, and u0 is the
-    recorded potential.  For finite differences with respect to the
-    threshold, vary the threshold only in f(u - threshold) and in (3).
+    threshold), with the step function H, f' = psi, and the recorded
+    potential u0.  For finite differences with respect to the threshold,
+    vary the threshold only in f(u - threshold) and in (3).
 Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B (m +
     n)) memory, and k refractory steps add O(T B n k) time.  `linearise`
     takes O(T B n p) time and memory for p weights.
@@ -167,12 +156,10 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     W, V : (n, m) float, (n, n) float or None
         Weights, in the unit of the threshold.  Results have the dtype of W.
     alpha, beta, gain, threshold : float or (n,) float
-        Decay factors exp(-dt/tau_syn) and exp(-dt/tau_mem) in [0, 1), gain
-        of the current (1 or 1 - beta in the literature), and firing
-        threshold.  The gain and the threshold are positive.
+        Decay factors exp(-dt/tau_syn) and exp(-dt/tau_mem) in [0, 1), positive
+        gain of the current (often 1 or 1 - beta), and positive threshold.
     reset, refractory : {"subtract", "zero"}, int
-        Type of the reset, eq. (3) or (4), and number of steps after a spike in
-        which U is held at 0.
+        Reset by eq. (3) or (4), and number of steps after a spike with U = 0.
     spike : callable (t, u) -> (B, n) float that replaces (1), optional
     clamp, reset_spikes, recurrent_spikes : (T, B, n), optional
         Recorded values of the mask and of the spikes in reset and recurrence.
@@ -212,7 +199,7 @@ def run(x, W, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
     state : State
         syn, mem  currents I[T] and potentials U[T], (B, n)
         spikes    spikes of the last `refractory` steps, oldest step first,
-                  (refractory, B, n); None if no neuron spiked in them
+                  (refractory, B, n); as an argument, None means no spikes
     """
     W, x, *constants, V, clamp, resets, sent, refractory = arrays(
         LAYER + ", clamp? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
@@ -311,10 +298,8 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         Whether the gradient passes through the reset and the recurrent spikes.
     after : State at step T from `run`, needed with `dstate`
     dstate : State, optional
-        Field `dstate` of the result for the later steps, the derivatives of
-        their loss with respect to the state `after`.
-    constants : bool
-        If True, derivatives for alpha, beta, gain and threshold are computed.
+        Field `dstate` of the `Gradient` for the later steps.
+    constants : bool, whether dalpha ... direct are computed
 
     Returns
     -------
@@ -416,11 +401,11 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
     J : (T, B, 2n, 2n) or (T + 1, B, 2n, 2n) float
         ``J[t] = dh[t]/dh[t-1]`` of h = [syn, mem]; J[0] is 0 and unused.
     F : (T, B, 2n, p) or (T + 1, B, 2n, p) float
-        Derivative of h[t] with respect to the parameters at fixed h[t-1].  The
-        columns of F belong to the entries of W and then of V, row by row.
-        With `constants`, columns for alpha, beta, gain and threshold follow.
+        Derivative of h[t] with respect to the parameters at fixed h[t-1], with
+        columns for the entries of W, then of V, row by row.  With `constants`,
+        columns for alpha, beta, gain and threshold follow.
     E : (T, B, 2n, m) or (T + 1, B, 2n, m) float
-        Derivative of h[t] with respect to the input, ``E[t] = dh[t]/dx[t-1]``.
+        ``E[t] = dh[t]/dx[t-1]``
     """
     one_of("reset", reset, "subtract", "zero")
     flags("through_reset through_recurrence constants", through_reset,
@@ -480,7 +465,6 @@ def readout(x, W, *, alpha, beta, gain=1.0):
     [0.0, 0.0, 1.0, 2.0]
 
     Arguments as for `simulate`.
-    There are k readouts in place of n neurons.
     """
     return readout_run(x, W, alpha=alpha, beta=beta, gain=gain)[0]
 
@@ -538,8 +522,8 @@ def _leak(drive, source, state, constants):
 
 def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=None,
                      constants=False):
-    """Return the `Gradient` of a loss of a leaky readout, in which dV is None,
-    eqs. (7)-(11), psi = 0.
+    """Return the `Gradient` of a loss of a leaky readout, eqs. (7)-(11) with
+    psi = 0.  The field dV is None.
 
     >>> dmem = np.eye(4, 1, -3).reshape(4, 1, 1)
     >>> x, W = np.ones((4, 1, 1)), np.array([[1.0]])
