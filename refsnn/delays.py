@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | delays.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Delay spike trains on a time grid, so that delays can be learned.
 
-A kernel of K+1 taps a_k represents a delay d, which is a real number of
-time steps between 0 and K.  The input x holds spikes or currents.
+A kernel of K+1 taps a_k represents a delay d between 0 and K time steps,
+which may be fractional.  The input x holds spikes or currents.
 
     y[t] = sum_{k=0..K} a_k x[t-k]                                    (1)
     nearest:     a_k = 1 if k = rint(d), else 0                       (2)
@@ -11,7 +11,7 @@ time steps between 0 and K.  The input x holds spikes or currents.
     normalised:  a_k = e_k/(sum_j e_j), e_k as a_k in (4)      (5)  [H24]
 
 The width s is the standard deviation of the Gaussian kernels, in steps.
-The taps depend on the delay and on the width through
+The derivatives of the taps are
 
     nearest:     da_k/dd = 0
     linear:      da_k/dd = 1 if k = f + 1, -1 if k = f, else 0        (6)
@@ -21,25 +21,20 @@ The taps depend on the delay and on the width through
                  same for v_k in (8)                                  (9)
 
 Here f is the largest whole number with f <= d and f < K.  At whole delays,
-the linear kernel has a corner.  There, (6) is the derivative from the
-right, and for d = K the derivative from the left.  For a loss L of the
-output y, with dA = dL/dA for every array A,
+(6) is the derivative from the right, and for d = K from the left.  For a
+loss L of the output y, with dA = dL/dA for every array A,
 
     dx[t] = sum_k a_k dy[t+k],  da_k = sum_t dy[t] x[t-k]            (10)
 
-Delays of neurons have taps a_k[j], and (1) holds for each neuron j.
-Delays of synapses have taps a_k[i, j].  For synapses, the caller replaces
-a_k by the matrices W_ij a_k[i, j], and (1) is a sum of matrix products.
+Delays of neurons have taps a_k[j].  Delays of synapses have taps a_k[i,
+j], and the caller multiplies these taps by the weights W_ij.
 
-Derivation.  Eqs. (6)-(9) are the derivatives of (3)-(5) with respect to d
-    and s, and (10) is the transpose of (1).
-Exact.  Use the same delay kernel in training and in evaluation, because
-    the outputs depend on the kernel.  If d is close to an integer, a
-    narrow normalised kernel hardly depends on d, so that training hardly
-    changes d.
-Cost.   Delays of neurons take O(K T B m) time, and delays of synapses take
-    O(K T B n m) time.
-Departures.  [H24] uses the kernel width s + 0.27, and `taps` uses s.
+Derivation.  Eqs. (6)-(9) differentiate (3)-(5); (10) is (1) transposed.
+Exact.  Use the same kernel in training and in evaluation.  If d is close
+    to a whole number, a narrow normalised kernel hardly depends on d, and
+    training hardly changes d.
+Cost.   The time is O(K T B m) for neurons and O(K T B n m) for synapses.
+Departures.  [H24] uses the width s + 0.27 in place of s.
 
 [H24] I. Hammouamri, I. Khalfaoui-Hassani and T. Masquelier, ICLR 2024,
     arXiv 2306.17670.
@@ -69,8 +64,7 @@ def taps(delays, *, most, kernel="linear", width=None):
     most : int, largest delay K in steps
     kernel : {"nearest", "linear", "gaussian", "normalised"}
     width : float or (...) float, optional
-        Width in steps, as a number or in the shape of `delays`.  Gaussian
-        kernels need it.
+        Width s in steps, only for the Gaussian kernels, which need it.
     """
     return _kernel(delays, most, kernel, width)[0]
 
@@ -107,9 +101,8 @@ def _kernel(delays, most, kernel, width):
 
 
 def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
-    """Backpropagate from delay taps to delays and widths, eqs. (6)-(9).  Return
-    (ddelays, dwidth), both in the shape of `delays`.  If one width holds for
-    all delays, its derivative is the sum of dwidth.
+    """Return the derivatives (ddelays, dwidth) of the loss, both in the shape
+    of `delays`, eqs. (6)-(9).  Sum dwidth if all delays have one width.
 
     >>> ddelays, _ = taps_backward([[0.0], [1.0], [3.0]], [1.0], most=2)
     >>> ddelays.tolist()
@@ -118,8 +111,8 @@ def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
     Parameters
     ----------
     dtaps : (K+1, ...) float
-        Derivative of the loss with respect to the taps.  For synapses, this
-        is W times the dtaps of `delayed_backward`.
+        Derivative of the loss with respect to the taps.  For synapses, this is
+        W times the dtaps of `delayed_backward`.
     delays, most, kernel, width : as for `taps`
     """
     a, by_delay, by_width = _kernel(delays, most, kernel, width)
@@ -130,8 +123,8 @@ def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
 
 
 def delayed(x, taps, state=None):
-    """Return the output y, (T, B, m) or (T, B, n), of delayed inputs, and the
-    state for the next call, the inputs (K, B, m) of the last K steps, eq. (1).
+    """Return the delayed inputs y, (T, B, m) or (T, B, n), eq. (1), and the
+    last K inputs (K, B, m), the `state` of the next call.
 
     >>> y, state = delayed([[[1.0]], [[0.0]]], [[0.25], [0.75]])
     >>> y.ravel().tolist(), state.ravel().tolist()
@@ -154,8 +147,8 @@ def delayed(x, taps, state=None):
 
 
 def delayed_backward(dy, x, taps, state=None):
-    """Backpropagate from the output of `delayed` to its arguments, eq. (10).
-    Return (dx, dtaps, dstate), in the shapes of x, of taps and of the state.
+    """Return the derivatives (dx, dtaps, dstate) of the loss with respect to
+    the arguments of `delayed`, eq. (10).
 
     >>> x, a = np.array([[[1.0]], [[0.0]]]), np.array([[0.0], [0.5]])
     >>> dx, dtaps, dstate = delayed_backward([[[2.0]], [[3.0]]], x, a)
@@ -164,8 +157,7 @@ def delayed_backward(dy, x, taps, state=None):
 
     Parameters
     ----------
-    dy : (T, B, m) or (T, B, n) array
-        Derivative of the loss with respect to the output.
+    dy : (T, B, m) or (T, B, n) array, derivative of the loss
     x, taps, state : as for `delayed`
     """
     taps, full, T, dy = _buffered(x, taps, state, dy)
@@ -193,9 +185,9 @@ def _buffered(x, taps, state, *dy):
 
 
 def settle(delays, x, W=None, *, most, kernel="linear", width=None):
-    """Round delays, for devices with delays of whole time steps.  Return whole
-    delays (...) for the kernel "nearest" or "linear", and a float, the norm of
-    the change of the output, relative to the norm of the output before.
+    """Round delays to whole steps, for the kernel "nearest" or "linear".
+    Return the delays (...) and the relative change of the output in norm, a
+    float.
 
     >>> x = np.array([[[1.0]], [[0.0]], [[0.0]], [[0.0]]])
     >>> rounded, change = settle([1.25], x, most=3)
@@ -204,10 +196,9 @@ def settle(delays, x, W=None, *, most, kernel="linear", width=None):
 
     Parameters
     ----------
-    delays, most, kernel, width
-        Arguments of `taps`, as in the training.
+    delays, most, kernel, width : arguments of `taps` in the training
     x : (T, B, m) array, input on which the outputs are compared
-    W : (n, m) float, optional, weights, if the delays are those of synapses
+    W : (n, m) float, optional, weights, for delays of synapses
     """
     before = taps(delays, most=most, kernel=kernel, width=width)
     rounded = np.rint(delays)                                              # (2)

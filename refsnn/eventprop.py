@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | eventprop.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Simulate LIF layers event by event, with exact gradients of spike times.
 
-The neurons are leaky integrate-and-fire (LIF) neurons in continuous time,
-with membrane potentials U_i and currents I_i.  A spike of input j reaches
-neuron i after the delay d_ij.  Recurrent spikes do the same with V_ij.
+Leaky integrate-and-fire (LIF) neurons in continuous time have membrane
+potentials U_i and currents I_i.  A spike of input j reaches neuron i after
+the delay d_ij.  For recurrent spikes, V_ij takes the place of W_ij.
 
     tau_mem dU_i/dt = -U_i + I_i,  tau_syn dI_i/dt = -I_i     (1)  [WP21]
     arrival of a spike of j at neuron i:  I_i := I_i + W_ij   (2)  [WP21]
@@ -25,10 +25,9 @@ between two events at the time s*, if g > 0, q g > -1 and I > 0:
     I > threshold and I(s*) > threshold                               (7)
     s := s + tau_mem (threshold - U(s))/(I(s) - U(s))                 (8)
 
-The iteration (8) starts at s = 0 and converges to the crossing of the
-threshold.  Given the derivatives of a loss L with respect to the spike
-times, the backward pass computes dU_i and dI_i in reverse order of the
-events.  For every quantity A, dA denotes the total derivative dL/dA:
+The iteration (8) starts at s = 0 and converges to the crossing.  From the
+derivatives dt_i = dL/dt_i of the loss L, the backward pass computes dA =
+dL/dA for all other quantities A in reverse order of the events:
 
     between events: dI := exp(-s/tau_syn) dI + k(s) dU                (9)
                     dU := exp(-s/tau_mem) dU                         (10)
@@ -43,49 +42,44 @@ events.  For every quantity A, dA denotes the total derivative dL/dA:
                     dtau_syn += dU U_syn + dI I_syn                  (17)
 
 Here U_mem, U_syn and I_syn are the derivatives of U(s) and I(s) in (4)
-with respect to tau_mem and tau_syn.  They contain the derivatives of k.
-Let z = r(y) for tau_mem >= tau_syn, and z = p(y) - r(y) otherwise, where
-r(y) = int_0^1 v exp(v y) dv:
+with respect to tau_mem and tau_syn.  In the derivatives of k, z is r(y)
+for tau_mem >= tau_syn, and p(y) - r(y) otherwise, with r(y) = int_0^1 v
+exp(v y) dv:
 
     r(y) = (exp(y) - p(y))/y                                         (18)
     dk/dtau_syn = h z s^2/(tau_mem tau_syn^2)                        (19)
     dk/dtau_mem = h (p(y) - z) s^2/tau_mem^3 - k/tau_mem             (20)
 
-The readout neurons do not spike.  Their potentials at any times t, and the
-integrals of these potentials from 0 to t, are
+Readout neurons do not spike.  Their potentials, and the integrals of the
+potentials from 0 to t, are sums over all spikes that have arrived by t:
 
     U_i(t) = sum_j W_ij k(t - t_j - d_ij)                            (21)
     int U_i = sum_j W_ij K(t - t_j - d_ij)                           (22)
     K(s) = int_0^s k = tau_syn (1 - exp(-s/tau_syn)) - tau_mem k(s)
 
-where the sums are over all spikes that have arrived by the time t.
-
 Derivation.  Eq. (4) solves (1).  At the maximum of U, I = U, so that U(s*)
     = I(s*).  For 0 < s < s*, U rises and is concave, so that Newton's
     method (8) never passes the crossing.  Eqs. (9) and (10) are the
-    transpose of (4).  If a spike arrives later by h, the state afterwards
-    changes by h W (1/tau_syn) in I and by -h W/tau_mem in U, which gives
-    (11).  If neuron i spikes later by h, U_i rises later by h after the
-    refractory time, which gives (13).  The spike time changes by
-    -h/(dU_i/dt) if U_i changes by h, which gives (14) and (15).
-    Eqs. (19) and (20) are the derivatives of tau_mem k(s) = int_0^s
-    exp(-(s - v)/tau_mem - v/tau_syn) dv.  For |y| < 0.5, where (18) would
-    lose digits, the code computes r(y) from its power series.
-Exact.  Simulation and gradient are exact for all delays, several spikes
-    per neuron, and recurrence.  A spike count has the gradient 0, and so
-    has a silent neuron.  If U only touches the threshold, there is no
-    spike.  The gradient does not exist if a spike is about to appear or to
-    vanish.  The fields slope and margin of the recording show how near
-    this is.  At equal times, arrivals come first (input spikes before
-    recurrent spikes), then ends of refractory times, and then spikes in
-    the order of the neurons.  If an arrival coincides with a spike of the
-    same neuron, the result is the one-sided derivative of this order.
+    transpose of (4).  A spike that arrives later by eps changes I by eps
+    W/tau_syn and U by -eps W/tau_mem, which gives (11).  If neuron i
+    spikes later by eps, U_i rises later by eps after the refractory time,
+    which gives (13).  If U_i changes by eps, the spike time changes by
+    -eps/(dU_i/dt), which gives (14) and (15).  Eqs. (19) and (20) are the
+    derivatives of tau_mem k(s) = int_0^s exp(-(s - v)/tau_mem - v/tau_syn)
+    dv.  For |y| < 0.5, a power series replaces (18), which loses digits.
+Exact.  Simulation and gradient are exact, also with delays and recurrence.
+    The gradient of a spike count is 0, and so is the gradient of a silent
+    neuron.  Where a spike appears or vanishes, the gradient does not
+    exist.  Near such points, slope or margin of the recording is small.
+    At equal times, arrivals come first (input spikes before recurrent
+    spikes), then ends of refractory times, and then spikes in the order of
+    the neurons.  If an arrival coincides with a spike of the same neuron,
+    the gradient is the one-sided derivative for this order.
 Cost.   An event takes O(n) time and memory for n neurons.  A spike causes
     one event for each different delay.
 Departures.  [WP21] uses the adjoint variables lambda_V = -dU/tau_mem and
-    lambda_I = -dI/tau_syn, and no delays.  Events after the end of the
-    simulation are dropped.  At an exact crossing, a reset to zero and a
-    reset by subtraction of the threshold are the same.
+    lambda_I = -dI/tau_syn, and no delays.  At an exact crossing, a reset
+    to zero and a reset by subtraction of the threshold are the same.
 
 [WP21] T. C. Wunderlich and C. Pehle, Sci. Rep. 11, 12829, 2021,
     arXiv 2009.08378.
@@ -347,22 +341,19 @@ def backward(dtimes, units, W, V, recording, *, tau_mem, tau_syn, threshold=1.0)
     Parameters
     ----------
     dtimes : list of (S,) float
-        For each sample, derivative of the loss with respect to the times of
-        all spikes in `recording`.
+        Derivatives of the loss with respect to `recording.times`.
     units, W, V, tau_mem, tau_syn, threshold : as for `simulate`
     recording : Recording, result of `simulate`
 
     Returns
     -------
-    Gradient
+    Gradient, summed over the samples except for dtimes and dstate
         dW, dV             (n, m) and (n, n), or None
         dtimes             list of (S,), for the input spikes of each sample
         ddelays            (n, m), also for synapses without delay
         drecurrent_delays  (n, n), or None
         dtau_mem, dtau_syn, dthreshold  (n,), one entry for each neuron
         dstate             State at the time 0, (B, n) and (B, n)
-
-        Each field is a sum over the samples, except dtimes and dstate.
     """
     W, V, *constants = arrays(f"W (n, m) float, V? (n, n), {TAUS}, threshold (n?) in "
                               "(0, inf)", W, V, tau_mem, tau_syn, threshold)
@@ -421,8 +412,7 @@ def backward(dtimes, units, W, V, recording, *, tau_mem, tau_syn, threshold=1.0)
 
 
 def first(times, units, n):
-    """Return the times (B, n) of the first spike of each neuron, in s; infinity
-    for silent neurons.
+    """Return the first spike times (B, n) in s, infinity for silent neurons.
 
     >>> first([[0.1, 0.2, 0.3]], [np.array([1, 1, 0])], 3).tolist()
     [[0.3, 0.1, inf]]
@@ -442,8 +432,8 @@ def first(times, units, n):
 
 
 def first_backward(dfirst, times, units):
-    """Return the derivative of the loss with respect to each spike time, a list
-    of (S,) for the samples, 0 for all spikes but the first ones.
+    """Return the derivatives of the loss with respect to `times`, a list of
+    (S,) float.  Only first spikes have nonzero derivatives.
 
     >>> first_backward([[1.0, 2.0]], [[0.1, 0.2, 0.3]], [np.array([1, 1, 0])])
     [array([2., 0., 1.])]
@@ -466,8 +456,7 @@ def first_backward(dfirst, times, units):
 
 
 def readout(at, times, units, W, *, tau_mem, tau_syn, delays=None, integral=False):
-    """Return the potentials of readout neurons, or their integrals, (T, B, n),
-    eqs. (21), (22).
+    """Return readout potentials or integrals, (T, B, n), eqs. (21), (22).
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> readout([1.0], *spikes, tau_mem=1.0, tau_syn=1.0).round(4).tolist()
@@ -475,11 +464,9 @@ def readout(at, times, units, W, *, tau_mem, tau_syn, delays=None, integral=Fals
 
     Parameters
     ----------
-    at : (T,) or (T, B, n) float
-        Times in s, for all neurons or for each neuron.
+    at : (T,) or (T, B, n) float, times in s, for all neurons or for each
     times, units, W, tau_mem, tau_syn, delays : as for `simulate`
-    integral : bool
-        If True, return the integrals of the potentials from 0 to `at`.
+    integral : bool, whether to integrate the potentials from 0 to `at`
     """
     _, W, samples = _readout(at, times, units, W, delays, tau_mem, tau_syn, integral)
     found = [(w * value).sum(axis=2) for _, w, value, *_ in samples]       # (21, 22)
@@ -488,9 +475,8 @@ def readout(at, times, units, W, *, tau_mem, tau_syn, delays=None, integral=Fals
 
 def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None,
                      integral=False):
-    """Compute the `Gradient` of a loss that depends on readout potentials.  The
-    fields dW, dtimes, ddelays, dtau_mem and dtau_syn are as in `backward`; all
-    other fields are None.
+    """Return the `Gradient` of a loss of `readout`.  The fields dV,
+    drecurrent_delays, dthreshold and dstate are None.
 
     >>> spikes = [1.0], [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> grad = readout_backward([[[1.0]]], *spikes, tau_mem=1.0, tau_syn=1.0)

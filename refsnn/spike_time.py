@@ -1,11 +1,9 @@
 # refsnn 0.1.0 | spike_time.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute exact derivatives of spike times by implicit differentiation.
 
-The units are non-leaky integrate-and-fire neurons with exponentially
-decaying currents.  Each unit spikes at most once.  Input j spikes at the
-time t_j (in s).  Weights W_ij have the unit of the membrane potential per
-second.  The current I_i, with the time constant tau, and the membrane
-potential U_i of unit i follow
+The units are non-leaky integrate-and-fire neurons that spike at most once.
+Input j spikes at the time t_j.  The current I_i, with the time constant
+tau, and the membrane potential U_i of unit i follow
 
     dU_i/dt = I_i,
     I_i(t) = sum_{t_j <= t} W_ij exp(-(t - t_j)/tau)     (1)  [NMZ19]
@@ -20,16 +18,13 @@ inputs.  With y = exp(t/tau),
     dt_i/dW_ij = -tau (1 - exp(-(t_i - t_j)/tau)) / a_i  (5)  [NMZ19]
     dt_i/dt_j = W_ij exp(-(t_i - t_j)/tau) / a_i         (6)
 
-The derivatives (5) and (6) of the spike time t_i are 0 for inputs j
-outside the causal set C.  If unit i does not spike, its spike time t_i is
-infinity, and all derivatives of t_i are 0.  During training, a penalty P
-on the weights can make silent units spike:
+For inputs outside C, the derivatives (5) and (6) are 0.  For a silent
+unit, t_i is infinity and its derivatives are 0.  A penalty P on the
+weights can make silent units spike:
 
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 
-Training with the cross-entropy loss L makes the unit with the index
-`labels[b]` spike first in sample b.  In the loss, `late` is an upper limit
-of the spike times, and `scale` is the time scale of the softmax:
+The cross-entropy loss L makes the unit labels[b] spike first in sample b:
 
     L = -(1/B) sum_b log softmax(-min(t[b], late)/scale)[labels[b]]   (8)
     dL/dt[b, i] = ([i = labels[b]] - softmax(...)[i]) / (B scale)     (9)
@@ -38,28 +33,24 @@ The latency loss compares the spike times with targets:
 
     L = 1/(2B) sum_b,i (min(t[b, i], late) - targets[b, i])^2        (10)
 
-Derivation.  Eq. (2) is the integral of (1).  At U_i(t_i) = threshold, (2)
-    reads tau (sum_C W_ij - sum_C W_ij y_j/y_i) = threshold.  This gives
-    (3), and (4) with I_i(t_i) = sum_C W_ij y_j/y_i.  Implicit
-    differentiation of U_i(t_i) = threshold gives dt_i = -dU_i/(dU_i/dt),
-    and (5) and (6) follow from (2) and (4).  Between two successive input
-    spikes, U_i is monotone, because I_i does not change sign.  Let a_i and
-    t_i be computed from the j earliest inputs, and suppose that U_i has
-    not crossed the threshold up to t_j.  Then U_i crosses the threshold
-    before input j+1 if and only if a_i > 0 and t_i < t_{j+1}.  C consists
-    of the j earliest inputs for the smallest such j.  To avoid overflow,
-    the code computes t_i = t_j + tau log(I_i(t_j)/a_i), which is (3)
-    divided by y_j, with I_i(t_j)/a_i = 1 + (threshold - U_i(t_j))/(tau
-    a_i) by (2).  In (7), tau sum_j W_ij is the limit of U_i.
+Derivation.  Eq. (2) is the integral of (1).  For U_i(t_i) = threshold, (1)
+    and (2) give (4).  With I_i(t_i) = sum_C W_ij y_j/y_i, (4) gives (3).
+    Implicit differentiation of U_i(t_i) = threshold gives dt_i =
+    -dU_i/(dU_i/dt), and (5) and (6) follow from (2) and (4).  Between two
+    successive input spikes, U_i is monotone, because I_i does not change
+    sign.  Therefore, C consists of the j earliest inputs for the smallest
+    j for which a_i > 0 and the time t_i of (3) precedes the next input
+    spike.  To avoid overflow, the code computes t_i = t_j + tau log(1 +
+    (threshold - U_i(t_j))/(tau a_i)), which equals (3) by (2).  In (7),
+    tau sum_j W_ij is the limit of U_i at late times.
 Exact.  The derivatives are exact as long as no causal set changes.  Where
-    C changes, t_i jumps or has a kink.  If the maximum of U_i equals the
-    threshold, unit i does not spike.  If the maximum is slightly larger,
-    a_i is close to 0, and (5) and (6) are very large.  The derivative (9)
-    is 0 for t >= late.
+    C changes, t_i jumps or has a kink.  If U_i only touches the threshold,
+    unit i does not spike.  If U_i barely exceeds the threshold, a_i is
+    close to 0, and (5) and (6) are very large.
 Cost.   A layer takes O(B m (n + log m)) time and O(B n m) memory.
 Departures.  [NMZ19] sets tau = 1 and allows several spikes per input.
-    [M17] sets tau = threshold = 1.  In this module, an input that spikes r
-    times is represented by r inputs with the same weight.
+    [M17] sets tau = threshold = 1.  Here, an input with r spikes is
+    represented by r inputs with the same weights.
 
 [BKP02] S. M. Bohte, J. N. Kok and H. La Poutre, Neurocomputing 48, 17-37,
     2002 (SpikeProp: (5) and (6) for other response kernels).
@@ -144,8 +135,8 @@ def forward(inputs, W, *, tau, threshold):
 
 
 def backward(dtimes, inputs, W, crossing, *, tau):
-    """Backpropagate from spike times to weights, dW (n, m) summed over the batch,
-    and to input times (B, m), eqs. (5), (6).
+    """Return the derivatives dW (n, m), summed over the batch, and dinputs
+    (B, m) of a loss that depends on spike times, eqs. (5), (6).
 
     >>> inputs, W = np.array([[1.0]]), np.array([[2.0]])
     >>> out = forward(inputs, W, tau=1.0, threshold=1.0)
@@ -155,8 +146,7 @@ def backward(dtimes, inputs, W, crossing, *, tau):
 
     Parameters
     ----------
-    dtimes : (B, n) float
-        Derivative dL/dt of the loss; entries of silent units are ignored.
+    dtimes : (B, n) float, dL/dt; entries of silent units are ignored
     inputs, W, crossing, tau : arguments and result of `forward`
     """
     crossing = bundle("crossing", crossing, Crossing)
@@ -181,7 +171,7 @@ def backward(dtimes, inputs, W, crossing, *, tau):
 
 
 def potential(at, inputs, W, *, tau):
-    """Compute the membrane potentials U (T, B, n), in threshold units, at given
+    """Return the membrane potentials U (T, B, n), in threshold units, at given
     times, without reset, eq. (2).
 
     >>> inputs, W = np.array([[1.0]]), np.array([[2.0]])
