@@ -6,20 +6,16 @@ In the latency code, each value v gives at most one spike, at the time t:
     t = tau log(v / (v - threshold)) for v > threshold      (1)  [NMZ19]
     step = floor(t / dt), a spike if step < T               (2)
 
-In the Poisson code, the spikes S[t] of all steps are independent random
-variables with
+In the Poisson code, the spikes S[t] of all steps are independent, with
 
     P(S[t] = 1) = rate dt                                   (3)
 
 Derivation.  A leaky integrator with the constant input v has the potential
-    v (1 - exp(-t/tau)), which reaches the threshold at the time t of eq.
-    (1).  `latency_events` uses log1p to reduce the rounding error.
+    v (1 - exp(-t/tau)), which reaches the threshold at the time (1).
 Exact.  Eqs. (1) and (2) are computed in float64, even for float32 values.
 Cost.   `latency_events` takes O(B m log(B m)) time, and `latency` and
     `poisson` take O(T B m) time.
-Departures.  Eq. (1) is from the second tutorial of [NMZ19], not from the
-    paper.  Firing rates above 1/dt are rejected, because the probability
-    of a spike would be above 1.
+Departures.  Eq. (1) is from the second tutorial of [NMZ19], not the paper.
 
 [NMZ19] E. O. Neftci et al., 2019, arXiv 1901.09948; SpyTorch tutorials.
 """
@@ -107,7 +103,6 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     rates_hz : (B, m) or (T, B, m) float, at most 1/dt
     T, dt : int and float, number of time steps, and time step in seconds
     rng : numpy.random.Generator
-        Random generator.  The sampled spikes do not depend on `dtype`.
     dtype : float32 or float64, optional; by default that of `rates_hz`
     """
     rates, T = arrays("rates_hz (...) float in [0, inf), T () int in [1, inf)",

@@ -3,8 +3,7 @@ r"""Read and write the spike files of the Heidelberg Spiking Data Sets.
 
 The Spiking Heidelberg Digits and the Spiking Speech Commands [CSSZ20] are
 recordings of spoken words, converted to spikes on 700 channels.  An HDF5
-file holds N recordings.  Each recorded word has its own number E of
-spikes.  The fields of the file are
+file holds N recordings.  Each recording has its own number E of spikes:
 
     spikes/times        N sequences (E,) of float16     spike times, s
     spikes/units        N sequences (E,) of uint16      channels 0 ... 699
@@ -13,21 +12,18 @@ spikes.  The fields of the file are
     extra/speaker       (N,) uint16             speakers of the recordings
     extra/meta_info     gender, age, body_height of each speaker
 
-The spike times of each recorded word are sorted.  The fields extra/speaker
-and extra/meta_info are optional; the Spiking Speech Commands lack them.
-If a field has a wrong format, `read` raises a ValueError.  Before `read`
-allocates memory, `read` compares the size of each field with upper limits
-and with the file size.
+The spike times of each recording are sorted.  The fields extra/speaker and
+extra/meta_info are optional; the Spiking Speech Commands lack them.
+`read` checks the size of each field before it allocates memory.
 
-Exact.  `read` does not change the stored values.  `read` returns times in
-    float64, because float16 overflows if times are converted to
-    microseconds.  Equal arguments of `write` give identical files.
+Exact.  `read` returns the stored values, and the times in float64.  Equal
+    arguments of `write` give identical files.
 Cost.   A spike takes 16 bytes.  `write` holds the whole file in memory.
 Departures.  `write` rounds times to float16, as in the published files.
     Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
-    accepts other float and integer types.  `read` rejects files with
-    links, external data, virtual datasets or references.  `read` does not
-    detect damaged files on which the HDF5 library hangs.
+    accepts other float and integer types, but no links, external data,
+    virtual datasets or references.  `read` does not detect damaged files
+    on which the HDF5 library hangs.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
     Spiking Data Sets, IEEE TNNLS 33(7), 2744-2757, 2022; data CC BY 4.0.
@@ -91,8 +87,7 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
     Parameters
     ----------
     path : str or path
-    channels : int
-        Number of channels; other units than 0 ... channels - 1 are rejected.
+    channels : int, number of channels
     unsorted : {"refuse", "sort"}
         Whether a file with unsorted times is rejected, or spikes are sorted.
     start, stop, limit : int
@@ -239,7 +234,7 @@ def _field(file, path, field, needed=True):
 
 
 def _member(group, name, where, needed=True):
-    """Return a group or dataset, but no link, or None."""
+    """Return a group or dataset, or None if it is missing."""
     _need(isinstance(group, h5py.Group), f"{where.rstrip('/, :')} is no group",
           "be one")
     key, where = name.encode(), f"{where}{name:.60}"
@@ -252,7 +247,7 @@ def _member(group, name, where, needed=True):
 
 
 def _filters(data, where):
-    """Return the filters of a dataset of this file."""
+    """Return the filters of a dataset that the file itself stores."""
     _need(isinstance(data, h5py.Dataset), f"{where} is no dataset", "be one")
     plan = data.id.get_create_plist()
     _need(plan.get_layout() != h5py.h5d.VIRTUAL and not plan.get_external_count(),
@@ -278,9 +273,7 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
     speaker : (N,) int, optional
     meta : Speakers, optional, properties of the speakers 0, 1, ...
 
-        gender       (speakers,) array
-        age          (speakers,) array
-        body_height  (speakers,) array
+        gender, age, body_height  (speakers,) array
     channels : int, number of channels, larger than every channel in `spikes`
     """
     path = os.fsdecode(one_of("path", path, str, os.PathLike))

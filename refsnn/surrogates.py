@@ -2,11 +2,10 @@
 r"""Compute surrogate spike derivatives and their antiderivatives.
 
 A neuron spikes if its membrane potential u exceeds the threshold: S = H(v)
-with v = u - threshold and the Heaviside step function H.  The derivative
-of H is 0 or infinite.  A surrogate gradient replaces this derivative by a
-bump f'(v), which is an even function of v.  The bump is the derivative of
-an odd function f(v).  Let k be the steepness, in units of 1/v, and let a =
-k |v|.  For v >= 0, f' and f are
+with v = u - threshold and the Heaviside step function H.  A surrogate
+gradient replaces the derivative of H by an even function f'(v), the
+derivative of an odd function f(v).  With the steepness k and a = k |v|, f'
+and f for v >= 0 are
 
   fast_sigmoid  f' = 1/(1 + a)^2    k f = a/(1 + a)     (1)  [ZG18]
   sigmoid       f' = 4 s(a) s(-a)   k f = 2 tanh(a/2)   (2)
@@ -18,17 +17,14 @@ k |v|.  For v >= 0, f' and f are
   boxcar        f' = H(1 - a)       k f = y             (7)  [NMZ19]
 
 with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  Finite differences can
-check surrogate gradients if a continuous function replaces the step
-function H(v).  The continuous function is H(v0) + f(v) - f(v0), where v0
-is the value of v in the simulation.  At v = v0, the continuous function
-equals H(v0), and has the surrogate derivative f'(v0).
+check surrogate gradients if H(v0) + f(v) - f(v0) replaces H(v), where v0
+is the value of v in the simulation.  At v = v0, this continuous function
+has the value H(v0) and the derivative f'(v0).
 
-Derivation.  For v > 0, df/dv = f' because da/dv = k and the derivative of
-    the listed k f with respect to a is f'.  Each bump has the peak f'(0) =
-    1.  For v >= 0, f rises from f(0) = 0 to at most 2/k.
-Exact.  f' is the derivative of f at every v, with one exception.  At |v| =
-    1/k, the f of boxcar has the one-sided derivatives 1 and 0, and f' is
-    set to 0.  The bumps of triangle and boxcar are 0 for |v| >= 1/k.
+Derivation.  By da/dv = k, df/dv is the derivative of k f with respect to
+    a, which is f'.  The peak is f'(0) = 1, and |f| is at most 2/k.
+Exact.  f' is the derivative of f at every v, except for boxcar at |v| =
+    1/k, where f has a corner and f' is set to 0.
 Cost.   The time is O(1) for each entry of v.
 Departures.  The code of [ZG18] and other simulators scale the peak to k,
     or the area to 1.  Here, the peak is 1, and k sets only the width.
@@ -49,8 +45,7 @@ __all__ = ["SURROGATES", "arctan", "boxcar", "fast_sigmoid", "gaussian",
 
 def fast_sigmoid(v, steepness):
     """Compute the fast-sigmoid surrogate derivative and its integral f, eq. (1).
-    Return (value, derivative): f(v) in threshold units, and f'(v), both with
-    the shape and dtype of v.
+    Return (f, f') in the shape and dtype of v, with f in threshold units.
 
     >>> value, derivative = fast_sigmoid(np.array([-1.0, 0.0, 1.0]), 1)
     >>> value.tolist(), derivative.tolist()
