@@ -19,9 +19,9 @@ NumPy.
 
 The command `convert` reads WAV or FLAC files, converts the sounds to
 spikes with a cochlea model, and writes an HDF5 file in the format of the
-module `events`.  Its option `--help` explains the others.  By default,
-each sound is faded in and out over 0.03 s, and its spike times start at t
-= 0, as in the published Heidelberg data sets.  Unlike in these data sets,
+module `events`.  The option `--help` explains the others.  By default,
+each sound is faded in and out over 0.03 s, and its spikes start at time 0,
+as in the published Heidelberg data sets.  Unlike in these data sets,
 silence is appended to each sound for a fast Fourier transform.  In the
 HDF5 file, the list `extra/keys` holds the sorted labels of all sounds.  A
 text file for `--test` lists file names of sounds, with or without suffix
@@ -49,18 +49,18 @@ results, such as bptt.dW for the output dW of the golden vector bptt.  A
 
 The exit status of `check` is 1 if a result is wrong or entirely 0, or if
 an option that should change a result does not change it.  The file
-report_schema.json, which `vectors` writes, is a JSON schema of the reports
-of `run` and of the option `--json`.
+report_schema.json of `vectors` is a JSON schema of the reports of `run`
+and of the option `--json`.
 
 The command `run` starts the program COMMAND, sends the inputs of golden
 vectors to its standard input, and compares its replies with the correct
 results.  The file PROTOCOL.md, which `vectors` writes, specifies inputs,
-replies and expected failures.  It prints a table, and writes report.json
-to the current folder.  The exit status of `run` is 1 if a required output
-is wrong, or if a failure listed for `--xfail` does not occur.  The command
-`diagnose` sends the inputs of 100 to 500 networks to COMMAND.  If a result
-is wrong, it names the wrong term of the equations, and the exit status is
-1.
+replies and expected failures.  `run` prints a table, and writes
+report.json to the current folder.  The exit status of `run` is 1 if a
+required output is wrong, or if a failure in the file of `--xfail` does not
+occur.  The command `diagnose` sends the inputs of 100 to 500 networks to
+COMMAND.  If a result is wrong, it names the wrong term of the equations,
+and the exit status is 1.
 
 A convention is how a simulator computes a time step of leaky
 integrate-and-fire (LIF) neurons, for example its type of reset.  The
@@ -83,16 +83,16 @@ surrogate derivative fits it.  A recording is an npz or JSON file as for
 
 The command `nir` reads the graph of a spiking network from a NIR file.
 For each recorded node, it names the convention of the simulator, and
-prints the distance to the exact solution in continuous time.  RECORDING is
-a NIRData, npz or CSV file.  An npz file holds the input x (T, n) or (S, T,
-n), the arrays NAME/spikes, NAME/mem and NAME/syn of nodes, and optionally
-dt.  A CSV file holds the columns x, v and spikes of a single neuron.  The
-exit status is 1 if a node fits no convention, has no spike, or is not
-judged.  With --run and --out, the command simulates the graph with the
-input of the file INPUT, and writes the exact solution to a new NIRData
-file.  With --convention, the command writes a simulation in time steps,
-for example in the convention "decay=Euler,reset=subtract"; see
-`refsnn.oracle.nir.dynamics`.
+compares the recording with the exact solution in continuous time.
+RECORDING is a NIRData, npz or CSV file.  An npz file holds the input x (T,
+n) or (S, T, n), the arrays NAME/spikes, NAME/mem and NAME/syn of nodes,
+and optionally dt.  A CSV file holds the columns x, v and spikes of a
+single neuron.  The exit status is 1 if a node fits no convention, has no
+spike, or cannot be judged.  With --run and --out, the command simulates
+the graph with the input of the file INPUT, and writes the exact solution
+to a new NIRData file.  With --convention, the command writes a simulation
+in time steps, for example in the convention "decay=Euler,reset=subtract";
+see `refsnn.oracle.nir.dynamics`.
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
 folder or to a new .py file.  The copy needs no other module of `refsnn`.

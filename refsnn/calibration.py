@@ -343,7 +343,7 @@ def _trial(run, weights, images, neurons):
 
 def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e-6,
               scale=240.0, code=(80.0, 70.0), repeats=8, reference=None, limit=63):
-    """Return corrections that adjust all neuron parameters to nominal values.
+    """Measure a chip, and return corrections to nominal neuron parameters.
 
     >>> def restless(weights, x):               # neurons that always fire
     ...     return 0 * x[..., :2] + 1, 0.0 * x[..., :2] + 87
@@ -448,7 +448,7 @@ def twin(chip, found):
         `reference`, the ADC offset shifts the leak potential of the twin.
     found : Measurement
         Result of `measure`.  Parameters that could not be measured are those
-        of `chip`.  In the twin, silent neurons never fire, and restless
+        of `chip`.  In the twin, `silent` neurons never fire, and `restless`
         neurons fire without input.
     """
     new, found = {}, bundle("found", found, Measurement)

@@ -106,12 +106,10 @@ class Step(NamedTuple):
                    dt/tau_mem ("rate"), or tau_mem (1 - beta) ("integral")
     test           row t of the recording holds the spikes s[t] ("before"
                    the update with x[t]) or s[t+1] ("after" the update)
-    compare        condition of a spike in (1), u > threshold or
-                   u >= threshold; "half" averages the spikes of both
-                   conditions, so that u = threshold gives half a spike
-    spikes         at most one spike per step ("one"), or one spike for each
-                   multiple of the threshold that u exceeds ("many"), where
-                   `compare` decides whether a tie counts
+    compare        condition of a spike in (1); with "half", u = threshold
+                   gives half a spike
+    spikes         at most one spike per step ("one"), or one for each multiple
+                   of the threshold that u exceeds ("many")
     reset          form of R in (4); "zero" sets u to `reset_to`, and "none"
                    does not reset
     reset_at       time of the reset: immediately after the spike, by (5)
@@ -120,8 +118,7 @@ class Step(NamedTuple):
                    and "before" differ only in the recorded u
     through_reset  if True, derivatives pass through s in (4)
     floor          if True, (7) bounds u from below
-    refractory     number of steps after a spike in which the neuron is
-                   refractory and u is held at reset_to
+    refractory     number of steps after a spike in which u is held at reset_to
     record         row t of the recording holds state t ("before") or t + 1
                    ("after"); for reset_at="once", R(u, s) replaces u,
                    except for test="before" with record="after"

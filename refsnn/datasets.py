@@ -12,7 +12,8 @@ reads MNIST or Fashion-MNIST, which `fetch` downloads.
 
 `cifar` reads the binary archives of CIFAR-10 and CIFAR-100.  For each
 image of 32x32 pixels, a file holds a label (in CIFAR-100 a coarse and a
-fine label), then all red, all green and all blue values (colour 0, 1, 2),
+fine label) and `pixels`: all red, then all green, then all blue values
+(colour 0, 1, 2),
 
     x[row, column, colour] =
         pixels[1024 colour + 32 row + column] / 255                    (3)

@@ -95,8 +95,8 @@ Approximate.  Delays are too large to measure if |L| or |R| is at least 3
     counts.  The gain or threshold of one neuron is reported only if it
     differs from the median by a factor of 2 or more.  If inputs and
     neurons are both in a wrong order, the report may be wrong.
-Cost.   With N sets of weights in (B), `run` is called at most N + 3 times,
-    with at most N (m + 1) + 2 n + 32 patterns of `steps` bins in total.
+Cost.   With N = max(3, 12/min(m, n)) sets of weights in (B), `run` is
+    called at most N + 3 times, with at most N (m + 1) + 2 n + 32 patterns.
 Departures.  No publication describes these measurements.
 """
 
@@ -186,7 +186,7 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         constants or exchanged neurons, measurement (C) is omitted.  If
         measurement (C) finds silent neurons, delays are not measured.
 
-        faults       sentences, also on samples after the reset; or empty
+        faults       sentences on mistakes, or on samples after the reset
         delay        dict, steps by which input, spikes and samples are late
         after_reset  whether a sample is taken after the reset
         gain         (n,) response to input, relative to (1)
@@ -557,7 +557,7 @@ def _own(a, b):
 
 
 def _paired(a, b):
-    """Assign the rows of `a` to the rows of `b`."""
+    """Assign each row of `a` to the most correlated row of `b`."""
     correlation = _correlation(a, b)
     best, rows = np.abs(correlation).argmax(axis=1), np.arange(len(a))
     own = np.abs(np.diagonal(correlation)) >= CLOSE * np.abs(correlation[rows, best])
@@ -673,7 +673,7 @@ def _cut(y, least, most):
 
 
 def _edges(y, noise, n, weak):
-    """Describe a missing reset between patterns, or clipped samples."""
+    """Report a missing reset between patterns, or clipped samples."""
     if (y[0].std(axis=0) > np.maximum(STEADY, 3 * noise)).any():
         previous, own = (np.corrcoef(y[0, 1:].ravel(), last.ravel())[0, 1]
                          for last in (y[-1, :-1], y[-1, 1:]))
@@ -706,7 +706,7 @@ def _trains(spikes, W, x, fit):
 
 
 def _resets(y, spikes, W, x, fit):
-    """Return the bounds (5), the lag D, and the share of unexplained resets."""
+    """Return the bounds (5), the lag D, and the share of resets without spike."""
     drive = _late(x @ W.T, round(fit.lag)) * fit.gain
     decays = np.exp(-1 / _pairs(fit.total, fit.q))
 
