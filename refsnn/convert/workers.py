@@ -1,8 +1,7 @@
 # refsnn 0.1.0 | convert/workers.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: tqdm
 """Convert many sounds in several processes, and print the progress.
 
-The spikes of a sound depend neither on other sounds nor on the number of
-processes.
+The spikes do not depend on the number of processes.
 """
 
 import concurrent.futures

@@ -176,9 +176,8 @@ def read(path, texts=()):
     ----------
     path : str
         Path of a file with at most 1000 real arrays.  An npz file and its
-        unpacked arrays must not exceed 100 MB.  A file whose name ends with
-        .json must not exceed 20 MB, and holds the arrays in the same form as
-        the JSON files of the golden vectors.
+        unpacked arrays must not exceed 100 MB.  A .json file must not exceed
+        20 MB, and has the form of the JSON files of the golden vectors.
     texts : tuple of str
         Names of arrays that may hold a single string instead of real numbers.
     """

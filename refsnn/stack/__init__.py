@@ -25,8 +25,7 @@ example changes the weights at every time step:
     >>> bool(np.exp(net[0].log_tau_mem) < 0.02)
     True
 
-The argument `rule` selects the learning rule.  The docstring of the module
-`online` states the equations of all rules:
+The argument `rule` selects the learning rule, see the module `online`:
 
     exact                              real-time recurrent learning (RTRL)
     block, implicit, presynaptic       approximations of RTRL

@@ -1,10 +1,8 @@
 # refsnn 0.1.0 | stack/online.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module computes online gradients for stacks of spiking layers.
 
-The function `step` simulates one time step of a stack of layers, and
-returns the gradient of the loss of this step.  A stack has L hidden layers
-of LIF or adaptive neurons, and a leaky readout y.  The dynamics are those
-of `lif` and `alif`.
+A stack has L hidden layers of LIF or adaptive neurons, and a leaky readout
+y.  The dynamics are those of `lif` and `alif`.
 
 A layer stores the logarithm of each positive constant, and the gradient is
 taken with respect to this logarithm.  For a decay factor,
@@ -93,7 +91,7 @@ Cost.   Let N_l be the number of states and p_l the number of parameters of
     layer l.  A step of "exact" needs about B sum_l p_l sum_(m >= l) N_m^2
     products, and stores B sum_l p_l sum_(m >= l) N_m numbers.  All other
     rules store a few numbers for each weight and each sequence, apart from
-    "OSTL" with recurrent weights.  `memory` returns the size.
+    "OSTL" with recurrent weights.
 Departures.  The texts of [BWPE22], [XMZ22], [MXY23] and [KMN20] were not
     available; their rules follow other authors.  In [BWPE22], [XMZ22] and
     [MXY23], a spike changes the potential of the layer above in the same

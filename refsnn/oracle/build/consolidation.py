@@ -1,9 +1,5 @@
 # refsnn 0.1.0 | oracle/build/consolidation.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems with known solutions for continual learning.
-
-The tested methods are synaptic intelligence (SI) and elastic weight
-consolidation (EWC).  In each test problem, a network learns two tasks.
-"""
+"""Compute test problems for synaptic intelligence and EWC, with two tasks."""
 
 import math
 

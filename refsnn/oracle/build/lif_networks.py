@@ -1,9 +1,5 @@
 # refsnn 0.1.0 | oracle/build/lif_networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems with known solutions for spiking networks.
-
-The inputs include no recorded spikes or membrane potentials, so that the
-tested program must simulate the network.
-"""
+"""Compute test problems for networks that the tested program must simulate."""
 
 import numpy as np
 

@@ -31,9 +31,8 @@ Approximate.  If spikes are not recorded, the simulated spikes drive the
     equal to the threshold if `|u - threshold| <= (16 + t/2) eps S(t)`.  In
     this case, the property `compare` determines whether the neuron emits a
     spike, half a spike or no spike.
-Cost.   The choices have 331,776 combinations, which share fewer
-    simulations.  Each simulation takes at most O(T B n^2) time for B
-    samples of n neurons.
+Cost.   At most 331,776 simulations are run.  Each simulation takes at most
+    O(T B n^2) time for B samples of n neurons.
 Departures.  Whether gradients pass through the reset is not determined.
 """
 

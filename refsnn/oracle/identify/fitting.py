@@ -1,13 +1,12 @@
 # refsnn 0.1.0 | oracle/identify/fitting.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module fits decay factors and surrogate derivatives to recordings.
 
-An update convention states how a simulator computes a time step of LIF
-neurons, see `identify`.  If a recording agrees with no update convention
-for the given constants, the function `_constants` fits the decay factors
-and the gain by least squares.  Let y[k] be the membrane potential before
-the reset by spike s[k], and let z[k] be the membrane potential after this
-reset, or before the reset if the reset follows the next decay.  The
-potentials y and z follow from the recording.  The model is
+If a recording agrees with no update convention (see `identify`) for the
+given constants, the function `_constants` fits the decay factors and the
+gain by least squares.  Let y[k] be the membrane potential before the reset
+by spike s[k], and let z[k] be the membrane potential after this reset, or
+before the reset if the reset follows the next decay.  The potentials y and
+z follow from the recording.  The model is
 
     h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
     y[k+1] = beta z[k] + g h[k - delay] + c                           (2)

@@ -1,10 +1,9 @@
 # refsnn 0.1.0 | oracle/identify/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module describes recordings that no update convention reproduces.
 
-An update convention states how a simulator computes a time step of LIF
-neurons, see `identify`.  If no update convention agrees with a recording,
-the report lists decay factors and a gain that are fitted by least squares,
-if the error of the fit is small.  The report also names the nearest
+If no update convention (see `identify`) agrees with a recording, the
+report lists decay factors and a gain that are fitted by least squares, if
+the error of the fit is small.  The report also names the nearest
 convention, which agrees with the recording for the most steps
 
     t = first row that contradicts the convention                     (1)

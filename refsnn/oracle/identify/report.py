@@ -1,9 +1,8 @@
 # refsnn 0.1.0 | oracle/identify/report.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module defines the report of `identify`, and writes its text.
 
-An update convention states how a simulator computes a time step of LIF
-neurons, see `identify`.  A candidate is an update convention, described as
-a published simulator with a few changes, such as another reset.
+A candidate is an update convention (see `identify`), described as a
+published simulator with a few changes, such as another reset.
 """
 
 from typing import NamedTuple

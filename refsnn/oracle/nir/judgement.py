@@ -4,8 +4,8 @@
 A factor (unit) is fitted to the recorded current, and to the potential if
 no usual unit fits.  A convention fits a recording if all spikes are equal,
 and if the errors of potential and current are at most `max(1e-6, 2**-23
-tau/dt)` of the largest value, where tau/dt is the number of rows for
-neurons without leak.  Errors of recorded integers may be 1.
+tau/dt)` of the largest value.  Without leak, tau/dt is the number of rows.
+Integer potentials may have errors of 1.
 """
 
 import collections
