@@ -24,8 +24,8 @@ By default, the networks have 256-100-50-10 units, keep a tenth of the weights, 
 trained on the handwritten digits included in refsnn.
 
 With the option --full, the published demonstration of [LZ20] is repeated on MNIST with
-3 % of the weights.  For 18,720 steps without labels, 20 perceptrons with 784-300-100-10
-units are trained.  One LeNet-5-Caffe is trained for 3,000 steps in place of the
+3 % of the weights.  Without labels, 20 perceptrons with 784-300-100-10 units are
+trained for 18,720 steps, and one LeNet-5-Caffe for 3,000 steps in place of the
 published 18,720 steps.  One perceptron is trained on Fashion-MNIST.  Five of the 20
 perceptrons, and the other two networks, are then trained for 42,200 steps with the
 labels of 54,000 training images.  Further masks are uniformly random in each layer.
@@ -35,8 +35,8 @@ which are the held-out images of the published runs.  The claims also state the
 distances on all 1,000 held-out images, in batches of 50, and on the first 64 test
 images.
 
-If the data folder holds the published logs of two runs, dotted lines show these logs.
-The published runs used other initial weights.  At steps that update the masks, the
+If the data folder holds the published logs, dotted lines show these logs.  The
+published runs used other initial weights.  At steps that update the masks, the
 distances are computed before the update.  The last row of panels shows the distance
 ratio, which is the kernel distance divided by its initial value, against the initial
 value.  The line is a linear regression of the logarithms over the 20 runs, and the band
