@@ -28,7 +28,7 @@ CORE, *OTHERS = (sorted(path for path in (ROOT / "refsnn").glob(pattern)
 MODULES = [*CORE, *sum(OTHERS, []), ROOT / "refsnn" / "__main__.py"]
 WITHOUT_EQUATIONS = {"datasets.py", "events.py"}
 WITHOUT_SECTIONS = re.compile(          # for use by other modules of the package only
-    r"oracle/(build/|matching|exchange|locate|nir/)")
+    r"oracle/(build/|matching|exchange|hdf5|locate|nir/)")
 DOC_WIDTH, CODE_WIDTH = 75, 88
 # A type in a summary: a shape, the name of a type, or a class of the package.
 TYPE = re.compile(r"\([^()]*,[^()]*\)|\b(int|float(64)?|list|dict|str|uint8)\b"

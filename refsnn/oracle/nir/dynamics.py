@@ -60,8 +60,9 @@ import itertools
 import numpy as np
 
 from refsnn import eventprop
-from refsnn.oracle.nir.graphs import (ANALOG, SPIKING, STATES, _constants, _need,
-                                      _upstream, _width)
+from refsnn.oracle.hdf5 import need
+from refsnn.oracle.nir.graphs import (ANALOG, SPIKING, STATES, _constants, _upstream,
+                                      _width)
 
 __all__ = ["AXES"]
 
@@ -86,8 +87,8 @@ def _named(text):
     """Return the convention that a text names."""
     chosen = dict(part.strip().partition("=")[::2] for part in text.split(",") if text)
     for axis, choice in chosen.items():
-        _need(choice in AXES.get(axis, ()), f"convention has {axis:.30}={choice:.30}: "
-              f"must be AXIS=CHOICE, one of {', '.join(AXES.get(axis, AXES))}")
+        need(choice in AXES.get(axis, ()), f"convention has {axis:.30}={choice:.30}: "
+             f"must be AXIS=CHOICE, one of {', '.join(AXES.get(axis, AXES))}")
     return DEFAULT._replace(**chosen)
 
 
@@ -276,8 +277,8 @@ def _events(nodes, sources, inputs, dt, pulse, b, traces, spikes):
             spikes[first][b].append((now, i))
             fired = traces[first].spikes[b, min(int(now / dt + 1e-6), T - 1)]
             fired[i] += 1
-            _need(fired[i] <= MOST, f"{first} spikes more than {MOST} times in a row "
-                  f"of the exact solution, at {now:.6g} s: must spike less often")
+            need(fired[i] <= MOST, f"{first} spikes more than {MOST} times in a row "
+                 f"of the exact solution, at {now:.6g} s: must spike less often")
             changes, step = {first: one}, pulse
             if pulse:
                 later(now + dt, {first: -one}, True)
@@ -340,8 +341,8 @@ def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
         if node.type == "Delay":
             delays[one] = np.round(np.minimum(
                 _constants(node)["delay"] / dt, T)).astype(int)
-            _need(delays[one].min() > 0 or all(b != one for _, b in graph.late),
-                  f"{one}/delay is below dt/2 in a loop: must be longer")
+            need(delays[one].min() > 0 or all(b != one for _, b in graph.late),
+                 f"{one}/delay is below dt/2 in a loop: must be longer")
         elif node.type in STATES:
             rules[one], v = _rule(node, some, dt, unit)
             v = v + np.zeros((len(some), S, node.size))

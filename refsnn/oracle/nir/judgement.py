@@ -13,8 +13,9 @@ import itertools
 
 import numpy as np
 
+from refsnn.oracle.hdf5 import need
 from refsnn.oracle.nir.dynamics import _candidates, _replay, _solve
-from refsnn.oracle.nir.graphs import SPIKING, STATES, _constants, _need, _upstream
+from refsnn.oracle.nir.graphs import SPIKING, STATES, _constants, _upstream
 
 __all__ = ["judge"]
 
@@ -46,7 +47,7 @@ def judge(graph, recording, pulse=True):
         return [VERDICT(name, "not judged", None, {}, [
             f"{name} ({graph.nodes[name].type}): not judged: the recording has no "
             f"input {', '.join(missing)}"]) for name in names]
-    _need(recording.dt, "the recording holds no dt: must be given by --dt")
+    need(recording.dt, "the recording holds no dt: must be given by --dt")
     with np.errstate(all="ignore"):     # Euler steps longer than 2 tau diverge
         exact = _exact(graph, recording, pulse) if names else {}
         return [_judged(graph, name, recording, exact[name], pulse) for name in names]

@@ -15,9 +15,10 @@ import os
 import h5py
 import numpy as np
 
-from refsnn.oracle import files
+from refsnn.oracle import files, hdf5
+from refsnn.oracle.hdf5 import need
 from refsnn.oracle.nir import dynamics
-from refsnn.oracle.nir.graphs import SPIKING, STATES, _contents, _need, _reading
+from refsnn.oracle.nir.graphs import NAMES, SPIKING, STATES, TEXTS
 
 __all__ = ["image", "read"]
 
@@ -38,17 +39,17 @@ def read(path, graph, dt=None):
     ValueError: nowhere.csv is missing: must be a file
     """
     inputs, nodes, shapes = {}, {}, set()
-    with _reading(path):
+    with hdf5.naming(path):
         found, steps = (_table if path[-4:] in (".csv", ".npz") else _nirdata)(
             path, graph, dt)
         steps = [step for step in (*steps, dt) if step is not None]
-        _need(all(0 < step < math.inf and math.isclose(step, steps[0], rel_tol=1e-6)
-                  for step in steps), f"dt is {steps}: must be positive and equal")
+        need(all(0 < step < math.inf and math.isclose(step, steps[0], rel_tol=1e-6)
+                 for step in steps), f"dt is {steps}: must be positive and equal")
         for (name, key), a in found.items():
             node = graph.nodes.get(name)
             if not node:
                 continue
-            _need(a.ndim == 3 and a.size and a.shape[2] == node.size and np.isfinite(
+            need(a.ndim == 3 and a.size and a.shape[2] == node.size and np.isfinite(
                 a).all(), f"{name}/{key} is of shape {a.shape}, or not finite: must be "
                 f"(samples, rows, {node.size}), and finite")
             shapes.add(a.shape[:2])
@@ -56,25 +57,25 @@ def read(path, graph, dt=None):
                 inputs[name] = a.astype(float)
             elif node.type in STATES:
                 nodes.setdefault(name, {})[key] = a
-        _need(len(shapes) < 2, f"numbers of samples and rows are {sorted(shapes)}: "
-              "must be equal")
+        need(len(shapes) < 2, f"numbers of samples and rows are {sorted(shapes)}: "
+             "must be equal")
     return RECORDING(inputs, nodes, steps[0] if steps else None, sorted(
         {name for name, _ in found} - {*graph.nodes, *graph.skipped}))
 
 
 def _single(graph, *kinds):
     found = [name for name, node in graph.nodes.items() if node.type in kinds]
-    _need(len(found) == 1, f"the file names no {kinds[0]}, and the graph has "
-          f"{len(found)}: must be a recording of a graph with one")
+    need(len(found) == 1, f"the file names no {kinds[0]}, and the graph has "
+         f"{len(found)}: must be a recording of a graph with one")
     return found[0]
 
 
 def _table(path, graph, dt):
     """Return the arrays of a CSV or npz file, and the durations of a row."""
     if path.endswith(".csv"):
-        _need(os.path.getsize(path) <= ENTRIES, f"is large: must be {ENTRIES} bytes")
+        need(os.path.getsize(path) <= ENTRIES, f"is large: must be {ENTRIES} bytes")
         columns = np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8").T
-        _need(len(columns) == 3, f"has {len(columns)} columns: must have x, v, spikes")
+        need(len(columns) == 3, f"has {len(columns)} columns: must have x, v, spikes")
         name, (x, v, spikes) = _single(graph, *STATES), columns[:, None, :, None]
         arrays = {"x": x, f"{name}/v": v, f"{name}/spikes": spikes}
     else:
@@ -92,18 +93,18 @@ def _table(path, graph, dt):
 def _nirdata(path, graph, dt):
     """Return the arrays of a NIRData file, and the durations of a row."""
     groups, found = {}, {}
-    for place, one in _contents(path).items():
+    for place, one in hdf5.read(path, NAMES, TEXTS).items():
         node, _, key = place.rpartition("/observables/")
         if node and key.lower() in KEYS:
             groups["/".join(node.split("/")[1::2]), KEYS[key.lower()]] = place, one
     steps = [one.get("dt") for _, one in groups.values() if "data" in one] or [dt]
-    _need(None not in steps, "dt is missing: for events, --dt must give it")
+    need(None not in steps, "dt is missing: for events, --dt must give it")
     for key, (place, one) in groups.items():
-        _need("data" in one or {*EVENTS} <= one.keys(), f"{place} lacks data, or one "
-              f"of {', '.join(EVENTS)}: must be present")
+        need("data" in one or {*EVENTS} <= one.keys(), f"{place} lacks data, or one "
+             f"of {', '.join(EVENTS)}: must be present")
         found[key] = one["data"] if "data" in one else _rows(one, place, steps[0])
-        _need(sum(a.size for a in found.values()) <= ENTRIES, f"{place} is one of many "
-              f"large arrays: must be {ENTRIES} entries in sum")
+        need(sum(a.size for a in found.values()) <= ENTRIES, f"{place} is one of many "
+             f"large arrays: must be {ENTRIES} entries in sum")
     return found, steps
 
 
@@ -112,15 +113,15 @@ def _rows(events, where, dt):
     n, end, index, time = (events[name] for name in EVENTS)
     value = events.get("value", np.ones(index.shape))
     T = math.ceil(end / dt - 1e-6) if 0 < end / dt < ENTRIES else 0
-    _need(index.dtype.kind in "iu" and index.ndim == 2 and T > 0 and index.shape ==
-          time.shape == value.shape and 1 <= n and len(index) * T * n <= ENTRIES,
-          f"{where}: idx and time are of shapes {index.shape} and {time.shape}, t_max "
-          f"is {end:.6g}, n_neurons {n:.6g}: must be equal shapes (S, events), and 1 "
-          f"to {ENTRIES} entries")
+    need(index.dtype.kind in "iu" and index.ndim == 2 and T > 0 and index.shape ==
+         time.shape == value.shape and 1 <= n and len(index) * T * n <= ENTRIES,
+         f"{where}: idx and time are of shapes {index.shape} and {time.shape}, t_max "
+         f"is {end:.6g}, n_neurons {n:.6g}: must be equal shapes (S, events), and 1 "
+         f"to {ENTRIES} entries")
     real, found = index != -1, np.zeros((len(index), T, int(n)))
     at, i = time[real], index[real]
-    _need(((i >= 0) & (i < n) & (at >= 0) & (at < end + 1e-6 * dt)).all(), f"{where} "
-          f"has an event outside {n:.0f} neurons or {end:.6g} s: must be in, or idx -1")
+    need(((i >= 0) & (i < n) & (at >= 0) & (at < end + 1e-6 * dt)).all(), f"{where} "
+         f"has an event outside {n:.0f} neurons or {end:.6g} s: must be in, or idx -1")
     t = np.minimum(np.floor(at / dt + 1e-6).astype(int), T - 1)
     np.add.at(found, (np.nonzero(real)[0], t, i), value[real])
     return found
@@ -137,10 +138,10 @@ def image(graph, recording, convention="", pulse=True):
     ValueError: the recording holds no input or no dt: must hold both
     """
     inputs, dt, one = recording.inputs, recording.dt, dynamics._named(convention)
-    _need(inputs and dt and all(node.type != "Input" or name in inputs
-                                for name, node in graph.nodes.items()),
-          "the recording holds no input or no dt: must hold both")
-    _need(one.loop != "lag 0", "convention has loop=lag 0: must have a lag of 1 or 2")
+    need(inputs and dt and all(node.type != "Input" or name in inputs
+                               for name, node in graph.nodes.items()),
+         "the recording holds no input or no dt: must hold both")
+    need(one.loop != "lag 0", "convention has loop=lag 0: must have a lag of 1 or 2")
     if convention:
         traces, events = {name: dynamics._replay(graph, [one], inputs, dt, {}, name)[0]
                           for name, node in graph.nodes.items() if node.type in STATES

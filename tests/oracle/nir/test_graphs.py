@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from nir_writer import LIF, chain, graph, lif, node, write
 
+from refsnn.oracle import hdf5
 from refsnn.oracle.nir import graphs
-from refsnn.oracle.nir.graphs import _contents, _reading, read
+from refsnn.oracle.nir.graphs import read
 
 CUBA = {"tau_syn": [1e-3, 2e-3], "tau_mem": [2e-3, 3e-3], "r": [1.0, 2.0],
         "v_leak": [0.0, 0.0], "v_threshold": [1.0, 1.0]}
@@ -237,14 +238,15 @@ def test_texts_and_names_are_printable(tmp_path):
 def test_many_nodes_or_arrays_are_refused_together(tmp_path, monkeypatch):
     path = str(tmp_path / "a.nir")
     write(path, lif())
-    texts = [text for one in _contents(path).values() for name in graphs.TEXTS
+    found = hdf5.read(path, graphs.NAMES, graphs.TEXTS).values()
+    texts = [text for one in found for name in graphs.TEXTS
              for text in one.get(name, [])]
     size = sum(a.nbytes for one in read(path).nodes.values()
                for name, a in one.fields.items() if name not in graphs.DEFAULTS)
     size += sum(map(len, texts)) + 50 * len(texts)
-    monkeypatch.setattr(graphs, "MOST", size)
+    monkeypatch.setattr(hdf5, "MOST", size)
     assert len(read(path).nodes) == 4
-    monkeypatch.setattr(graphs, "MOST", size - 1)
+    monkeypatch.setattr(hdf5, "MOST", size - 1)
     with pytest.raises(ValueError, match="one of many large arrays"):
         read(path)
     monkeypatch.undo()
@@ -275,42 +277,6 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
         file["other"] = 1
     with pytest.raises(ValueError, match="node is missing, or no graph"):
         read(path)
-
-
-def test_fields_and_attributes_are_read(tmp_path):
-    """Also a chunk that is stored without the filter deflate."""
-    path, ones = str(tmp_path / "a.h5"), np.frombuffer(bytes([1] * 72), np.int64)
-    with h5py.File(path, "w") as file:
-        data = file.create_dataset("value", (9,), np.int64, chunks=(9,), shuffle=True,
-                                   compression="gzip")
-        data.id.write_direct_chunk((0,), ones.tobytes(), filter_mask=2)
-        file["type"], file["a/type"] = np.bytes_("ab"), "cd"
-        file.create_dataset("a/data", data=np.arange(5.0), compression="gzip")
-        file.create_group("empty")
-        file["a"].attrs["dt"], file["a"].attrs["t_max"] = 0.5, [1.0, 2.0]
-        file["a"].attrs["n_neurons"], file["a/other"] = "x", np.zeros(3, "f8,i4")
-    found = _contents(path)
-    assert found["a"].pop("data").tolist() == [0, 1, 2, 3, 4]
-    assert (found[""].pop("value") == ones).all()
-    assert found == {
-        "": {"type": ["ab"]}, "a": {"type": ["cd"], "dt": 0.5}, "empty": {}}
-
-
-def test_long_texts_and_broken_files_are_refused(tmp_path):
-    path = str(tmp_path / "a.h5")
-    for options in {"data": "x" * (graphs.TEXT + 1)}, {
-            "data": ["x"] * 9, "chunks": (3,)}:
-        with h5py.File(path, "w") as file:
-            file.create_dataset("type", dtype=h5py.string_dtype(), **options)
-        with pytest.raises(ValueError, match="texts in pieces, or long ones"):
-            _contents(path)
-    with pytest.raises(ValueError, match="must be an intact file"), _reading(path):
-        raise MemoryError
-    with pytest.raises(ValueError) as error, _reading(path):
-        raise KeyError("a\n" + 999 * "b" + "c")
-    told = str(error.value).removeprefix(path)
-    assert told.isprintable() and len(told) < 400
-    assert told.startswith(": 'a\\nb") and told.endswith("bc': must be an intact file")
 
 
 def test_its_examples():

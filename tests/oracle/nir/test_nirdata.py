@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from nir_writer import lif, write
 
+from refsnn.oracle import hdf5
 from refsnn.oracle.nir import graphs, nirdata
 from refsnn.oracle.nir.nirdata import RECORDING, image, read
 
@@ -168,7 +169,7 @@ def test_many_parts_or_arrays_are_refused_together(tmp_path, graph, monkeypatch)
             for i in range(15):
                 file[f"g{k}/nodes/{i}"] = file[f"g{k + 1}"]
         file.attrs["__type__"], file["nodes/a"] = "NIRGraphData", file["g0"]
-    monkeypatch.setattr(graphs, "MEMBERS", 2000)
+    monkeypatch.setattr(hdf5, "MEMBERS", 2000)
     with pytest.raises(ValueError, match="too deep, or one of many"):
         read(str(path), graph, DT)
 
