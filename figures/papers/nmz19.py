@@ -70,7 +70,7 @@ SETTINGS = (
         ("data", "SHD, 2,048 test words", "SHD regenerated, 2,264 test words"),
         ("network", "700-200-20, recurrent", "same"),
         ("time", "100 steps of 14.14 ms", "steps of 14 ms"),
-        ("time constants", "141 ms (synapse) and 71 ms (membrane)", "140 and 70 ms"),
+        ("time constants", "71 ms (synapse) and 141 ms (membrane)", "70 and 140 ms"),
         ("optimiser", "Adamax, 2e-4", "same"),
         ("batch; epochs", "256, the last one dropped if incomplete; 200",
          "256, all words; 200"),
