@@ -14,7 +14,8 @@ docstring of the file holds the title, then the caption.  The file defines
     plot(data, fig)        the only place that may load matplotlib
     table(data)            optional: rows of texts, printed and stored with the claims
     ARRAYS                 {name: (axes, unit, text)} of all arrays
-    FOLDERS, INSTEAD       optional: data folders by size, and what replaces them
+    FOLDERS, INSTEAD       optional: data folders and files by size, and what
+                           replaces them
 
 `size` is "quick", "default" or "full"; `data` is the data folder or None.
 Further arguments of `jobs` are options for `figures.figure`.  A job is a

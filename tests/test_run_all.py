@@ -638,7 +638,7 @@ def test_a_figure_says_which_data_folders_it_needs(tmp_path):
     for data in ([], ["--data", tmp_path]):
         done = toy_project.run(folder, "fig_needy.py", "--full", *data)
         assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
-        assert "figure needy --full needs a folder 'mnist'" in done.stderr
+        assert "figure needy --full needs 'mnist'" in done.stderr
     (tmp_path / "mnist").mkdir()
     assert toy_project.run(folder, "needy", "--full", *data).returncode == 0
     assert toy_project.run(folder, "needy").returncode == 0

@@ -33,6 +33,7 @@ from figures.run.claims import Published, own, shown as report
 from figures.train import lif_training, spoken_words
 from refsnn import chip, losses
 
+FOLDERS = {"full": spoken_words.FILES}
 FIGURE = "chip_word_settings"
 # Effects of the chip that software adopts, or that the chip loses.
 EFFECTS = {"noise": ("noise", "loss"), "reset": ("refractory",),

@@ -35,6 +35,7 @@ from figures.run import colours
 from figures.run.claims import Published, shown as report, stand_in
 from figures.train import spoken_words
 
+FOLDERS = {"full": spoken_words.FILES}
 FIGURE = "chip_words"
 SHIFT = 15.0                    # standard deviation of shifts, in channels of 700
 CONDITIONS = (("chip", "trained", False), ("chip", "fixed", False),

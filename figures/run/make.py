@@ -132,7 +132,7 @@ def planned(root, name, options, code):
 
 
 def folders(figure, options):
-    """Return the data folders that a figure needs."""
+    """Return the data folders and files that a figure needs."""
     return getattr(figure.module, "FOLDERS", {}).get(options.size, ())
 
 
@@ -150,12 +150,12 @@ def describe(root, made, options):
 
 
 def need(name, wanted, size, data):
-    """Check the data folders that a figure needs."""
+    """Check the data folders and files that a figure needs."""
     for folder in wanted:
         if not has(data, folder):
             raise DataMissing(
-                f"figure {name} --{size} needs a folder {folder!r} in the data folder, "
-                f"which is {data} (--data or REFSNN_DATA)")
+                f"figure {name} --{size} needs {folder!r} in the data folder, which is "
+                f"{data} (--data or REFSNN_DATA)")
 
 
 def has(data, name):

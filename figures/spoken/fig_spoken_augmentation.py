@@ -22,6 +22,7 @@ from figures.spoken import spoken_networks
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 from figures.train import spoken_words
 
+FOLDERS = {"full": spoken_words.FILES}
 PAPER = "[CSSZ20]"
 RUNS = {"plain": "recurrent", "augmented": "recurrent, augmented"}
 LABELS = {"plain": "without augmentation", "augmented": "with augmentation"}

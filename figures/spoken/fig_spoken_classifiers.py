@@ -42,6 +42,7 @@ from figures.spoken import spoken_networks
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 from figures.train import spoken_words
 
+FOLDERS = {"full": spoken_words.FILES}
 FIGURE = "spoken_classifiers"
 FORWARD, LARGE, TUTORIAL = "feed-forward, 1 layer", \
     "recurrent, 1,024 neurons, augmented", "recurrent, tutorial"

@@ -31,6 +31,7 @@ from figures.spoken import spoken_networks
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 from figures.train import spoken_words
 
+FOLDERS = {"full": spoken_words.FILES}
 SOURCE = Published(0.924, "[CSSZ20]", "table of SHD", "second-hand", 0.007)
 DIFFERS = f"{spoken_words.REGENERATED}; 16 epochs, no padding (not known)"
 REPEATS = {"quick": 1, "default": 1, "full": 3}

@@ -16,6 +16,7 @@ from figures.spoken import spoken_networks
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 from figures.train import spoken_words
 
+FOLDERS = {"full": spoken_words.FILES}
 LAWS = {"recorded": "recorded times", "permuted": "permuted times",
         "uniform": "uniform times"}
 ESSENTIAL = Published("the timing of spikes is essential", "[CSSZ20]", "abstract",

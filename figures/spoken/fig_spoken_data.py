@@ -25,6 +25,7 @@ from figures.run.claims import Published, own, reproduction, shown as report
 from figures.train import spoken_words
 
 # {id: (published number, paper, place, tolerance, text)}
+FOLDERS = {"full": spoken_words.FILES}
 PUBLISHED = {
     "training": (8156, "[CSSZ20]", "data files", 0, "number of training words"),
     "test": (2264, "[CSSZ20]", "data files", 0, "number of test words"),

@@ -32,6 +32,7 @@ from figures.spoken import spoken_networks
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 from figures.train import spoken_words
 
+FOLDERS = {"full": spoken_words.FILES}
 FORWARD = "feed-forward, 1 layer"
 # The settings of NH that differ from those of `spoken_networks`.
 NH = {"dt": 0.002, "longest": 0.999, "loss": "max", "steepness": 100.0,

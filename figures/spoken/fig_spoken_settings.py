@@ -19,6 +19,7 @@ from figures.spoken import fig_spoken_recurrence as base, spoken_networks
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 from figures.train import spoken_words
 
+FOLDERS = {"full": spoken_words.FILES}
 PAPER = "[CSSZ20]"
 REMOVED = {     # label of each setting that replaces a setting of NH
     "dt": "time steps of 4 ms", "longest": "whole words",

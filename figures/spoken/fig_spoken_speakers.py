@@ -26,6 +26,7 @@ from figures.spoken import spoken_networks
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 from figures.train import spoken_words
 
+FOLDERS = {"full": spoken_words.FILES}
 PAPER = "[CSSZ20]"
 SHOWN = {"counts, radial": (colours.GREY, "SVM on counts"),
          "recurrent": (colours.BLUE, "spiking, recurrent"),

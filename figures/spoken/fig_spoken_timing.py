@@ -29,6 +29,7 @@ from figures.spoken import spoken_networks
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 from figures.train import spoken_words
 
+FOLDERS = {"full": spoken_words.FILES}
 COUNTING = tuple(name for name in spoken_networks.CONDITIONS if "counts" in name)
 TIMED = ("recurrent", "LSTM", "CNN")
 LAWS = {"": "recorded times", "permuted": "permuted times", "uniform": "uniform times"}

@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from figures.chip import fig_chip_calibration
 from figures.ntt import ntt_baselines
 from figures.run import claims as claims_
-from figures.run import expected, gallery, jobs, notebook, published, storage
+from figures.run import (expected, gallery, jobs, notebook, origin, published,
+                         storage)
 from figures.si import fig_si_split
 from figures.surrogate import ensemble
 from figures.train import fast_training, lif_training
@@ -142,6 +143,14 @@ def test_full_jobs_need_no_data_and_are_more(name):
     work = [sum(kwargs["epochs"] * kwargs.get("repeats", 1) for _, kwargs, *_ in listed)
             for listed in sizes]
     assert work[0] < work[1] < work[2]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_names_the_data_that_its_full_jobs_read(name):
+    figure = load(name)
+    read = origin.used("DATA", ("some",), [job[1] for job in figure.jobs(
+        "full", 0, "DATA")])
+    assert not read or getattr(figure, "FOLDERS", {}).get("full")
 
 
 @pytest.mark.parametrize("name", OWN)

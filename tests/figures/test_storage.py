@@ -415,7 +415,7 @@ def test_a_script_without_a_main_guard_computes_a_figure(tmp_path):
     assert lines[6] == "figure two has no option depth: must be one of repeats, scale"
     assert lines[7] == "name is 'none': must be one of three, two"
     assert lines[8] == "size is 'huge': must be one of quick, default, full"
-    assert lines[9].startswith("figure two --full needs a folder 'mnist'")
+    assert lines[9].startswith("figure two --full needs 'mnist'")
 
 
 def test_a_run_says_what_it_uses_instead_of_missing_data(tmp_path):
