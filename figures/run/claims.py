@@ -56,7 +56,7 @@ MOST = 10_000       # more runs are not proposed
 
 
 class Published(NamedTuple):
-    """Hold a published number, or a short text, and its source."""
+    """A published number or a short text, with its source."""
 
     value: float | str
     paper: str              # such as "[NMZ19]"
@@ -67,7 +67,7 @@ class Published(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """Declare a claim."""
+    """A claim of a figure."""
 
     id: str                 # words and hyphens, unique in the figure, never reused
     text: str
@@ -87,7 +87,7 @@ class Claim(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Hold the computed value of a claim, and the verdict."""
+    """The computed value of a claim, with its verdict."""
 
     value: float            # the mean over runs
     spread: float = None    # sample standard deviation; None if not known
@@ -120,7 +120,7 @@ def own(id, text, *, low=None, high=None, unit="", log=False, differs="", cause=
 
 
 def shown(id, text, *, unit="", published=None, why="", differs="", headline=""):
-    """Declare a number without a verdict; the text `why` states the reason."""
+    """Declare a number that is not judged, for the reason `why`."""
     return Claim(id, text, "shown", unit, published, why=why, differs=differs,
                  headline=headline)
 
@@ -139,7 +139,7 @@ def declared(module, size):
 
 
 def _wrong(claim):
-    """Describe an error in a declaration."""
+    """Return an error message for a wrong declaration."""
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", claim.id):
         return "the id must be words in lower case, joined by hyphens"
     if not claim.text or claim.kind not in KINDS:
@@ -168,7 +168,7 @@ def _wrong(claim):
 
 
 def _wrong_bounds(claim):
-    """Describe an error in the bounds of a claim."""
+    """Return an error message for wrong bounds."""
     bounds = [bound for bound in (claim.low, claim.high) if bound is not None]
     if not bounds or bounds != sorted(bounds) or not all(map(math.isfinite, bounds)):
         return f"low is {claim.low}, and high is {claim.high}: must be finite numbers"
@@ -178,7 +178,7 @@ def _wrong_bounds(claim):
 
 
 def _wrong_source(published):
-    """Describe an error in a published number."""
+    """Return an error message for a wrong published number."""
     if published.known not in KNOWN:
         return f"known is {published.known!r}: must be one of {', '.join(KNOWN)}"
     if not re.fullmatch(r"\[[A-Z]+\d\d\]", published.paper) or not published.place:
@@ -233,7 +233,7 @@ def stored(results):
 
 
 def read(module, document):
-    """Return (claim, result) pairs from a stored document.
+    """Return (claim, result) pairs from the content of a JSON file.
 
     Results of quick runs, and of runs with changed options, have no verdict.  Claims
     that were added to the code after the run are left out.
@@ -327,7 +327,7 @@ def _accepted(claim):
 def _compared(claim, result, n=None):
     """Return value, standard error, degrees of freedom.
 
-    If `n` is given, it replaces the number of runs of `result`.
+    With `n`, the standard error is computed for `n` runs.
     """
     value, spread, n = result.value, result.spread or 0, n or result.n or 1
     if claim.log:
@@ -356,7 +356,7 @@ def _half(error, freedom):
 
 
 def _runs_needed(claim, result, value, distance):
-    """Estimate how many runs are needed for a verdict."""
+    """Estimate how many runs would decide a claim."""
     n = MOST + 1
     if result.n is not None:
         n = 1 + bisect.bisect_left(range(1, n), True, key=lambda n: _half(

@@ -1,7 +1,7 @@
 """Define the colours of all figures.
 
-The colours are texts, so that a computation does not import matplotlib.  The colour
-cycle in `style.mplstyle` holds the same colours.
+The colours are texts, because the computing of a figure should not import matplotlib.
+The colour cycle in `style.mplstyle` holds the same colours.
 """
 
 # Readers with colour blindness can distinguish the palette of Okabe and Ito.

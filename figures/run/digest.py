@@ -6,13 +6,13 @@ does not depend on unused code, docstrings, comments, annotations, layout or the
 of Python.  The argument checks in `refsnn/_checks.py` and the version of refsnn are not
 part of the digest.
 
-Names are resolved within a module, through imports, and through attributes of modules
-such as `lif.backward`.  A class is included with all its methods.  A whole module is
-included if code uses the module object itself, for example as an argument, or if an
-included function imports modules by name or evaluates a string as code.  Statements
-with side effects are included in each module from which any code is included.  If
-included code contains the name `__file__`, the files `data/*.npz` in its folder are
-included.
+The definition of a name is looked up in its module, through imports, and through
+attributes of modules such as `lif.backward`.  A class is included with all its methods.
+If code uses a module object itself, for example as an argument, the whole module is
+included.  If included code calls `eval`, `import_module` or a similar function, the
+whole module of this code is included.  If any code of a module is included, its
+statements with side effects are included, too.  If included code uses `__file__`, the
+files `data/*.npz` in the folder of its module are included.
 """
 
 import ast
@@ -71,10 +71,10 @@ def in_commit(root, commit):
 # ---- digests
 
 class Code:
-    """Hold the parsed code of a folder or a commit.
+    """The parsed code of a folder or of a commit.
 
     files : the result of `in_folder` or `in_commit`.
-    size : with a size, values for other sizes do not count in a dict such as
+    size : if given, values for other sizes are ignored in a dict such as
         `EPOCHS = {"quick": 1, "default": 5, "full": 40}`, and in expressions such as
         `1 if size == "quick" else 5`.
     """
@@ -100,7 +100,7 @@ class Code:
 
     @functools.cached_property
     def file(self):
-        """Compute the digest of a file."""
+        """Return a function that computes the digest of a file."""
         return functools.cache(
             lambda path: hashlib.sha256(self.read(path)).hexdigest()[:DIGITS])
 
@@ -126,7 +126,7 @@ def hashed(text):
 
 
 class Module:
-    """Hold the statements and the imports of a module."""
+    """The statements and the imports of a module."""
 
     def __init__(self, code, name, path, text):
         self.name, self.path = name, path
@@ -338,7 +338,7 @@ def _within(node):
 def loads(node, hidden, package):
     """Yield each name that code reads.
 
-    hidden : dict from local names to their imports (module, name), or to None.
+    hidden : dict from local names to (module, name) if imported, otherwise to None.
     """
     if isinstance(node, FUNCTIONS + (ast.Lambda,)):
         for part in [*getattr(node, "decorator_list", []), *node.args.defaults,
@@ -431,7 +431,7 @@ def _plain(node):
 
 
 def _split(node):
-    """Split `a, b = 1, 2` into two assignments, if their order does not matter."""
+    """Split `a, b = 1, 2` into `a = 1` and `b = 2` if the order does not matter."""
     if not (isinstance(node, ast.Assign) and len(node.targets) == 1
             and isinstance(node.targets[0], ast.Tuple)
             and isinstance(node.value, ast.Tuple)):
@@ -477,7 +477,7 @@ def _has_effect(statement):
 
 
 def _is_pure(decorator):
-    """Return whether a decorator is known to have no side effects."""
+    """Return whether a decorator is on the list of those without side effects."""
     while isinstance(decorator, (ast.Call, ast.Attribute)):
         decorator = getattr(decorator, "func", None) or decorator.value
     return isinstance(decorator, ast.Name) and decorator.id in (
@@ -503,7 +503,7 @@ class _Choice(ast.NodeTransformer):
 
 
 def _reduce(tree, size):
-    """Delete the values for other sizes of the figure from the code, in place."""
+    """Delete values that are not for `size` from the syntax tree, in place."""
     _Choice(size).visit(tree)
     fixed = {node.value.id for node in ast.walk(tree)
              if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)

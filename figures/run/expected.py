@@ -1,8 +1,8 @@
 """Predict the computing times of jobs from earlier measurements.
 
 The predicted times are used to sort jobs, and to show the remaining time.  The file
-`seconds.json` holds the computing time of each job in seconds, for figures in the
-default size.  The module `timing` writes this file.
+`seconds.json` holds the computing times of all jobs in seconds, measured without
+--quick and --full.  The module `timing` writes this file.
 """
 
 import json
@@ -13,7 +13,7 @@ UNKNOWN_S = 1.0             # if unknown, all jobs count equally in the progress
 
 
 def seconds(listed):
-    """Return {key: predicted time} of all tasks, which `listed` holds by figure."""
+    """Return {key: predicted time} of tasks; `listed` maps figures to their tasks."""
     stored = json.loads(PATH.read_text(encoding="utf-8"))
     found = {}
     for name, tasks in listed.items():

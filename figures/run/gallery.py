@@ -76,7 +76,7 @@ def png(fig, **options):
 
 
 def write_bytes(path, content):
-    """Write bytes to a file in one step."""
+    """Write bytes to a temporary file, and rename this file to `path`."""
     with jobs.replacing(path) as file:
         file.write(content)
 
@@ -117,7 +117,7 @@ def shown(value):
 # ---- texts from claims and results ------------------------------------------
 
 def with_spread(value, spread, n):
-    """Format a value, its spread with two digits, and the number of runs.
+    """Format a value with its spread (two digits) and the number of runs.
 
     >>> with_spread(0.5, None, 1), with_spread(0.53194, 0.0172, 3)
     ('0.5 (1)', '0.532 \u00b1 0.017 (3)')
@@ -186,7 +186,7 @@ def line(claim, result):
 def notes(claim, result, before=""):
     """Yield sentences about differences and causes.
 
-    before : text `differs` of the claim in the line above.
+    before : the field `differs` of the previous claim in the table.
     """
     if claim.differs:
         yield ("Differs from the paper as above." if claim.differs == before else
@@ -209,7 +209,7 @@ def cause(claim):
 def tag(module):
     """Return the paper and the place of a published figure, such as "[ZG18] fig. 4".
 
-    If a figure has no constant PAPER, the places of its published numbers are listed.
+    Without a constant PAPER in the module, the sources of its claims are listed.
     """
     if isinstance(getattr(module, "PAPER", None), str):
         return module.PAPER
@@ -231,7 +231,7 @@ def order(module, name):
 def work(listed):
     """Return the number of jobs and their computing time as text.
 
-    In older results, one entry such as "201 jobs" stands for all jobs of a figure.
+    Older results have a single entry for all jobs of a figure, such as "201 jobs".
     """
     counts = [re.fullmatch(r"(\d+) jobs?", job["call"]) for job in listed]
     count = sum(int(found[1]) if found else 1 for found in counts)
@@ -261,7 +261,7 @@ def write_page(out, find, tell=print):
 
 
 def _documents(out, find, tell):
-    """Return the JSON document, the module, the claims and the HTML of each figure."""
+    """Return a list of (JSON content, module, claims, HTML), one for each figure."""
     found = []
     for path in sorted(out.glob("*.json")):
         try:
@@ -303,7 +303,7 @@ def _badge(verdict, word=None):
 
 
 def _summary(found):
-    """Return the numbers of figures and verdicts."""
+    """Return how many figures and verdicts there are, as HTML."""
     every = [result.verdict for _, _, pairs, _ in found for claim, result in pairs
              if claim.kind != "shown"]
     errors = sum("error" in document for document, *_ in found)
@@ -440,7 +440,7 @@ def note(document):
 
 
 def _origin(origin):
-    """Describe the data, the software, the computer, the date and the code of a run."""
+    """Yield short texts that describe how a job was computed."""
     data = origin["data"]
     yield f"data: {', '.join(data) if data else 'embedded or random'}"
     yield from (f"{name} {origin['versions'][name]}" for name in PROGRAMS)

@@ -2,15 +2,15 @@
 
 A job is one independent part of the computation of a figure.  A job calls one function
 of a figure file, with plain values as keyword arguments.  The result of a job is a dict
-of arrays, numbers, texts, truth values, or lists of these types.  Each result is stored
-in one npz file without pickle.
+of arrays, numbers, texts, truth values or lists.  Each result is stored in one npz file
+without pickle.
 
 A job can use the results of earlier jobs of the same figure.  The later job receives
 the result of an earlier job, or a list of results, as the argument `before`.  The name
-of the npz file contains a key, which is a hash of everything on which the result
-depends, such as the code, the arguments, and the keys (not the results) of earlier
-jobs.  If the result of an earlier job is lost and computed again, the stored results of
-later jobs therefore stay valid.
+of the npz file contains a key.  The key is a hash of everything on which the result
+depends, such as the code and the arguments.  The key of a job depends on the keys of
+earlier jobs, but not on their results.  Therefore, the stored result of a job stays
+valid if an earlier job is computed again.
 
 If jobs of several figures call the same function of a shared module with the same
 arguments, only one of these jobs is computed.
@@ -53,7 +53,7 @@ RECORD = "record of this job"
 
 
 class Task(NamedTuple):
-    """Hold a job and its key."""
+    """A job with its key."""
 
     home: str               # name of the figure, or of a module that figures share
     key: str
@@ -84,9 +84,8 @@ def _is_plain(value):
 def tasks(root, name, module, size, seed, data, code=None, **options):
     """Return the tasks of a figure.
 
-    The key of a task is a hash of the used code, the arguments, the size, the seed, the
-    data files that the job can read, the versions of NumPy and SciPy, and the keys of
-    earlier jobs.  The `options` are arguments of the function `jobs` of the figure.
+    The key of a task is a hash of the list `address`.  The function `jobs` of the
+    figure receives the `options`.
     """
     code, listed = code or digest.Code(digest.in_folder(root)), []
     codes = functools.cache(lambda home, label: code.digest([(home, label)]))
@@ -119,7 +118,7 @@ def tasks(root, name, module, size, seed, data, code=None, **options):
 
 
 def _shared(root, module, function):
-    """Return whether figures share a function."""
+    """Return whether a function is in a module that figures share."""
     package, *rest = function.__module__.split(".")
     return package == "figures" and function.__module__ != module.__name__ \
         and pathlib.Path(root, package, *rest).with_suffix(".py").is_file()
@@ -156,7 +155,7 @@ def normalised(result, what):
 
 @contextlib.contextmanager
 def replacing(path):
-    """Open a temporary file; rename it when complete."""
+    """Open a temporary file, which replaces `path` if no error occurs."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(part, "wb") as file:
@@ -177,7 +176,7 @@ def save(path, result, record):
 
 
 def load(path):
-    """Return a result and its record from a file, or None."""
+    """Return (result, record) from a file, or None if the file cannot be read."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             whole = {name: stored[name][()] for name in stored.files}
@@ -241,7 +240,7 @@ def process(start):
 
 
 def foreign(spec):
-    """Return the executor "dask:ADDRESS" or "mpi", and its closing function."""
+    """Return the executor "dask:ADDRESS" or "mpi", and a function that closes it."""
     if spec.startswith("dask:") and spec != "dask:":
         distributed = _cluster_extra("distributed")
         client = distributed.Client(spec.removeprefix("dask:"), timeout=CONNECT_S,
@@ -277,7 +276,7 @@ def compute(waiting, run, executor, lanes, start, owners, results):
     task.  The task is skipped if each of these figures has a task that ended with an
     error.
 
-    If `executor` is None, the tasks run in `lanes` local processes, each of which first
+    If `executor` is None, the tasks run in `lanes` local processes.  Each process first
     calls `start`.  If a local process is killed, its task is repeated in a new process,
     at most `REBUILDS` times.
     """

@@ -1,8 +1,8 @@
 """Compute and draw the figures, and judge their claims.
 
-After its last job (see `jobs`), a figure is drawn and saved, and its claims (see
-`claims`) are compared with the computed values.  If a job fails, the error is saved in
-place of the figure.
+When all jobs of a figure are done, its claims are judged, and the figure is drawn and
+saved.  The modules `jobs` and `claims` explain jobs and claims.  If a job fails, the
+error is saved in place of the figure.
 """
 
 import contextlib
@@ -27,12 +27,12 @@ BAR = "{desc}{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
 
 
 class DataMissing(ValueError):
-    """Report a missing data folder of a figure."""
+    """Raised if a figure needs a data folder that does not exist."""
 
 
 @dataclasses.dataclass
 class Figure:
-    """Hold the state of an unfinished figure."""
+    """The state of a figure during its computation."""
 
     name: str
     module: types.ModuleType | None = None
@@ -184,7 +184,7 @@ def found(tasks, options):
 
 
 def computed(waiting, owners, results, lanes, executor, run, start):
-    """Run all tasks as in `jobs.compute`, those of the figure `speed` last."""
+    """Run all tasks as in `jobs.compute`; the tasks of the figure `speed` run last."""
     speed = [task for task in waiting if task.home == jobs.SPEED]
     others = [task for task in waiting if task.home != jobs.SPEED]
     with jobs.environment(1):
@@ -210,7 +210,7 @@ def keep(task, result, record, data, options):
 
 
 def blame(owners, task, error):
-    """Store a traceback in each `Figure` concerned."""
+    """Store the traceback of a failed task in all figures that use the task."""
     for figure in owners:
         figure.error = figure.error or f"{called(task)}\n{jobs.trace(error)}"
 

@@ -1,4 +1,4 @@
-"""Compute one figure in a notebook or a script, without further processes."""
+"""Compute one figure in the process of a notebook or a script."""
 
 import copy
 import inspect
@@ -17,7 +17,7 @@ GIVEN = ("size", "seed", "data")        # arguments of jobs() that are no option
 
 
 class Computed(NamedTuple):
-    """Hold a computed figure, which notebooks show as a picture."""
+    """A computed figure; notebooks show its picture."""
 
     name: str
     data: dict              # arrays by name, as in NAME.h5

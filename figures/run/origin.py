@@ -23,7 +23,7 @@ DIGITS = 16                 # of SHA-256, in the checksums of data
 
 
 def commit(root):
-    """Return the commit of a folder, or None."""
+    """Return the commit that is checked out in the folder `root`, or None."""
     top = _git(root, "rev-parse", "--show-toplevel")
     head = _git(root, "rev-parse", "HEAD")
     if not top or not head or not os.path.samefile(top, root):
@@ -93,10 +93,10 @@ def checksum(path):
 
 
 def used(folder, required, calls):
-    """Return the names in the data folder that jobs can read.
+    """Return the names of files and folders in `folder` that jobs can read.
 
-    calls : arguments of all jobs.  A job that receives the whole data folder can read
-        the names in `required`, or all names if `required` is empty.
+    calls : arguments of all jobs.  A job that receives `folder` itself can read the
+        names in `required`.  If `required` is empty, the job can read all names.
     """
     if folder is None:
         return set()

@@ -1,9 +1,9 @@
 """Read the published numbers in figures/reference/NAME.json.
 
-The file NAME.json holds published numbers for the figure NAME.  In each entry, `value`
-is the number, `source` states its source, and `known` is a key of `claims.KNOWN`, such
-as "plot" for a number read off a plot.  For a mean over runs, `n` is the number of
-runs, and `spread` is the standard deviation over runs, if known.
+The file NAME.json holds published numbers for the figure NAME.  Each entry has a number
+`value` and a text `source`.  The entry `known` is a key of `claims.KNOWN`, for example
+"plot" for a number read off a plot.  Means over runs can also have the number of runs
+`n` and the standard deviation `spread`.
 """
 
 import json

@@ -32,11 +32,11 @@ SOURCES = (
 
 
 class Damaged(Exception):
-    """Report a damaged stored result in one line."""
+    """Raised if a stored result is damaged; the message has one line."""
 
 
 class Stored(NamedTuple):
-    """Hold the stored result of a figure."""
+    """The stored result of a figure."""
 
     module: object
     document: dict
@@ -45,7 +45,7 @@ class Stored(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Hold a published figure, table or number, and the claims about it."""
+    """A line of a table, about one published figure, table or number."""
 
     row: tuple              # a `papers.Row`
     answers: tuple          # of (name of the figure, claim, result or None)
@@ -151,7 +151,7 @@ def count(lines):
 
 
 def _counted(words, texts):
-    """Return the end of a sentence with counts; only the first count can be 0."""
+    """Return the end of a sentence, with the first count and all counts above 0."""
     one, many = ({"s": "s", "are": "is", "were": "was"},
                  {"s": "", "are": "are", "were": "were"})
     told = [f"{words[word]} {text.format(**(one if words[word] == 1 else many))}"
@@ -213,7 +213,7 @@ def linked(names):
 
 
 def unique(texts):
-    """Join texts as lines of a table cell, without duplicates."""
+    """Return a table cell with each different text on a line of its own."""
     return "<br>".join(dict.fromkeys(text for text in texts if text))
 
 
@@ -329,7 +329,7 @@ def paper(key, lines, module):
 
 
 def about(module):
-    """Return the description of a paper from its docstring."""
+    """Return the description of a paper from the docstring of its module."""
     title, _, text = module.__doc__.partition("\n\n")
     subject = title.partition(": ")[2]
     return (subject[:1].upper() + subject[1:] + "  "
@@ -337,7 +337,7 @@ def about(module):
 
 
 def _named(claim):
-    """Return whether a table shows the text of a claim beside its number."""
+    """Return whether a table must show the text of a claim before its value."""
     source = claim.published
     return (source is None or source.known == "words"
             or not isinstance(source.value, numbers.Real))
@@ -395,8 +395,8 @@ def settings_of(key, module, stored):
 def with_runs(module, one, stored):
     """Yield the settings of an experiment.
 
-    If all stored results have other numbers of runs than SETTINGS, the stored numbers
-    are shown.  If no full run is stored, the number in SETTINGS is called planned.
+    If the stored results have another number of runs than SETTINGS, their numbers are
+    shown.  If no result is stored, the number in SETTINGS is marked as planned.
     """
     judged = stored[one.figure].judged if one.figure in stored else {}
     found = {judged[key][1].n for row in module.ROWS for name, _, key in (
@@ -410,7 +410,7 @@ def with_runs(module, one, stored):
 
 
 def failures(stored, paper=None):
-    """Return Markdown lists of failed claims and their causes, of one paper or all."""
+    """Return Markdown lists of failed claims with their causes."""
     every = [(name, claim, result) for name, one in stored.items()
              for claim, result in one.judged.values()
              if not (paper and claim.published) or claim.published.paper == paper]

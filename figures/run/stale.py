@@ -16,7 +16,7 @@ SHORT = 10                                  # digits of a commit in a message
 
 
 def report(root, names):
-    """Yield a line for each change since a result was computed, then a summary."""
+    """Yield a line for each code change since a result was computed, and a summary."""
     code = functools.cache(lambda commit: code_of(root, commit))
     head = code("HEAD")
     if head is None:

@@ -2,8 +2,8 @@
 
 `figures/full/NAME.json` holds the values of the claims of a figure, and the commit of
 the code that computed them.  `figures/full/NAME.h5` holds the plotted data, which the
-function `shown` of the figure returns.  The HDF5 file also holds axis names, a unit and
-a description for each array, from the dict `ARRAYS` of the figure.
+function `shown` of the figure returns.  For each array, the HDF5 file also holds the
+axis names, the unit and the description in the dict `ARRAYS` of the figure.
 
 The JSON file contains a checksum of the HDF5 file.  A new HDF5 file is first written
 under a temporary name, then the JSON file is replaced, and finally the HDF5 file is
@@ -26,7 +26,7 @@ CHECKSUM = "data_sha256"    # key in the JSON file
 
 
 class Refused(Exception):
-    """Report that stored results cannot be used."""
+    """Raised if stored results cannot be used."""
 
 
 # ---- data files
@@ -39,7 +39,7 @@ def shown(module, data):
 
 
 def packed(module, data):
-    """Pack a figure's data as HDF5 content, with descriptions from `ARRAYS`."""
+    """Return the bytes of an HDF5 file with the data of a figure."""
     content, described = io.BytesIO(), getattr(module, "ARRAYS", None)
     with h5py.File(content, "w") as file:
         file.attrs["title"] = gallery.title_of(module)
@@ -70,7 +70,7 @@ def _describe(entry, name, described):
 
 
 def unpacked(content):
-    """Unpack a figure's data from HDF5 content."""
+    """Return the data of a figure from the bytes of an HDF5 file."""
     with h5py.File(io.BytesIO(content)) as file:
         return {name: np.asarray(entry.asstr()[()], str)[()]
                 if h5py.check_string_dtype(entry.dtype) else entry[()]
@@ -135,8 +135,8 @@ def _completed(folder, name, found):
 def store(folder, full, names, find):
     """Copy results computed with --full from `folder` to `full`.
 
-    If `names` is empty, all results computed with --full are copied.  Yield pairs of a
-    message and whether the result was copied.
+    If `names` is empty, all results computed with --full are copied.  For each result,
+    yield a message, and True if the result was copied.
     """
     for name in names or full_results(folder):
         try:
@@ -209,7 +209,7 @@ def put(full, name, found, content):
 def draw(folder, out, names, find, requested):
     """Draw stored figures; return (messages, exit status).
 
-    If `requested` is true, missing data count as a failure.
+    If `requested` is true and data are missing, the exit status is 1.
     """
     lines, missing, failed = [], [], False
     for name in names:

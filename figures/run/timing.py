@@ -2,7 +2,7 @@
 
     python -m figures.run.timing OUT
 
-The folder OUT must contain the results of all figures in the default size.
+The folder OUT must hold results of all figures, computed without --quick and --full.
 """
 
 import json

@@ -9,8 +9,8 @@ recurrent networks, V.
 
 The networks in PyTorch and JAX are written as loops over time steps, and the tests in
 `tests/peers` verify that they compute the same results as refsnn.  The networks in
-other libraries use the LIF neuron of the library.  Gradients with respect to weights in
-layer objects of these libraries are computed, but not returned.
+Norse, snnTorch and SpikingJelly use the LIF neurons of these libraries.  If a weight
+belongs to a layer object of a library, its gradient is computed, but not returned.
 """
 
 import functools
@@ -35,7 +35,7 @@ BARE, DENSE, OURS = "bare products", "refsnn, dense input", "refsnn"
 
 
 class Problem(NamedTuple):
-    """Hold the weights and the input.
+    """The weights and the input of a task.
 
     The field `dout` is the derivative of the loss with respect to the readouts `out`.
     """

@@ -3,12 +3,12 @@
 In the tasks named NTK, each tool computes the neural tangent kernel for all pairs of
 samples in a batch.  Neural Tangent Transfer (NTT) trains a sparse network (student) to
 match the outputs and the tangent kernel of a dense network (teacher).  In the task
-named NTT, each tool computes the tangent kernel of the teacher, and the gradient of the
-NTT loss with respect to the parameters of the student.  The NTT loss uses the tangent
-kernel between the first and the second half of a batch, and has no L2 term.
+named NTT, each tool computes the gradient of the NTT loss with respect to the
+parameters of the student.  The NTT loss uses the tangent kernel between the first and
+the second half of a batch, and has no L2 term.
 
-The measured times include the forward pass.  Each tool receives arrays in its preferred
-memory layout, and the JAX code is compiled.
+The measured times include the forward pass and the tangent kernel of the teacher.  Each
+tool receives arrays in its preferred memory layout.  The JAX code is compiled.
 """
 
 import functools
@@ -36,7 +36,7 @@ OMITTED = {(CONV, TORCH), (CONV, JAX)}      # the Jacobians need half a gigabyte
 
 
 class Problem(NamedTuple):
-    """Hold a student, a teacher and inputs."""
+    """A student network, a teacher network and inputs."""
 
     x: np.ndarray
     weights: list

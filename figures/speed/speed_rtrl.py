@@ -1,11 +1,11 @@
 """Run exact real-time recurrent learning (RTRL) in refsnn and in other tools.
 
-Each tool simulates a network of n neurons and m inputs, and returns the gradient of the
-loss with respect to the matrix `[W | V]` of the input weights W and the recurrent
-weights V.  In each time step, RTRL replaces the influence matrix M (the derivatives of
-the states with respect to all weights) by `J M + F`.  J and F are the derivatives of
-one time step with respect to the states and to the weights.  JAX and PyTorch compute J
-and F by automatic differentiation in reverse mode.  The JAX code is compiled.
+Each tool simulates a network with input weights W and recurrent weights V.  The tool
+returns the gradient of the loss with respect to `[W | V]`.  The influence matrix M
+holds the derivatives of the states with respect to all weights.  In each time step,
+RTRL replaces M by `J M + F`.  J is the derivative of the new states with respect to the
+old states, and F is their derivative with respect to the weights.  JAX and PyTorch
+compute J and F by reverse-mode automatic differentiation.  The JAX code is compiled.
 """
 
 import functools
@@ -27,7 +27,7 @@ BARE, OURS = "bare products", "refsnn"
 
 
 class Problem(NamedTuple):
-    """Hold the weights, the input and dL/d(output)."""
+    """The weights, the input and the derivatives dL/d(output)."""
 
     x: np.ndarray           # (T, B, m)
     W: np.ndarray           # (n, m)

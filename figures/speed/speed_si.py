@@ -1,8 +1,8 @@
 """Update parameters with synaptic intelligence (SI), for `fig_speed`.
 
 The task is one update of all parameters with SI and the optimiser Adam.  The gradient
-of the loss is given.  Memory access limits the speed of the update, so that the time
-for copying all parameters is a lower bound.
+of the loss is given.  Memory access limits the speed of the update.  Therefore, the
+time for copying all parameters is a lower bound.
 """
 
 import functools
@@ -23,7 +23,7 @@ ADAM, PATH = "refsnn, Adam only", "refsnn, Adam and path integral only"
 
 
 class Problem(NamedTuple):
-    """Hold the arrays of an update."""
+    """The arrays of an update."""
 
     weights: list
     biases: list

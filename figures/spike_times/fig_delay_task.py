@@ -1,10 +1,10 @@
 """Learned delays are compared with random delays in a task of spike order
 
 Eight input neurons spike once in each sample, at intervals of 15 ms.  The eight classes
-differ only in the order in which the input neurons spike, drawn at random in each run.
-Each spike time has a normal jitter of 4 ms, and is rounded to time steps of 5 ms.  A
-pattern lasts 105 ms, or 14 membrane time constants of 7.5 ms.  Panel a shows the
-patterns of three classes.
+differ only in the order of these spikes, and the orders are random in each run.  Each
+spike time has a normal jitter of 4 ms, and is rounded to time steps of 5 ms.  A pattern
+lasts 105 ms, or 14 membrane time constants of 7.5 ms.  Panel a shows the patterns of
+three classes.
 
 The network is one layer of leaky neurons that do not spike (`lif.readout`).  The
 predicted class is that of the neuron with the highest membrane potential at any time.
@@ -15,22 +15,22 @@ each, and the higher of their potentials is the output.  The fixed delays are dr
 the range of the learned delays, 0 to 120 ms.
 
 All conditions use exact gradients of the cross-entropy, the optimiser Adam, and the
-same training samples, which are new at each step.  Each condition of each run is
-trained with five learning rates, and the learning rate with the fewest wrong
-predictions on 400 validation samples is selected.  Panel b shows the test errors of the
-selected networks on 2000 other samples.  Lines connect the conditions of one run, and
-large markers show the means.  On the logarithmic axes, an error of 0 is drawn as 0.25
-wrong samples.  Panel c shows the validation errors against the learning rate; thick
-lines are medians over runs.
+same training samples, which are new at each step.  For each condition and run, networks
+are trained with five learning rates.  The network with the fewest wrong predictions on
+400 validation samples is selected.  Panel b shows the test errors of the selected
+networks on 2000 other samples.  Each line connects the three errors of one run, and
+large markers show means over runs.  On the logarithmic axes, an error of 0 is drawn as
+0.25 wrong samples.  Panel c shows the validation errors against the learning rate;
+thick lines are medians over runs.
 
-For the first run with learned delays, panel d shows when the spikes of each pattern
-(without jitter) arrive at the neuron of its class, before and after learning.  Marker
-areas are proportional to the absolute weights after learning, and crosses mark negative
-weights.  After learning, most inputs with positive weights arrive at nearly the same
-time.
+Panel d shows the first run with learned delays, before and after learning.  Each marker
+is the arrival time of an input spike (without jitter) at the neuron of the class.
+Marker areas are proportional to the absolute weights after learning, and crosses mark
+negative weights.  After learning, most inputs with positive weights arrive at nearly
+the same time.
 
-The claims on test errors use the learned delays before rounding.  Separate numbers show
-the effect of rounding the delays to whole time steps (`delays.settle`).
+In the claims on test errors, the learned delays are not rounded.  The effect of
+rounding them to whole time steps (`delays.settle`) is reported separately.
 
 The results hold for this single layer.  In most trial runs with hidden spiking neurons
 and equal numbers of parameters, networks with learned delays made at least as many
@@ -194,7 +194,7 @@ def gather(results):
 
 
 def claims(size):
-    """Declare claims, with bounds fixed beforehand."""
+    """Return the claims; their bounds were fixed before the runs."""
     text = "test errors with learned delays, divided by those with {}, with equal " \
         "numbers of parameters (mean of logarithms; half an error is added to each)"
     return [

@@ -9,18 +9,18 @@ highest maximum.  Training uses the exact gradients of the hidden spike times
 weights of hidden neurons that are silent in a whole mini-batch increase slightly.  The
 time constants are 20 ms for potentials and 5 ms for currents.
 
-Panel a shows the accuracy on the first 2000 test images against the epoch; the claim
-uses all test images.  Panels b and c show the hidden spikes and the readouts of the
-first network after training, for one test image.  The blue line is the readout of the
-correct class.
+Panel a shows the accuracy on the first 2000 test images against the epoch.  The claim
+is about the accuracy on all test images.  Panels b and c show the hidden spikes and the
+readouts of the first network after training, for one test image.  The blue line is the
+readout of the correct class.
 
 By default, three networks with 100 hidden neurons learn the digits of refsnn, which
 have 8x8 pixels.  With --full, one network with 350 hidden neurons learns MNIST for 18
-epochs, which takes about 3 core-hours.  The settings with --full are those of [WP21],
-where ten networks learn for 100 epochs: mini-batches of 128 images, a normal jitter of
-the input spikes of 1 ms, and a learning rate of 0.005 that falls by 3 % each epoch.
-For the digits, mini-batches have 32 images, the initial weights have wider
-distributions, and the learning rate is 0.1 and falls by 30 % each epoch.
+epochs, which takes about 3 core-hours.  With --full, mini-batches have 128 images, the
+input spikes have a normal jitter of 1 ms, and the learning rate of 0.005 falls by 3 %
+each epoch.  These settings are those of [WP21], where ten networks learn for 100
+epochs.  For the digits, mini-batches have 32 images, the initial weights have wider
+distributions, and the learning rate of 0.1 falls by 30 % each epoch.
 """
 
 import os
@@ -58,7 +58,7 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, repeats=None, epochs=None, hidden=None):
-    """Return a chain of jobs for each run."""
+    """Return the jobs; each job continues the previous job of its run."""
     repeats, epochs, hidden = (given or usual for given, usual in zip(
         (repeats, epochs, hidden), SIZES[size][:3], strict=True))
     (samples, batch), listed = SIZES[size][3:], []
@@ -83,10 +83,10 @@ def encode(images, rng=None):
 
 
 def highest(times, units, W):
-    """Return the times, slopes and spikes of the maxima of all readouts, (B, k).
+    """Return times, slopes and spikes of the maxima of all readouts, each (B, k).
 
-    If a hidden spike ends the rise to a maximum, the slope before this spike and the
-    number of this spike are returned, otherwise 0 and -1.
+    If a readout stops rising at a hidden spike, the slope before this spike and the
+    number of this spike are returned.  For other maxima, 0 and -1 are returned.
 
     Between two spikes, the potential is c (a exp(-p t) - b exp(-q t)), with p =
     1/tau_mem, q = 1/tau_syn, c = p/(q - p), a = sum_j W_j exp(p t_j) and b = sum_j W_j
@@ -142,7 +142,7 @@ def test(weights, images, labels):
 
 
 def learn(folder, epochs, hidden, samples, batch, seed, repeat, first=0, before=None):
-    """Train one network with at most `PART` mini-batches, from number `first` on."""
+    """Train one network on `PART` mini-batches or fewer, starting at number `first`."""
     found = image_sets.digits(seed, FIGURE, repeat) if folder is None \
         else image_sets.stored(folder)
     (x, labels), (tested, wanted) = ((a.reshape(len(a), -1), b) for a, b in (
@@ -195,7 +195,7 @@ def gather(results):
 
 
 def claims(size):
-    """Return the claims; bound and tolerance were fixed before any run."""
+    """Return the claims; their bound and their tolerance were fixed before all runs."""
     _, epochs, hidden, *_ = SIZES[size]
     text = f"test accuracy, {hidden} hidden neurons, {epochs} epochs"
     first = stand_in(

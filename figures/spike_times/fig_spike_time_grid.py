@@ -1,18 +1,18 @@
 """On a time grid, gradients of spike times have errors of first order
 
 Simulations in time steps are compared with the exact, event-based simulation of the
-module `eventprop`.  Against the length of the time step, the panels show errors of the
-spike times (a), the loss (b), and the gradients with respect to the weights (c) and the
-input spike times (d).  The loss is a sum of all spike times with random positive
-factors.  The error of a gradient is the median over neurons.  Lines in panels a to e
-show medians over networks, and bands show quartiles.  Three integration schemes are
-compared: the explicit Euler method ("euler"), the scheme of `lif` with a constant
-current during each step ("held"), and the exact solution between spikes ("exact").  If
-each spike is placed at the end of its time step (solid lines), the errors of all
-schemes are proportional to the time step.  If spike times are interpolated linearly
-within the step (dashed lines), the error of the exact solution is proportional to the
-squared time step.  Neurons are left out if their number of spikes differs from the
-exact simulation; panel e shows the share of these neurons.
+module `eventprop`.  Panels a to d show errors against the length of the time step.  The
+errors are those of the spike times (a), the loss (b), and the gradients with respect to
+weights (c) and input spike times (d).  The loss is a sum of all spike times with random
+positive factors.  The error of a gradient is the median over neurons.  Lines in panels
+a to e show medians over networks, and bands show quartiles.  Three integration schemes
+are compared.  The scheme "euler" is the explicit Euler method, "held" keeps the current
+constant during each step (as in `lif`), and "exact" uses the exact solution between
+spikes.  If each spike is placed at the end of its time step (solid lines), the errors
+of all schemes are proportional to the time step.  If spike times are interpolated
+linearly within the step (dashed lines), the error of the exact solution is proportional
+to the squared time step.  A neuron is left out if its number of spikes differs from
+that in the exact simulation.  Panel e shows the share of such neurons.
 
 Panel f shows why the gradients of some neurons have much larger errors than the median.
 A neuron receives one input spike, and its potential U crosses the threshold shortly
@@ -184,7 +184,7 @@ def gather(results):
 
 
 def claims(size):
-    """Declare claims, with bounds chosen beforehand."""
+    """Return the claims; their bounds were chosen before the runs."""
     text = "order of convergence of the error of the {} from steps of 0.1 ms to the " \
         "smallest, "
     near = "largest relative error of the gradient of one neuron if the maximum of U " \

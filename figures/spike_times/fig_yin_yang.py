@@ -2,8 +2,8 @@
 
 A point of the plane belongs to the class yin, yang or dot.  One input neuron encodes
 the coordinate x of the point, a number from 0 to 1, and spikes at (10 + 30 x) ms.
-Three more input neurons encode the coordinate y, 1 - x and 1 - y in the same way, and a
-fifth always spikes at 20 ms.  The network has 200 hidden neurons and three output
+Three more input neurons encode y, 1 - x and 1 - y in the same way.  The fifth input
+neuron always spikes at 20 ms.  The network has 200 hidden neurons and three output
 neurons.  The predicted class is that of the output neuron that spikes first.  Training
 uses the exact gradients of the spike times (`refsnn.fast.eventprop`), the cross-entropy
 of the first output spikes, and the optimiser Adam.  Panel a shows the error on test
@@ -13,8 +13,8 @@ first run after training; crosses mark wrong predictions.
 The data, the network and the training are those of [WP21], except for the generator of
 the data.  There are 5000 training points (400 with --quick), and a fifth as many test
 points.  Each class has a third of the points.  The time constants are 20 ms for
-membrane potentials and 5 ms for currents.  Mini-batches have 256 points, and the
-learning rate, 0.01 at first, falls by 5 % every 5 epochs.  Training lasts 12 epochs by
+membrane potentials and 5 ms for currents.  Mini-batches have 256 points.  The learning
+rate is 0.01 at first, and falls by 5 % every 5 epochs.  Training lasts 12 epochs by
 default, and 4 epochs with --quick.  With --full, ten networks learn for 300 epochs, as
 in [WP21], which takes about 3 core-hours.
 """
@@ -43,7 +43,7 @@ ARRAYS = {"error": ("run, epoch", "1", "share of wrong test points"),
 
 
 def jobs(size, seed, data, repeats=None, epochs=None, hidden=200, samples=None):
-    """Return a chain of jobs for each run."""
+    """Return the jobs; each job continues the previous job of its run."""
     repeats, epochs, samples = (given or usual for given, usual in zip(
         (repeats, epochs, samples), SIZES[size], strict=True))
     listed = []
@@ -102,7 +102,7 @@ def gradient(weights, points, labels):
 
 
 def learn(epochs, hidden, samples, seed, repeat, first=0, before=None):
-    """Train one network for at most `PART` epochs, from the epoch `first` on."""
+    """Train one network for at most `PART` epochs, starting at the epoch `first`."""
     rng = seeds.rng(seed, FIGURE, 0, repeat)
     (points, labels), (tested, wanted) = drawn(rng, samples), drawn(rng, samples // 5)
     weights = [rng.normal(1.5, 0.78, (hidden, 5)),
@@ -127,7 +127,7 @@ def learn(epochs, hidden, samples, seed, repeat, first=0, before=None):
 
 
 def gather(results):
-    """Sort the results by run; the last part of each run holds all epochs."""
+    """Combine the last results of all runs, which hold all epochs."""
     results = [*{int(r["repeat"]): r for r in results}.values()]
     return {"error": np.array([r["error"] for r in results]),
             "spikes": np.array([r["spikes"] for r in results]),
@@ -135,7 +135,7 @@ def gather(results):
 
 
 def claims(size):
-    """Return the claims; the tolerance was fixed before any full run."""
+    """Return the claims; their tolerance was fixed before the full run."""
     text = f"test accuracy after {SIZES[size][1]} epochs"
     published = Published(0.981, "[WP21]", "fig. 2", "read", 0.0018, 10)
     first = reproduction(

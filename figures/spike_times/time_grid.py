@@ -4,8 +4,8 @@ The neurons follow `eventprop`, without delays and recurrence.  An input
 spike arrives at the start of a step.  If the membrane potential U is above
 the threshold at the end of a step, the neuron spikes.  The scheme "euler"
 is the explicit Euler method.  The scheme "held" keeps the current constant
-during a step, like `lif` with gain = 1 - beta.  The scheme "exact" uses
-the analytic solution of the neuron equations.
+during a step, like `lif` with the argument gain = 1 - beta.  The scheme
+"exact" uses the analytic solution of the neuron equations.
 
 By default, a spike occurs at the end of a step.  The option `between`
 interpolates spike times linearly within a step.  Because spike times on
@@ -21,7 +21,7 @@ from refsnn._checks import arrays, one_of
 
 
 class Grid(NamedTuple):
-    """Hold spike times, spiking neurons, and data for `backward`."""
+    """Spike times, spiking neurons, and data for `backward`."""
     times: np.ndarray
     units: np.ndarray
     spikes: dict

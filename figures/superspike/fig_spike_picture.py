@@ -1,10 +1,10 @@
 """A hundred spiking neurons learn to write a picture
 
 The top panels show the target spikes and the output spikes in the last trial.  The
-panels below show the cost of each trial, the mean firing rates of hidden neurons, and
-the distribution and the variation of interspike intervals.  With --full, two more
-panels show the final cost for several network sizes and, for random feedback, against
-the strength and the exponent of a regulariser, with the mean firing rates of hidden
+panels below show the cost of each trial.  For hidden neurons, they also show firing
+rates, interspike intervals and the variation of these intervals.  With --full, two more
+panels show final costs.  The left panel compares network sizes.  The right panel shows
+networks with random feedback and a regulariser, with the mean firing rates of hidden
 neurons.
 
 A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every
@@ -30,14 +30,14 @@ with at least five intervals.
 
 With `--data DIR`, the spike trains in `input.ras` and `target.ras` of the folder
 `DIR/spike_picture` replace the generated spike trains.  The spikes in these files must
-be in order of time, and the neurons must be numbered from 0.  A trial ends with the
-last spike, rounded up to a multiple of 0.5 s.  The file
+be in order of time, and the neurons must be numbered from 0.  The duration of a trial
+is the time of the last spike, rounded up to a multiple of 0.5 s.  The file
 `DIR/spike_picture/options.json` can change these defaults, for example:
 
     {"loop_s": 1.89, "target": {"order": "sort", "first_unit": 1, "units": 200}}
 
 The entry "loop_s" is the duration of a trial in seconds.  The entries "input" and
-"target" hold arguments of the function `ras.read_ras`, which reads the `.ras` files.
+"target" hold options for reading the two files with `ras.read_ras`.
 
 As in the published code, the learning rate is 1 mV, and the standard deviation of the
 initial weights is 50 mV / sqrt(fan-in).  The learning rate falls to 0.1 mV after 800 s

@@ -1,9 +1,9 @@
 """SuperSpike trains a silent neuron to fire five spikes at given times
 
-The top panels show the variables of the SuperSpike learning rule at one synapse after
-12 trials, computed online in each time step.  The bottom panels show the membrane
+The top panels show the variables of the SuperSpike learning rule at one synapse, during
+the two trials that follow the first 12 trials.  The bottom panels show the membrane
 potential of one neuron in three trials, the output spikes of this neuron in all trials,
-and the cost of each neuron (with the mean over neurons).
+and the costs of all neurons with their mean.
 
 A neuron receives 100 Poisson spike trains (5 Hz), which are the same in every trial of
 0.5 s.  The neuron must spike at five evenly spaced target times.  A neuron hits all
@@ -17,8 +17,8 @@ synapse is updated with the sum of the products of filtered error and eligibilit
 This figure corresponds to [ZG18] figs. 2 and 3.
 
 The optimiser is RMaxProp with a learning rate of 1 mV, reduced to 0.1 mV after trial
-300.  The initial weights have a standard deviation of 2 mV, chosen in runs with other
-seeds such that the neurons are silent before training.
+300.  The initial weights have a standard deviation of 2 mV.  This value was chosen in
+runs with other seeds, because it leaves the neurons silent before training.
 """
 
 import numpy as np

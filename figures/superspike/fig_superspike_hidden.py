@@ -23,8 +23,8 @@ that learning fails if all random feedback weights are negative.  The probabilit
 this case is 1/16 with four hidden neurons, and 1/256 with eight hidden neurons.  In
 control networks, all random feedback weights are made negative.
 
-This figure corresponds to [ZG18] fig. 4, where the three kinds of feedback lead to
-similar results, as here.  The learning rate is 1 mV, reduced to 0.1 mV after trial 250.
+This figure corresponds to [ZG18] fig. 4.  In both figures, the three kinds of feedback
+lead to similar results.  The learning rate is 1 mV, reduced to 0.1 mV after trial 250.
 The standard deviation of the initial weights is 20 mV / sqrt(fan-in).
 """
 

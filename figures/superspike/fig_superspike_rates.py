@@ -1,23 +1,23 @@
 """The range of usable learning rates is wider with RMSprop and RMaxProp than without
 
-The top panels show the final cost relative to the cost of the first trial, against the
-learning rate, for three optimisers.  The bottom panels show the cost of each trial at
-the best learning rate of each optimiser, which has the lowest median of the relative
-final cost.  Thin lines and dots show single networks, and thick lines show the median
-over networks.
+For three optimisers, the top panels show the relative final cost against the learning
+rate.  The relative final cost is the mean cost of the last 20 trials, divided by the
+cost of the first trial.  The best learning rate of an optimiser has the lowest median
+of this quantity.  The bottom panels show the cost of each trial at the best learning
+rates.  Thin lines and dots show single networks, and thick lines show the median over
+networks.
 
 Spiking networks with four hidden neurons learn to fire five output spikes at target
 times.  The output error reaches the hidden neurons through the transposed output
 weights, as with symmetric feedback in the figure `superspike_hidden`.  The input spikes
 and the initial weights are the same for every learning rate.  The cost of a trial is
-the root mean square of the filtered output error.  The relative final cost is the mean
-cost of the last 20 trials, divided by the cost of the first trial.  A learning rate is
-called usable if the relative final cost is at most 0.6.
+the root mean square of the filtered output error.  A learning rate is called usable if
+the relative final cost is at most 0.6.
 
-The optimisers divide each entry of the weight gradient by the running root mean square
-(RMSprop), or by the running maximum of the absolute value (RMaxProp), of this entry.
-With a "fixed rate" (in V s), a weight changes by the learning rate times the mean
-product of error and eligibility trace (in 1 / s).
+RMSprop divides each entry of the weight gradient by the running root mean square of
+this entry.  RMaxProp divides by the running maximum of its absolute value.  With a
+"fixed rate", a weight changes by the learning rate (in V s) times the mean product of
+error and eligibility trace (in 1 / s).
 
 Learning rates are tested on a logarithmic grid.  The width of the usable range is the
 largest number of consecutive usable learning rates, times the spacing of the grid.  The

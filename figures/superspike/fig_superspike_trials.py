@@ -3,16 +3,16 @@
 Each dot shows the number of trials until one neuron hits all its targets for the first
 time, or the total number of trials if the neuron never hits all targets.  Lines show
 geometric means over neurons.  The grey line is the number of trials in [ZG18] fig. 2.
-Stars mark the settings of the figure `superspike`, in which neurons hit all targets
-after far fewer trials than in the paper.
+Stars mark the settings of the figure `superspike`.  With these settings, neurons hit
+all targets after far fewer trials than in the paper.
 
-Neurons, inputs, targets and the rule SuperSpike are those of the figure `superspike`.
-A neuron hits all targets in a trial if it fires exactly one spike within 5 ms of each
+The neurons, inputs, targets and learning rule are those of the figure `superspike`.  A
+neuron hits all targets in a trial if it fires exactly one spike within 5 ms of each
 target time and no other spike.  The learning rate of the optimiser RMaxProp is either
 constant, or divided by 10 after trial 300.  The paper lists the five learning rates as
-a grid, but does not state the learning rate of its fig. 2.  Initial weights are
-normally distributed.  Their standard deviation is 2 mV (`20 mV / sqrt(100)`), as in the
-figure `superspike`, or 5 mV (`50 mV / sqrt(100)`), as in the published code.
+a grid, but does not state the learning rate of its fig. 2.  The standard deviation of
+the initial weights is `20 mV / sqrt(100)` (2 mV), as in the figure `superspike`, or `50
+mV / sqrt(100)` (5 mV), as in the published code.
 """
 
 import numpy as np
@@ -46,7 +46,7 @@ def jobs(size, seed, data, repeats=None, loops=None):
 
 
 def learn(scale, law, repeats, loops, seed):
-    """Return how many trials the neurons need to hit all targets, (rates, repeats)."""
+    """Count the trials until each neuron hits all targets, at each learning rate."""
     generators = [seeds.rng(seed, "superspike_trials", "neuron", r)
                   for r in range(repeats)]
     x = training.poisson(generators, fig_superspike.INPUTS, fig_superspike.INPUT_HZ)

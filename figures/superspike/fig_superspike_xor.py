@@ -10,53 +10,53 @@ hidden neurons have a mean firing rate of at least 1 Hz.
 A spiking network with two outputs learns the exclusive or (XOR) of spike patterns.  The
 100 inputs form three groups: a reference group, group A and group B.  In each pattern,
 the reference group spikes, and each of the groups A and B spikes with probability 1/2.
-If a group spikes, each of its inputs spikes once, within the first 10 ms of the
-pattern, at a time that is drawn once for each run.  Output neuron 1 must spike if
-exactly one of the groups A and B spikes, and otherwise output neuron 0 must spike.  The
-output error reaches the hidden neurons through the transposed output weights (symmetric
-feedback), through fixed random weights (random feedback), or through weights that are
-all 1 (uniform feedback).  A network reaches zero error if the last third of its
-training contains 20 consecutive seconds (about 320 patterns) without an error.
+If a group spikes, each of its inputs spikes once within the first 10 ms of the pattern.
+The time of this spike is random in each run, and is the same in all patterns of a run.
+Output neuron 1 must spike if exactly one of the groups A and B spikes, and otherwise
+output neuron 0 must spike.  The output error reaches the hidden neurons through the
+transposed output weights (symmetric feedback), through fixed random weights (random
+feedback), or through weights that are all 1 (uniform feedback).  A network reaches zero
+error if the last third of its training contains 20 consecutive seconds (about 320
+patterns) without an error.
 
 Symmetric and random feedback weights satisfy a sign condition, which is not part of
 [ZG18].  The two feedback weights of each hidden neuron have opposite signs, and the
 positive weight has the larger absolute value.  Half of the hidden neurons have a
-positive feedback weight from output 0, and half from output 1.  Training changes the
-output weights, so that symmetric feedback weights satisfy the condition only before
-training.  Without the condition, the sum of the two feedback weights of a hidden neuron
-can be negative.  If both output neurons fail to spike, hidden neurons with a negative
-sum become less active.  Once all hidden neurons are silent, they stay silent, because
-the output neurons no longer spike.  In networks called "unbalanced" (--full), the
-feedback weights are normally distributed, as in [ZG18], and do not satisfy the
-condition.  In networks called "common times" (--full), all inputs of a group spike at
-the same time.
+positive feedback weight from output 0, and the other half from output 1.  Because
+training changes the output weights, symmetric feedback weights satisfy the condition
+only before training.  Without the condition, the sum of the two feedback weights of a
+hidden neuron can be negative.  If both output neurons fail to spike, hidden neurons
+with a negative sum become less active.  Once all hidden neurons are silent, they stay
+silent, because the output neurons no longer spike.  With --full, the feedback weights
+of the networks called "unbalanced" are normally distributed, as in [ZG18], and do not
+satisfy the condition.  In the networks called "common times", all inputs of a group
+spike at the same time.
 
 The figure also shows networks without hidden neurons, networks with eight hidden
 neurons, and networks with the heterosynaptic regulariser in [ZG18] eq. (A.5).  The
-regulariser is proportional to `z^4 e^2`, where z is the filtered spike train of the
-hidden neuron and e is its filtered error.  This figure corresponds to [ZG18] fig. 5.
-In [ZG18], all networks with four hidden neurons and random feedback solve the task, and
-networks with uniform feedback make more errors on average.
+regulariser reduces each weight w in proportion to `w z^4 e^2`, where z is the filtered
+spike train of the hidden neuron and e is its filtered error.  This figure corresponds
+to [ZG18] fig. 5.  In [ZG18], all networks with four hidden neurons and random feedback
+solve the task, and networks with uniform feedback make more errors on average.
 
 As in [ZG18], the 100 inputs also fire noise spikes at random times (4 Hz).  The correct
 output neuron must spike within the response window, which begins with the pattern and
 ends 15 ms after the last possible input spike of the pattern.  In the learning rule,
-each spike of the wrong output neuron is an error at the time of the spike, and a
-missing spike of the correct output neuron is an error at the end of the response
-window.
+each spike of the wrong output neuron is an error.  If the correct output neuron does
+not spike, an error occurs at the end of the response window.
 
 The following settings were chosen in trial runs with other seeds.  The three groups
-have 34, 33 and 33 inputs.  A new pattern begins every 50 to 70 ms.  Output spikes
-outside the response windows are wrong spikes in the learning rule, but are not counted
-as errors in this figure.  The learning rate is 0.3 mV for weights from the inputs.  For
+have 34, 33 and 33 inputs.  A new pattern begins every 50 to 70 ms.  In the learning
+rule, all output spikes outside the response windows are wrong.  This figure does not
+count them as errors.  The learning rate is 0.3 mV for weights from the inputs.  For
 weights from hidden to output neurons, the learning rate is 5 mV with symmetric
 feedback, and 10 mV with other feedback.  The rates are divided by 10 after 60 % of the
-training time, and by 100 after 85 %.  Initial weights from the inputs have a standard
-deviation of 20 mV / sqrt(fan-in).  Initial weights from hidden to output neurons have a
-standard deviation of 100 mV / sqrt(fan-in) with symmetric feedback, and of 30 mV /
-sqrt(fan-in) with other feedback.  Weights from the inputs to hidden neurons are clipped
-to [-3 mV, 3 mV], so that the input weights of silent hidden neurons do not become very
-negative.  The strength of the regulariser is 1e-3.
+training time, and by 100 after 85 %.  The standard deviation of the initial weights is
+s / sqrt(fan-in).  For weights from the inputs, s is 20 mV.  For weights from hidden to
+output neurons, s is 100 mV with symmetric feedback, and 30 mV with other feedback.
+Weights from the inputs to hidden neurons are clipped to [-3 mV, 3 mV], so that the
+input weights of silent hidden neurons do not become very negative.  The strength of the
+regulariser is 1e-3.
 """
 
 import numpy as np
@@ -155,10 +155,10 @@ def stimuli(generators, times):
 def classification(heard, spikes, labels, ends):
     """Return the error signal of a classification task.
 
-    The error signal of an output unit is -1 at each wrong spike.  A spike is wrong if
-    it occurs between response windows, or if the other output unit is correct in the
-    current window.  If the correct output unit does not spike within a response window,
-    the error signal of this unit is 1 in the last step of the window.  The paper [ZG18]
+    The error signal of an output unit is -1 at each wrong spike.  All spikes between
+    response windows are wrong.  In a window, the spikes of the unit that is not correct
+    are wrong.  If the correct output unit does not spike within a response window, the
+    error signal of this unit is 1 in the last step of the window.  The paper [ZG18]
     does not state whether spikes between response windows are errors.
 
     heard : (B,) bool, whether the correct unit has already spiked in the current

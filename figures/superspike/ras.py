@@ -7,9 +7,8 @@ neuron, separated by blanks:
     0.0123 17
 
 The function `read_ras` returns two arrays, `times_s` and `units`, which `binning.dense`
-converts to a dense spike train.  The published files of target pictures need
-order="sort", because these files list the spikes column by column, and the spike times
-within a column are jittered.
+converts to a dense spike train.  The spikes in the published files of target pictures
+are not in order of time.  Therefore, these files need order="sort".
 
 In the returned arrays, units (neurons) are counted from 0.  If the unit numbers in a
 file start at 1, read the file with first_unit=1.  For example, the target file of a
@@ -17,11 +16,11 @@ published benchmark with 200 outputs uses the unit numbers 1 to 200.  With first
 the spikes of this file are assigned to the wrong units, and an error is raised only if
 units=200 is given.
 
-Each spike time is read as the nearest float64 value, and `write_ras` writes enough
-digits to restore this value exactly.  Several spikes may have the same time, even if
-they belong to the same unit.  A file whose last line has no newline character is
-rejected, because this line may be incomplete (for example, the unit number 1 in place
-of 17).  Reading needs up to 32 bytes of memory per spike, or 56 bytes with
+Each spike time is read as the nearest float64 value.  The function `write_ras` writes
+enough digits to restore this value exactly.  Several spikes may have the same time,
+even if they belong to the same unit.  A file whose last line has no newline character
+is rejected, because this line may be incomplete: a unit number 1 may be the beginning
+of 17.  Reading needs up to 32 bytes of memory per spike, or 56 bytes with
 `order="sort"`.
 """
 

@@ -7,15 +7,15 @@ each block, as in [ZG18].  The states of the neurons are not reset between block
 
 Values that the paper [ZG18] does not state are taken from the published code.  The
 running maximum of the optimiser RMaxProp decays once per block, with a time constant of
-30 s, and the constant eps in the denominator is 1e-12.  The spike trace z in the
+30 s.  The constant eps in its denominator is 1e-12.  The spike trace z in the
 heterosynaptic regulariser decays with a time constant of 0.1 s.  Initial weights are
 normally distributed with mean 0, and weights are clipped to [-0.1 V, 0.1 V].
 
-Two values were chosen for refsnn: the standard deviation of the initial weights, which
-is given in the caption of each figure, and a delay of 1.6 ms in the learning rule of
-hidden layers.  Two axonal delays of 0.8 ms pass between a hidden spike and the output
-error that this spike causes.  Therefore, the rule delays the input and the surrogate
-derivative by 1.6 ms.
+Two values were chosen for refsnn.  The caption of each figure states the first value,
+the standard deviation of the initial weights.  The second value is a delay of 1.6 ms.
+Two axonal delays of 0.8 ms pass between a hidden spike and the output error that this
+spike causes.  Therefore, the learning rule of hidden layers delays the input and the
+surrogate derivative by 1.6 ms.
 """
 
 from typing import NamedTuple
@@ -40,7 +40,7 @@ LETTERS = {"S": ("01110", "10001", "10000", "01110", "00001", "10001", "01110"),
 
 
 class Layer(NamedTuple):
-    """Hold the weights and states of neurons."""
+    """The weights and states of a layer of neurons."""
 
     k: superspike.Coefficients
     W: np.ndarray                   # (B, n, m), V
@@ -72,8 +72,8 @@ def train_of(times, steps=STEPS):
 def picture(generator, steps, units, rate_hz, text="SPIKE"):
     """Sample a spike raster showing a text.
 
-    The letters consist of Poisson spikes with the rate `rate_hz`.  A spike is removed
-    if the previous spike of the same unit occurred less than 10 ms before.
+    Inside the letters, the neurons spike at random with the rate `rate_hz`.  A spike is
+    removed if the previous spike of the same unit occurred less than 10 ms before.
     """
     blank = np.zeros((7, 1), bool)
     letters = [np.array([list(row) for row in LETTERS[letter]]) == "1"

@@ -1,1 +1,1 @@
-"""Provide data and training for several figures."""
+"""Read data and train networks for several figures."""

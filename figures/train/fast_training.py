@@ -16,7 +16,7 @@ from refsnn.fast import lif as fast_lif
 
 
 class Scores(NamedTuple):
-    """Hold loss, accuracy and spikes per pattern."""
+    """Loss, accuracy, and number of spikes per pattern."""
 
     loss: float
     accuracy: float
@@ -52,7 +52,7 @@ def gradients(tape, drecord, net, dspikes=None):
     """Return the derivatives [dL/dW, dL/dW_out] of a loss L.
 
     The array `drecord` (T, B, k) is the derivative of L with respect to the readout
-    potentials, and `dspikes` (T, B, n) is the derivative of a spike penalty with
+    potentials.  The array `dspikes` (T, B, n) is the derivative of a spike penalty with
     respect to the hidden spikes.
     """
     dW, _, dW_out = fast_lif.gradients(tape, drecord, dspikes=dspikes,
@@ -69,9 +69,9 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
         penalty=None, after_epoch=None):
     """Train a network; return weights and training losses.
 
-    x : input spikes, as a sparse matrix that `events` returns.
-    batch : number of patterns in a mini-batch; `generator` shuffles the patterns.  With
-        None, each step uses all patterns in the given order.
+    x : input spikes, converted by `events`.
+    batch : number of patterns in a random mini-batch.  With None, each step uses all
+        patterns.
     penalty : function from hidden spikes (T, B, n) to a loss term and its derivative.
     after_epoch : function called with (epoch, weights) after each epoch.
     """

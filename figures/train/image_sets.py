@@ -1,4 +1,4 @@
-"""Provide training and test images for several figures."""
+"""Read training and test images for several figures."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from refsnn import datasets
 
 
 class Images(NamedTuple):
-    """Hold training and test images of a data set."""
+    """Training and test images of a data set."""
 
     x: np.ndarray
     labels: np.ndarray

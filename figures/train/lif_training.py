@@ -2,12 +2,12 @@
 
 A network has one or more hidden layers of leaky integrate-and-fire (LIF) neurons, and a
 leaky readout.  The weights of the network are a list of arrays: the input weights of
-each hidden layer, followed by the weights of the readout.  The class `Net` holds the
-constants of all layers.  All computations use the dtype of the weights; float32 is
-faster than float64.
+each hidden layer, followed by the weights of the readout.  All layers have the
+constants in `Net`.  All computations use the dtype of the weights; float32 is faster
+than float64.
 
-Array shapes contain the numbers of time steps (T), patterns in a batch (B), inputs (m),
-neurons of a layer (n) and readouts (k).
+In array shapes, T is the number of time steps, and B is the number of patterns in a
+batch.  A layer has m inputs and n neurons, and the network has k readouts.
 
     run = lif_training.forward(weights, x, net)
     loss, drecord = losses.cross_entropy(run.record, labels)
@@ -25,7 +25,7 @@ TAU_MEM_S, TAU_SYN_S, DT_S = 10e-3, 5e-3, 1e-3      # as in the [NMZ19] tutorial
 
 
 class Net(NamedTuple):
-    """Hold the constants of all layers.
+    """The constants of all layers.
 
     surrogate : a name in `surrogates.SURROGATES`, or "none" for a derivative of 0.
     """
@@ -42,7 +42,7 @@ class Net(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold hidden `lif` recordings and readout potentials (T, B, k)."""
+    """The `lif` recordings of hidden layers, and the readout potentials (T, B, k)."""
 
     hidden: list
     record: np.ndarray

@@ -40,7 +40,7 @@ AT_ONCE = 2000              # number of words that are read from a file at once
 
 
 class Words(NamedTuple):
-    """Hold N spoken words, with spikes sorted by time."""
+    """N spoken words; the spikes of each word are sorted by time."""
 
     times: list             # times (E,) of each word, s
     units: list             # channels (E,) of each word
@@ -52,7 +52,7 @@ class Words(NamedTuple):
 
 
 def folder(size, data):
-    """Return the data folder, or None without --full."""
+    """Return the data folder with --full, otherwise None."""
     return (data or "") if size == "full" else None
 
 
@@ -147,7 +147,7 @@ def counts(words):
 def binned(words, index, dt, longest):
     """Return binned spikes of the words `index`.
 
-    The spike counts have the shape (T, B, channels). Spikes later than `longest`
+    The spike counts have the shape (T, B, channels).  Spikes later than `longest`
     seconds are dropped.
     """
     return binning.dense(*_given(words, index, dt, longest), dtype=np.float32)
@@ -156,7 +156,7 @@ def binned(words, index, dt, longest):
 def sparsely(words, index, dt, longest):
     """Return binned spikes as a sparse matrix.
 
-    Row `t * B + b` holds the counts `binned(words, index, dt, longest)[t, b]`.
+    Row `t * B + b` holds the spike counts of word b in time bin t.
     """
     found = binning.sparse(*_given(words, index, dt, longest))
     T, B, m = found.shape
