@@ -1,11 +1,11 @@
 """Accuracy of sparse networks from Neural Tangent Transfer and from other masks
 
-The panels show the test accuracy after 100 training steps with labels, and the final
-test accuracy (mean of the last five tests), against the density, which is the fraction
-of the weights that are kept.  Error bars are the standard deviation over runs, and the
-dashed line is the accuracy of a dense network.  Layer-wise masks have the same density
-in each layer, as in [LZ20].  Masks with one threshold use one pruning threshold for the
-whole network, so that the density can differ between layers.
+The panels show the test accuracy after 100 training steps with labels, or the final
+test accuracy (mean of the last five tests).  The density is the fraction of kept
+weights.  Error bars are the standard deviation over runs, and the dashed line is the
+accuracy of a dense network.  Layer-wise masks have the same density in each layer, as
+in [LZ20].  Masks with one threshold use one pruning threshold for the whole network.
+Therefore, the density can differ between layers.
 
 Neural Tangent Transfer (NTT) trains a sparse network without labels, and selects the
 weights that are kept (the mask).  All other methods compute only a mask, and keep the
@@ -25,12 +25,12 @@ steps, as published.  The training with labels takes 18,720 steps in place of th
 published 42,200 steps.  Each method is run three times at densities up to 3 %, and once
 at higher densities.  At a density of 1 %, layer-wise NTT masks, magnitude masks and
 random masks keep only 9 of the 1,000 weights of the output layer (eqs. (2) and (5) of
-`pruning`), so that at least one of the 10 output units has no incoming weight.
+`pruning`).  Therefore, at least one of the 10 output units has no incoming weight.
 
-The option --full also trains LeNet-5-Caffe on MNIST at densities of 3 and 10 %, and
-Conv-4 on CIFAR-10 at a density of 5 %, without dropout.  Both networks are trained once
-for each density, for 3,000 steps of NTT and 5,000 steps with labels.  NTT of Conv-4 has
-mini-batches of 16 images, and Conv-4 is trained with some of the masks only.
+The option --full also trains two convolutional networks without dropout.  LeNet-5-Caffe
+on MNIST keeps 3 or 10 % of the weights.  Conv-4 on CIFAR-10 keeps 5 %.  Both networks
+are trained once for each density, for 3,000 steps of NTT and 5,000 steps with labels.
+NTT of Conv-4 has mini-batches of 16 images, and Conv-4 is trained with some masks only.
 """
 
 import numpy as np
@@ -92,7 +92,7 @@ def names(data):
 
 
 def accuracies(data, name, measure, density, scopes=SCOPES):
-    """Return the early (`measure` 0) or final (1) test accuracies at one density."""
+    """Return the early (`measure=0`) or the final (`measure=1`) test accuracies."""
     at = int(np.abs(data[f"{name} densities"] - density).argmin())
     return {(method, scope): finite(values[at, :, measure])
             for method, scope in BOTH if scope in scopes
@@ -195,7 +195,7 @@ def measured_large(data, name):
 
 
 def ahead(rows, *others):
-    """Return accuracy differences to the best of the other methods."""
+    """Return the accuracy of NTT minus the accuracy of the best other method."""
     ours = "NTT", "layer"
     return rows[ours] - max((values for row, values in rows.items() if row != ours
                              and (row[0] in others or not others)), key=np.mean)

@@ -7,19 +7,19 @@ digits 0 and 1.  The margin of an image is the logit of the correct class minus 
 logit of the wrong class.  The bottom left panel shows, for the first seed, the mean
 margin of unseen images of the digit 1 against the mean margin of unseen images of the
 digit 0.  Successive dots are 20 training steps apart.  The bottom right panel shows the
-distance of each sparse network to the dense network, which is the root mean square
-difference of their logits for unseen images at the same training step.
+root mean square difference between the logits of each sparse network and of the dense
+network, for unseen images at the same training step.
 
 Neural Tangent Transfer (NTT) needs no labels, and can therefore train one sparse
 network on two image sets.  The sparse network keeps 5 % of the weights, and is then
-trained with labels on one of the two image sets.  For comparison, other networks are
-trained on one image set only, both without and with labels.
+trained with labels on one of the two image sets.  For comparison, other networks use
+the same image set during NTT and during the training with labels.
 
 The networks for the digits 0 and 1 learn by gradient descent.  The sparse networks keep
 10 % of the weights of the dense network.  The NTT variant "through mask" fits the
-tangent kernel of the kept weights, which determines how gradient descent changes the
-outputs of a sparse network.  The NTT variant "at masked" fits the tangent kernel of all
-weights, pruned or not, as in the published code of [LZ20].
+tangent kernel of the kept weights.  This kernel determines how gradient descent changes
+the outputs of a sparse network.  The NTT variant "at masked" fits the tangent kernel of
+all weights, pruned or not, as in the published code of [LZ20].
 
 The first image set contains the handwritten digits included in refsnn.  The second
 image set contains the transposed images of the same digits with inverted grey levels.

@@ -1,8 +1,8 @@
 """The authors' logged transfers are reproduced until rounding separates the runs
 
 The first panels show the kernel distance of sparse networks during Neural Tangent
-Transfer (NTT).  The next panel shows relative differences of the kernel distance:
-circles between float32 and the published log, and dots between float32 and float64.
+Transfer (NTT).  The next panel shows relative differences of the kernel distance.
+Circles compare float32 with the published log, and dots compare float32 with float64.
 The histogram shows the kernel distance before training for 100 further dense networks,
 on the same held-out images.  Vertical lines mark the repeated runs.
 
@@ -15,16 +15,15 @@ units, and two with LeNet-5-Caffe.  The sparse networks keep 3 % of the weights.
 figure samples the weights of the four teachers with the same pseudo-random numbers as
 the code of [LZ20].
 
-With the option --full, the four runs are repeated with the same images in the same
-mini-batches.  The perceptrons are trained for 18,720 steps, as published.
-LeNet-5-Caffe is trained for 1,100 steps, of which the first 1,000 are compared with the
-log.
+With the option --full, the four runs are repeated with the images and the mini-batches
+of [LZ20].  The perceptrons are trained for 18,720 steps, as published.  LeNet-5-Caffe
+is trained for 1,100 steps, of which the first 1,000 are compared with the log.
 
-The hardware of the published runs rounded float32 numbers differently.  If the input of
-a ReLU unit is almost zero, rounding decides whether the unit is on or off.  Two
-computations of the same run therefore diverge.  Rounding can also change the masks,
-which are updated after every 100 training steps.  To show these effects, all runs
-except the second run of LeNet-5-Caffe are repeated in float64.
+The published runs used other hardware, which rounds float32 numbers differently.  If
+the input of a ReLU unit is almost zero, rounding decides whether the unit is on or off.
+Two computations of the same run therefore diverge.  Rounding can also change the masks,
+which are updated after every 100 training steps.  To show the effects of rounding, all
+runs except the second run of LeNet-5-Caffe are repeated in float64.
 
 By default, the images are the handwritten digits included in refsnn, for which no log
 is published.  The networks have 256-100-50-10 units, and keep 10 % of the weights.
@@ -82,7 +81,7 @@ def jobs(size, seed, data, steps=None, teachers=100):
 
 
 def teacher(name, run):
-    """Sample a teacher as in [LZ20]; layers without weights also use random keys."""
+    """Sample the initial weights and biases of a teacher as in [LZ20]."""
     key, weights, biases = np.array([0, run], np.uint32), [], []
     for shape in TASKS[name]:
         key, layer = threefry.split(key)
@@ -184,7 +183,7 @@ def runs(data):
 
 
 def pair(data, run, other):
-    """Return the float32 log and another log of a run, at their common steps."""
+    """Return the float32 log and the log `other` of a run, at their common steps."""
     ours, other = data[f"{run} float32"], data[f"{run} {other}"]
     steps = np.intersect1d(ours[:, 0], other[:, 0])
     if f"{run} log" in data and ours[-1, 0] < data[f"{run} log"][-1, 0]:

@@ -16,11 +16,11 @@ teachers.
 With the option --full, networks with 784-300-100-10 units are trained on MNIST, and 97
 % of the weights of each student are pruned.  The students of the first five teachers,
 and of the teacher with the largest initial kernel distance, are trained for 18,720
-steps.  All teachers have the same 120 held-out images, of which 64 are used as in the
-code of [LZ20].  Stars mark the two runs of the published NTT demonstration, whose
-initial kernel distances are 6,439 and 8,147.  The published runs used other teachers
-and other images, so that their distance ratios can differ.  The figure `ntt_replay`
-repeats the published runs with the same teachers and images.
+steps.  As in the code of [LZ20], distances are computed on 64 of 120 held-out images.
+All teachers have the same held-out images.  Stars mark the two runs of the published
+NTT demonstration, whose initial kernel distances are 6,439 and 8,147.  The published
+distance ratios can differ, because other teachers and images were used.  The figure
+`ntt_replay` repeats the published runs with the same teachers and images.
 """
 
 import numpy as np

@@ -15,35 +15,35 @@ trained with labels, without further pruning.  The tangent kernel "at masked" us
 derivatives of the outputs with respect to all weights, pruned or not, as in the code of
 [LZ20].  The tangent kernel "through mask" uses only the derivatives with respect to
 unpruned weights.  For comparison, other sparse networks have permuted masks, as in the
-code of [LZ20].  Permuted masks keep the weights with the largest absolute values, and
-then move these positions at random among the inputs of each unit, or along the height
-of each kernel.  The networks of one seed are trained with labels on the same
-mini-batches.
+code of [LZ20].  Permuted masks start from masks that keep the weights with the largest
+absolute values.  These masks are permuted at random among the inputs of each unit, or
+along the height of each kernel.  The networks of one seed are trained with labels on
+the same mini-batches.
 
 By default, the networks have 256-100-50-10 units, keep a tenth of the weights, and are
 trained on the handwritten digits included in refsnn.
 
 With the option --full, the published demonstration of [LZ20] is repeated on MNIST with
-3 % of the weights.  Without labels, 20 perceptrons with 784-300-100-10 units are
-trained for 18,720 steps, and one LeNet-5-Caffe for 3,000 steps in place of the
-published 18,720 steps.  One perceptron is trained on Fashion-MNIST.  Five of the 20
-perceptrons, and the other two networks, are then trained for 42,200 steps with the
-labels of 54,000 training images.  Further masks are uniformly random in each layer.
-The training images are in the same order as in the code of [LZ20], and the first 1,000
-images are held out during NTT.  The panels show the distances on the first 64 images,
-which are the held-out images of the published runs.  The claims also state the
-distances on all 1,000 held-out images, in batches of 50, and on the first 64 test
-images.
+3 % of the weights.  NTT trains 20 perceptrons with 784-300-100-10 units for 18,720
+steps, as published.  NTT trains one LeNet-5-Caffe for 3,000 steps (published: 18,720
+steps).  Another perceptron is trained on Fashion-MNIST.  This perceptron, LeNet-5-Caffe
+and five of the 20 perceptrons are then trained for 42,200 steps with the labels of
+54,000 training images.  Further masks are uniformly random in each layer.  The training
+images are in the same order as in the code of [LZ20], and the first 1,000 images are
+held out during NTT.  The panels show the distances on the first 64 images, which are
+the held-out images of the published runs.  The claims also state the distances on the
+first 64 test images and on all 1,000 held-out images.  The distances on 1,000 images
+are means over batches of 50 images.
 
 If the data folder holds the published logs, dotted lines show these logs.  The
 published runs used other initial weights.  At steps that update the masks, the
 distances are computed before the update.  The last row of panels shows the distance
-ratio, which is the kernel distance divided by its initial value, against the initial
-value.  The line is a linear regression of the logarithms over the 20 runs, and the band
-is the 95 % prediction interval for a further run.  Stars are the two published runs.
-If the initial distance of a published run is outside the range of the 20 runs, the
-claim about this run is not decided.  The figure `ntt_replay` repeats the published runs
-with the same initial weights, images and mini-batches.
+ratio against the initial kernel distance.  The distance ratio is the kernel distance
+divided by its initial value.  The line is a linear regression of the logarithms over
+the 20 runs, and the band is the 95 % prediction interval for a further run.  Stars are
+the two published runs.  If the initial distance of a published run is outside the range
+of the 20 runs, the claim about this run is not decided.  The figure `ntt_replay`
+repeats the published runs with the same initial weights, images and mini-batches.
 """
 
 import csv
@@ -280,7 +280,7 @@ def gather(results):
 
 
 def logs(data, start):
-    """Return entries by their key's start."""
+    """Return the entries whose keys begin with `start`."""
     return [value for key, value in data.items() if key.startswith(start)]
 
 
@@ -384,12 +384,12 @@ def known(name, text):
 
 
 def three(log):
-    """Return both distances at the start, after `SOON` steps and at the end."""
+    """Return kernel and output distance at the start, at step `SOON` and at the end."""
     return np.stack([log[:, 0, 1:3], at(log, SOON)[:, 1:3], log[:, -1, 1:3]], axis=1)
 
 
 def accuracies(data, name):
-    """Return {end of the id of a claim: test accuracies} for one network."""
+    """Return a dict of the test accuracies for the keys of `ACCURACIES`."""
     ours, found = data[f"{name}_at_masked_curve"], {}
     for law, step, ids in (
             ("permuted", 101, ("ntt-101", "permuted-101", "gain-101", "gain-permuted")),
@@ -406,14 +406,14 @@ def accuracies(data, name):
 
 
 def published_point(key, run):
-    """Return logarithms of a published initial distance and its distance ratio."""
+    """Return the published initial distance and distance ratio, as logarithms."""
     paper = published.values("ntt_teachers")
     end = paper[f"{'soon' if key == 'soon' else 'end'} {run}"]
     return np.log(paper[f"start {run}"]), np.log(end / paper[f"start {run}"])
 
 
 def predicted(x, y, new):
-    """Return a linear prediction at `new`, and half the width of its 95 % interval."""
+    """Return the linear prediction at x = `new`, and half its 95 % interval."""
     fit, n = stats.linregress(x, y), len(x)
     spread = np.sqrt(((y - fit.intercept - fit.slope * x) ** 2).sum() / (n - 2))
     away = (new - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum()
@@ -422,7 +422,7 @@ def predicted(x, y, new):
 
 
 def points(data, key):
-    """Return logarithms of our initial distances and their distance ratios."""
+    """Return the computed initial distances and distance ratios, as logarithms."""
     kernel = three(data["MLP_at_masked_log"])[..., 0]
     return np.log(kernel[:, 0]), np.log(
         kernel[:, 1 if key == "soon" else 2] / kernel[:, 0])

@@ -18,7 +18,7 @@ BOTH = tuple((method, scope) for method in training.METHODS[:-1] for scope in SC
 
 
 class Task(NamedTuple):
-    """Describe the data, the network and the training of a comparison of methods."""
+    """This class holds the settings of one comparison of pruning methods."""
 
     data: str               # key of training.SIZES, or a folder of the data folder
     densities: dict         # {density: number of runs}
@@ -48,7 +48,7 @@ TASKS = {
 
 
 def jobs(size, names, seed, data, repeats=None, **steps):
-    """Return the jobs of all sparse networks; `steps` replaces fields of the tasks."""
+    """Return the jobs of all sparse networks; `steps` overrides fields of `Task`."""
     listed, steps = [], {key: value for key, value in steps.items() if value}
     for name in names:
         task = TASKS[size][name]._replace(**steps)

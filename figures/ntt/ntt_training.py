@@ -5,9 +5,9 @@ the outputs and the tangent kernel of a dense network (teacher).  In function na
 is called "transfer".
 
 The images are the handwritten digits included in refsnn (enlarged to 16x16 pixels), or
-MNIST, Fashion-MNIST or CIFAR-10 from a data folder.  As in the code of [LZ20], grey
-levels are standardised with their mean and standard deviation over all training images,
-and colour images separately for each colour channel.
+MNIST, Fashion-MNIST or CIFAR-10 from a data folder.  As in the code of [LZ20], images
+are standardised with the mean and the standard deviation over all training images,
+separately for each colour channel.
 """
 
 import collections
@@ -44,7 +44,7 @@ RATES = {"digits": 2e-3, "mnist": 5e-4}     # learning rates of the transfer
 
 
 class Net(NamedTuple):
-    """Describe a network by its functions."""
+    """This class holds the functions of a network."""
 
     init: Callable          # (rng) -> weights, biases
     model: ntt.Model
@@ -128,7 +128,7 @@ def batches(generator, x, steps, size=BATCH):
 
 
 class Batches:
-    """Provide the mini-batches x[order[i]] as a sequence."""
+    """This class is the sequence of the mini-batches x[order[i]]."""
 
     def __init__(self, x, order):
         self.x, self.order = x, order
@@ -204,12 +204,11 @@ def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
     outputs.  V and c are the derivatives of L with respect to the weights W and the
     biases b of a layer, and are held constant.  The input of the layer is a, and G_k is
     the derivative of the output f_k with respect to `W a + b`.  The product is the
-    gradient of
+    gradient of the directional derivative E of L along V and c,
 
-        E = sum p_k G_k (V a + c), with p = dL/df,
+        E = sum p_k G_k (V a + c), with p = dL/df.
 
-    the directional derivative of L along V and c.  The sum runs over images, layers and
-    outputs k.
+    The sum runs over images, layers and outputs k.
     """
     recording = net.model.forward(weights, biases, x)
     share = special.softmax(recording.outputs / temperature, axis=1)
@@ -264,10 +263,10 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
                   kind="at_masked", log=None):
     """Run `count` of `total` steps of NTT, from step `first` on.
 
-    The next call takes the returned dict as `before`.  With the same mini-batches,
-    calls whose `first` is a multiple of `every` yield the same student as one call of
-    `ntt.transfer`.  The number of threads does not change the result.  The function
-    `log` is called with each step and the student, before the masks are updated.
+    The next call takes the returned dict as `before`.  Several calls yield the same
+    student as one call of `ntt.transfer` if the mini-batches are the same and each
+    `first` is a multiple of `every`.  The number of threads does not change the result.
+    At each step, `log(step, student)` is called before the masks are updated.
     """
     given, kept = [], collections.deque(maxlen=2 * len(teacher[0]))
     prune = functools.partial(pruning.magnitude, rho=density, scope=scope)
@@ -326,10 +325,10 @@ def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,
               first=0, count=None, state=None):
     """Train a sparse network with labels.
 
-    Each row of the returned learning curve is (step, test accuracy).  Several calls,
-    each of `count` steps from step `first` on, yield the same network as one call if
-    they take the returned weights, biases and `state`, and a new generator with the
-    same seed.
+    Each row of the returned learning curve is (step, test accuracy).  Training can be
+    divided into several calls, each of `count` steps from step `first` on.  The network
+    is the same as after one call if each call takes the weights, biases and `state` of
+    the previous call, and a new generator with the same seed.
     """
     weights = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
     biases, order = [b.copy() for b in student.biases], np.arange(len(images.x))

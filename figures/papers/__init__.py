@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """Describe one figure, table or number of a paper."""
+    """This class describes one figure, table or number of a paper."""
 
     place: str              # such as "fig. 4", "table 1", "tutorial 2", "abstract"
     states: str             # what the paper states there, in one short sentence
@@ -18,7 +18,7 @@ class Row(NamedTuple):
 
 
 class Experiment(NamedTuple):
-    """Compare the published settings of an experiment with ours."""
+    """This class compares published settings with the settings of refsnn."""
 
     figure: str
     title: str

@@ -2,12 +2,12 @@
 
 Cramer, Stradmann, Schemmel and Zenke, 2020, arXiv 1910.07407.  The abstract and the
 description of the data sets were read, but not the text of the paper.  Accuracies were
-quoted by other sources ("second-hand") or recalled from memory ("recalled").  The
-program `snn/shd.py`, in which other authors repeat the paper and quote its appendix,
-gives the accuracies and settings of the support vector machines and of the CNN, and the
-accuracy of the recurrent network with 128 neurons; its repository was not recorded.
-The accuracy of the feed-forward network is from a web page (thrindex).  The accuracy of
-the network with 1,024 neurons is from public tables of results on SHD.
+quoted by other sources ("second-hand") or recalled from memory ("recalled").  In the
+program `snn/shd.py`, other authors repeat the paper and quote its appendix.  This
+program gives the accuracies and settings of the support vector machines and of the CNN,
+and the accuracy of the recurrent network with 128 neurons.  The repository of the
+program was not recorded.  The accuracy of the feed-forward network is from the web page
+thrindex.  The accuracy of the network with 1,024 neurons is from public tables for SHD.
 """
 
 from figures.papers import Experiment, Row

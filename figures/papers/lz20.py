@@ -2,8 +2,8 @@
 
 Liu and Zenke, 2020, arXiv 2006.08228.  The abstract, the authors' code, and the logs of
 their demonstration were read, but not the text of the paper.  In the demonstration, a
-perceptron and a convolutional network keep 3 % of their weights on MNIST, in two runs
-each.
+perceptron and a convolutional network are trained on MNIST with 3 % of the weights.
+Each network is trained twice.
 """
 
 from figures.papers import Experiment, Row

@@ -2,7 +2,7 @@
 
 Neftci, Mostafa and Zenke, 2019, arXiv 1901.09948.  The equations, the figures and the
 tutorials (SpyTorch) of the paper were read.  Each number from a tutorial is the result
-of a single run.  The growth of memory is from a translation of the paper
+of a single run.  The statement about memory is from a translation of the paper
 ("second-hand").
 """
 

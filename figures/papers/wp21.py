@@ -1,7 +1,7 @@
 """List results of [WP21].  Topic: gradients of spike times.
 
-Wunderlich and Pehle, 2021, arXiv 2009.08378.  The equations, and the authors' code for
-the figures, were read.  The code holds the curves of ten seeds.
+Wunderlich and Pehle, 2021, arXiv 2009.08378.  The equations and the authors' code for
+the figures were read.  The code includes the learning curves for ten seeds.
 """
 
 from figures.papers import Experiment, Row

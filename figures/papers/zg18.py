@@ -1,8 +1,8 @@
 """List results of [ZG18].  Topic: SuperSpike.
 
-Zenke and Ganguli, 2018, arXiv 1705.11146.  The paper was read.  Values of the loss
-appear only in its plots, from which no numbers were read off.  Settings that the paper
-does not state are from the published code (github.com/fzenke/pub2018superspike).
+Zenke and Ganguli, 2018, arXiv 1705.11146.  The paper was read.  The paper shows the
+loss only in plots.  No numbers were read off these plots.  Settings that the paper does
+not state are from the published code (github.com/fzenke/pub2018superspike).
 """
 
 from figures.papers import Experiment, Row

@@ -1,8 +1,8 @@
 """List results of [ZN21].  Topic: RTRL and biologically plausible learning rules.
 
-Zenke and Neftci, 2021, arXiv 2010.11931.  Only the abstract was read, which states no
-accuracy.  All accuracies below are from tasks and networks of refsnn.  The
-block-diagonal rule is expected to be at most as accurate as exact RTRL; the bound of
+Zenke and Neftci, 2021, arXiv 2010.11931.  Only the abstract was read.  The abstract
+states no accuracy.  All accuracies below are from tasks and networks of refsnn.  The
+block-diagonal rule is expected to be at most as accurate as exact RTRL.  The bound of
 0.02 allows for random differences.
 """
 

@@ -1,8 +1,8 @@
 """List results of [ZPG17].  Topic: synaptic intelligence (SI).
 
 Zenke, Poole and Ganguli, 2017, arXiv 1703.04200.  The authors' code, notebooks and
-stored results were read, but not the text of the paper.  Its equations on theory are
-quoted from programs of other authors ("second-hand").
+stored results were read, but not the text of the paper.  The equations of the section
+on theory were read in programs of other authors ("second-hand").
 """
 
 from figures.papers import Experiment, Row

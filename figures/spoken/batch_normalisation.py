@@ -29,7 +29,7 @@ EPS = 1e-3
 
 
 class Tape(NamedTuple):
-    """Hold the terms z, root, mean and variance of eq. (1)."""
+    """This class holds z, root, mean and variance of eq. (1)."""
 
     z: np.ndarray
     root: np.ndarray
@@ -40,7 +40,7 @@ class Tape(NamedTuple):
 def forward(x, scale, shift, statistics=None):
     """Normalise a batch, eqs. (1) and (2).
 
-    statistics : (mean, variance) in place of the batch statistics.
+    statistics : mean and variance that replace those of the batch.
 
     >>> y, tape = forward(np.array([[1.0], [3.0]]), np.ones(1), np.ones(1))
     >>> y.round(3).ravel().tolist(), tape.mean.tolist(), tape.variance.tolist()

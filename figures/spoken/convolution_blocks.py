@@ -1,13 +1,13 @@
 """Compute the convolutional network of [CSSZ20] and its gradient.
 
 The input is a batch of images (N, H, W, 1).  The first layer is a convolution with
-biases and a ReLU.  In each of the following blocks, two convolutions of 3 x 3 without
-biases, each with batch normalisation and a ReLU, precede 2 x 2 max pooling and dropout.
-The last two layers are dense, with a ReLU between them.  Convolutions have stride 1 and
-no padding; the padding in [CSSZ20] is unknown.
+biases and a ReLU.  Each of the following blocks has two convolutions of 3 x 3 without
+biases, then 2 x 2 max pooling and dropout.  Batch normalisation and a ReLU follow each
+convolution of a block.  The last two layers are dense, with a ReLU between them.
+Convolutions have stride 1 and no padding.  The padding in [CSSZ20] is unknown.
 
-Each function of a layer returns the output and a function `back`, which maps
-dL/d(output) of a loss L to dL/d(input) and dL/d(parameters).
+Each function of a layer returns the output and a function `back`.  For a loss L, `back`
+maps dL/d(output) to dL/d(input) and dL/d(parameters).
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS
     33(7), 2744-2757, 2022, arXiv 1910.07407.
@@ -24,8 +24,8 @@ SIDE = 3                # of the convolutions in blocks
 def initial(generator, shape, o, classes, dtype=np.float32):
     """Return the initial parameters for images of the shape (H, W).
 
-    The parameters are weights and biases of the first convolution, weights, scale and
-    shift of each further convolution, and weights and biases of the dense layers.
+    The first convolution and the dense layers have weights and biases.  Each further
+    convolution has weights, a scale and a shift.
     """
     maps = o.maps[0]
     sides = [size - o.side + 1 for size in shape]
@@ -47,7 +47,7 @@ def forward(p, x, o, generator=None, statistics=None):
     parameters.  The statistics are (mean, variance) of each batch normalisation.
 
     generator : random generator for dropout; None means no dropout.
-    statistics : list of (mean, variance) that replaces the batch statistics.
+    statistics : list of pairs (mean, variance), in place of the batch statistics.
     """
     steps, used = [], []
 
@@ -111,7 +111,7 @@ def convolved(x, W):
 
 
 def convolution(x, W, inputs=True):
-    """Convolve maps with W (c_out, side, side, c_in); `inputs` asks for dL/dx."""
+    """Convolve x with W (c_out, side, side, c_in); without `inputs`, dL/dx is None."""
     def back(d):
         dW = sum(one.reshape(-1, len(W)).T @ patches(a, W.shape[1])
                  for one, a in zip(d, x, strict=True))
@@ -133,8 +133,8 @@ def biased(x, b):
 def pooling(x):
     """Take the maximum of each window of 2 x 2.
 
-    Each of several equal maxima receives the whole derivative.  After a ReLU, equal
-    maxima are usually 0, where the derivative of the ReLU is 0.
+    If several entries equal the maximum, each receives the whole derivative.  After a
+    ReLU, these entries are usually 0, and the derivative of the ReLU is then 0.
     """
     H, W = (size // 2 * 2 for size in x.shape[1:3])
     parts = [(slice(None), slice(i, H, 2), slice(j, W, 2)) for i in (0, 1)

@@ -1,12 +1,12 @@
 """A model of the inner ear converts spoken digits to spikes
 
-From top to bottom, the panels show the sound, its spectrogram, the speed of the basilar
-membrane (root mean square, in dB relative to the maximum), the firing probability of a
-nerve fibre, and the spikes of the bushy cells.  One speaker says the English word
-"eight", and another speaker says the German word "acht".  The firing probability is the
-probability that a non-refractory nerve fibre fires in a time step of 1/24 ms.  Speed
-and firing probability are averaged over 2 ms and over five neighbouring channels.  The
-axis on the right shows the frequency to which each channel responds most.
+The upper panels show the sound and its spectrogram.  The panels below show the speed of
+the basilar membrane, the firing probability of a nerve fibre, and the spikes of the
+bushy cells.  The speed is a root mean square, in dB relative to its maximum.  One
+speaker says the English word "eight", and another says the German word "acht".  The
+firing probability of a non-refractory nerve fibre is given per time step of 1/24 ms.
+Speed and firing probability are averaged over 2 ms and five neighbouring channels.  The
+right axis shows the frequency to which each channel responds most.
 
 The sound moves the basilar membrane.  Each of its 700 places (channels) responds most
 to one frequency, from high frequencies at the base (channel 0) to low frequencies at
@@ -15,10 +15,10 @@ probability of 40 nerve fibres, and these fibres excite one bushy cell.  The spi
 the 700 bushy cells are the output of the model, as in the data set Spiking Heidelberg
 Digits [CSSZ20].
 
-The recordings belong to the Heidelberg Digits.  A claim compares the spikes with the
-spikes of both recordings that are stored in refsnn, in 70 of the 700 channels and with
-at most one spike per channel and millisecond.  The stored spikes were computed with
-other random numbers.
+Both recordings belong to the Heidelberg Digits, and refsnn stores their spikes in 70 of
+the 700 channels.  The stored spikes were computed with other random numbers.  A claim
+compares the numbers of stored and computed spikes in these channels, counting at most
+one spike per channel and millisecond.
 """
 
 import numpy as np
@@ -102,7 +102,7 @@ def gather(results):
 
 
 def concentrated(data, i):
-    """Return the share of spikes in the bins of highest firing probability."""
+    """Return the share of spikes in the 20 % of bins with the highest `P`."""
     P = data[f"P {i}"]
     rows = np.minimum((data[f"times {i}"] * RATE / 2 / FINE).astype(int), len(P) - 1)
     return float(np.mean(P[rows, data[f"units {i}"]] >= np.quantile(P, 0.8)))

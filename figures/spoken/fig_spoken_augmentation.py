@@ -1,6 +1,6 @@
 """Spoken digits: training on shifted spikes, to convergence
 
-A recurrent spiking network is trained on spoken digits, without and with augmentation.
+A recurrent spiking network is trained on spoken digits, with or without augmentation.
 Augmentation shifts all spikes of the training words at random, as the caption of the
 figure `spoken_classifiers` describes.  The left panel shows the accuracy on training
 words without shifts, on test words of known speakers, and on words of the held-out
@@ -8,7 +8,7 @@ speakers 4 and 5.  Bars are means, dots are single runs.  The right panel shows 
 training accuracy of each run.  For the training accuracy, each word is classified with
 its random shifts, before the weights are updated with this word.
 
-In the figure `spoken_classifiers`, training with --full lasts 50 epochs, which is too
+In the figure `spoken_classifiers`, training with --full lasts 50 epochs.  This is too
 short to learn the shifted words.  Here, with --full, the time steps are 10 ms, and
 training ends when the training accuracy has gained less than 0.005 in 20 epochs, or
 after 200 epochs.  By default, this figure shows the same runs as `spoken_classifiers`.

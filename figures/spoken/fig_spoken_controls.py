@@ -5,8 +5,8 @@ times and in two controls.  The first control permutes the spike times of each w
 among all spikes of the word.  The second control replaces all spike times by uniformly
 distributed random times.  Bars are means of the test accuracy, dots are single runs.
 
-With --full, this figure repeats the controls of the figure `spoken_timing` with time
-steps of 10 ms in place of 4 ms, because the network is then more accurate.  By default,
+With --full, this figure has time steps of 10 ms, because the network is more accurate
+with time steps of 10 ms than with the 4 ms of the figure `spoken_timing`.  By default,
 this figure shows the same runs as `spoken_timing`, with time steps of 20 ms.
 """
 

@@ -2,10 +2,10 @@
 
 The upper panels show the number of words of each speaker, the number of words of each
 class, and the distribution of word durations.  The duration of a spoken word is the
-time of its last spike.  The lower panels show the number of spikes per word, as a
-distribution and for each speaker, and the mean number of spikes in each channel.  Dots
-are medians, thick lines join the quartiles, and thin lines join the 5 % and the 95 %
-quantile.  Channel 0 responds to the highest frequencies.
+time of its last spike.  The lower panels show the distribution of the number of spikes
+per word, the number of spikes per word for each speaker, and the mean number of spikes
+in each channel.  Dots are medians, thick lines join the quartiles, and thin lines join
+the 5 % and the 95 % quantile.  Channel 0 responds to the highest frequencies.
 
 The data are recordings of the ten English and the ten German digits, encoded as spikes
 as in the Spiking Heidelberg Digits (SHD) [CSSZ20].  The test set contains all words of
@@ -50,7 +50,7 @@ COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VER
 
 
 def jobs(size, seed, data, validated=False):
-    """Return the only job; `validated` tests on two training speakers instead."""
+    """Return the job; with `validated`, the test words are by two training speakers."""
     more = {"validated": True} if validated else {}
     return [(survey, {"folder": spoken_words.folder(size, data), **more})]
 
@@ -111,7 +111,7 @@ def measured(data):
 
 
 def shown(data):
-    """Return what is plotted, in short numbers."""
+    """Return the plotted arrays with smaller number types."""
     kinds = {"label": np.int8, "speaker": np.int8, "set": np.int8, "spikes": np.int32,
              "duration": np.float32, "profile": np.float32}
     return data | {name: data[name].astype(kind) for name, kind in kinds.items()}

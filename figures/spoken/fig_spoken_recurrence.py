@@ -4,18 +4,18 @@ Spiking networks with one hidden layer of 128 neurons are trained on spoken digi
 left panel shows the test accuracy of networks without and with recurrent weights.  Dots
 are single runs, bars are means.  Diamonds are published accuracies [CSSZ20].  The
 cross-entropy loss uses the sum or the maximum of the readouts over time.  Initial
-recurrent weights are normally distributed.  Large initial weights have a standard
-deviation of 1/sqrt(128), and small initial weights half of it (with --full, a
-twentieth).  The right panel shows the training accuracy of each run.  For the training
-accuracy, each word is classified before the weights are updated with this word.
+recurrent weights are normally distributed.  Large initial weights have the standard
+deviation 1/sqrt(128).  Small initial weights have half this standard deviation (with
+--full, a twentieth).  The right panel shows the training accuracy of each run.  For the
+training accuracy, each word is classified before the weight update with this word.
 
 Some settings of [CSSZ20] are not known.  NH stands for the settings of the program
-`neural_heterogeneity`, which other authors wrote to repeat [CSSZ20]: the loss of the
-maximum over the first 1.0 s of each word, a steepness of 100 of the surrogate
-derivative, initial weights that are uniformly distributed within 1/sqrt(number of
-inputs), membrane inputs that are multiplied by 1 - beta, a reset that subtracts the
-threshold, bounds on the number of spikes, and batches of 64 words.  NH has time steps
-of 0.5 ms.  Here, they are 2 ms.
+`neural_heterogeneity`, which other authors wrote to repeat [CSSZ20].  The loss uses the
+maximum over the first 1.0 s of each word, and bounds the number of spikes.  The
+surrogate derivative has a steepness of 100.  Initial weights are uniformly distributed
+within 1/sqrt(number of inputs).  Membrane inputs are multiplied by 1 - beta, and a
+reset subtracts the threshold.  Batches have 64 words.  Time steps are 2 ms (0.5 ms in
+the program).
 
 By default, the words are 1,400 recordings of the Heidelberg Digits in 70 channels, all
 time steps are 20 ms, and training lasts 12 epochs.  With --full, the words are all

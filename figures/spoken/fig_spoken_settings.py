@@ -1,10 +1,10 @@
 """Spoken digits: settings of a re-implementation, removed one by one
 
 Spiking networks with and without recurrent weights are trained on spoken digits with
-the settings NH, which the caption of the figure `spoken_recurrence` describes.  In each
-further condition, the setting of the figure `spoken_classifiers` replaces one setting
-of NH.  Each bar shows the test accuracy of one run.  Diamonds are published accuracies
-[CSSZ20].
+the settings NH, which the caption of the figure `spoken_recurrence` describes.  Each
+further condition changes one setting of NH to the setting of the figure
+`spoken_classifiers`.  Each bar shows the test accuracy of one run.  Diamonds are
+published accuracies [CSSZ20].
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, and the networks
 are recurrent, have time steps of 20 ms and are trained for 12 epochs.  With --full, the

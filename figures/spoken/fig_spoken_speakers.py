@@ -9,9 +9,9 @@ drawn at random from the ten other speakers.  Because the number of training epo
 fixed, fewer speakers also mean fewer weight updates.  Dots are single runs, lines and
 bars are means.
 
-The classes are 10 English and 10 German words.  If all wrong answers were equally
-frequent, 10/19 of the errors of the LSTM would be in the other language, for example
-"neun" for "nine".
+The classes are 10 English and 10 German words.  For each word, 10 of the 19 wrong
+answers are in the other language, for example "neun" for "nine".  If all wrong answers
+were equally frequent, 10/19 of the errors would be in the other language.
 
 The caption of the figure `spoken_classifiers` describes the classifiers and the words.
 This figure follows the tests on held-out speakers in [CSSZ20] and the confusion matrix
@@ -50,7 +50,7 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, counts=COUNTS, repeats=None, epochs=None, hidden=None):
-    """Return the jobs that train the classifiers; each of `counts` is at most 9."""
+    """Return the jobs; `counts` are numbers of training speakers, at most 9."""
     listed, changed = [], {"epochs": epochs, "hidden": hidden, "speakers": None}
     repeats = repeats or REPEATS[size]
     for condition in SHOWN:
@@ -118,7 +118,7 @@ def claims(size):
 
 
 def measured(data):
-    """Return the numbers of the claims; an SVM uses no random numbers."""
+    """Return the numbers of the claims; an SVM has only one run."""
     held = np.isin(data["speakers"], spoken_words.HELD_OUT)
     found, counts = {"between": data["between"]}, data["counts"].tolist()
     for name, key in IDS.items():

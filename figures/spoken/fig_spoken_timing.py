@@ -12,12 +12,12 @@ support vector machine on spike counts.  Grey dotted lines mark the chance accur
 The networks are a recurrent spiking network, a long short-term memory network (LSTM)
 and a convolutional network (CNN).  The caption of the figure `spoken_classifiers`
 describes the networks and the words.  The first control permutes the spike times of
-each word among all spikes of the word, which preserves the number of spikes in each
-channel and in each time step.  The second control replaces all spike times by random
-times, uniformly distributed over the duration of the longest word, which preserves only
-the number of spikes in each channel.  The spiking network has the same time constants
-for all time steps.  Most spoken words end early, so that the readouts, with a time
-constant of 20 ms, have usually decayed before the last time step.  The figure follows
+each word among all spikes of the word.  This preserves the number of spikes in each
+channel and in each time step.  The second control replaces all spike times by uniformly
+distributed random times up to the end of the longest word.  This preserves only the
+number of spikes in each channel.  The time constants of the spiking network do not
+depend on the time step.  Because most spoken words end early, readouts with a time
+constant of 20 ms have usually decayed before the last time step.  The figure follows
 the comparisons of losses and of time steps in [CSSZ20].
 """
 
@@ -61,7 +61,7 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, steps=COARSE, repeats=None, epochs=None, hidden=None):
-    """Return the jobs; `steps` are more time steps of the second panel, in whole ms."""
+    """Return the jobs; `steps` are time steps of the second panel, in whole ms."""
     listed, changed = [], {"epochs": epochs, "hidden": hidden}
     folder = spoken_words.folder(size, data)
     usual = {name: spoken_networks.options(name, folder) for name in FINE}

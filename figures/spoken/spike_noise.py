@@ -14,12 +14,12 @@ Eqs. (1) and (2) shift the events, for example to augment training data.  Eqs. (
 (4) are controls that preserve the number of events in each channel.  Eq. (3) also
 preserves the total number of events at each time.
 
-In eq. (1), times below 0 are set to 0, and times above `end` are set to `end`, which
+In eq. (1), times below 0 are set to 0, and times above `end` are set to `end`.  This
 raises the density of events at 0 and at `end`.  In eq. (2), an event is dropped if the
-channel i' does not exist, which lowers the density of events in the outermost channels.
+channel i' does not exist.  This lowers the density of events in the outermost channels.
 
 The authors of [CB22] apply eq. (2) with shared = 0 before they reduce the number of
-channels.  Their value of `spread` is given in a supplement that was not consulted.
+channels.  The value of `spread` in [CB22] is in a supplement that was not consulted.
 Published code of other authors uses other distributions of the shifts, such as a
 uniform distribution on +- spread/2.
 

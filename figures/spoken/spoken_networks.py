@@ -1,14 +1,14 @@
 """Train and test classifiers of spoken digits for the figures of [CSSZ20].
 
-The function `classify`, a job of several figures, trains one classifier and returns its
-accuracies.  The networks are feed-forward spiking networks with one to three hidden
-layers, a recurrent spiking network, a long short-term memory network (LSTM) and
-convolutional networks (CNN).  For comparison, support vector machines are trained on
-spike counts.
+The function `classify` trains one classifier and returns its accuracies.  Several
+figures use this function as a job.  The networks are feed-forward spiking networks with
+one to three hidden layers, a recurrent spiking network, a long short-term memory
+network (LSTM) and convolutional networks (CNN).  For comparison, support vector
+machines are trained on spike counts.
 
-If the spoken words are read from files, several calls of `classify` together train one
-network.  Each call continues with the weights, the optimiser state and the random
-generator of the previous call, so that the number of calls does not change the results.
+If the spoken words are read from files, several calls of `classify` train one network.
+Each call continues with the weights, the optimiser state and the random generator of
+the previous call.  Therefore, the number of calls does not change the results.
 """
 
 import json
@@ -36,7 +36,7 @@ MACHINES = {"linear": {"kernel": "linear"},
 
 
 class Options(NamedTuple):
-    """Hold hyperparameters; all times are in s."""
+    """This class holds hyperparameters; all times are in s."""
 
     dt: float = 0.02            # time step
     longest: float = LONGEST    # events after the time step of this time are dropped
@@ -74,14 +74,14 @@ class Options(NamedTuple):
 
 
 class Network(NamedTuple):
-    """Hold the functions of a network, whose parameters are a list of arrays.
+    """This class holds the functions of a network.
 
-    The function `begin(generator, m, classes, T)` samples the initial parameters for m
-    inputs and T time steps.  The function `record(parameters, x)` returns the readouts
-    (T, B, k).  The function `gradient(parameters, x, labels, generator)` returns the
-    loss, the accuracy, and the derivatives of the loss with respect to the parameters.
-    The optional function `settle(parameters, batches)` returns the parameters for tests
-    after training.
+    The parameters are a list of arrays.  The function `begin(generator, m, classes, T)`
+    samples the initial parameters for m inputs and T time steps.  The function
+    `record(parameters, x)` returns the readouts (T, B, k).  The function
+    `gradient(parameters, x, labels, generator)` returns the loss, the accuracy, and the
+    derivatives of the loss with respect to the parameters.  The optional function
+    `settle(parameters, batches)` returns the parameters for tests after training.
     """
 
     begin: Callable[..., Any]
@@ -112,9 +112,9 @@ def tutorial(spikes):
 def bounds(spikes):
     """Return the spike penalty of `neural_heterogeneity`, and its derivative.
 
-    For s spikes of a neuron per time step, and a mean spike count M of all neurons, the
-    penalty `max(s - 0.01, 0)**2 + 0.06 * max(M - 100, 0)**2` is averaged over neurons
-    and words.
+    The penalty is `max(s - 0.01, 0)**2 + 0.06 * max(M - 100, 0)**2`, averaged over
+    neurons and words.  Here, s is the number of spikes of a neuron per time step, and M
+    is the mean spike count of all neurons.
     """
     T = len(spikes)
     rates, drates = losses.upper_bound(spikes, 0.01 * T, per="neuron")
@@ -179,7 +179,7 @@ def spiking(o):
 
 
 def uniform(generator, sizes, scale, dtype):
-    """Sample weights uniformly within 1/sqrt(fan-in); `scale` is not used."""
+    """Sample weights uniformly within 1/sqrt(fan-in); `scale` is ignored."""
     return [(generator.uniform(-1, 1, (post, pre)) / np.sqrt(pre)).astype(dtype)
             for pre, post in zip(sizes[:-1], sizes[1:], strict=True)]
 
@@ -252,7 +252,7 @@ def convolutional(o):
 
 
 def images(x):
-    """Return images (B, T, rows, 1): spike counts summed over neighbouring channels."""
+    """Sum spike counts over neighbouring channels; return images (B, T, rows, 1)."""
     T, B, m = x.shape
     rows = -(-m // 64) if m > 70 else 2
     x = np.pad(x, ((0, 0), (0, 0), (0, -m % rows)))
@@ -367,7 +367,7 @@ def reader(network, words, o):
 
 
 def ended(curve, o):
-    """Return whether accuracy gained less than `GAIN` in `o.patience` epochs."""
+    """Return whether the accuracy rose by less than `GAIN` in `o.patience` epochs."""
     accuracy, count = np.asarray(curve)[:, 1], o.patience
     return 0 < count < len(accuracy) and (
         accuracy[-count:].max() - accuracy[:-count].max() < GAIN)
@@ -376,13 +376,13 @@ def ended(curve, o):
 def fit(network, words, index, o, generator, count=None, learner=None, curve=()):
     """Train a network for at most `count` epochs.
 
-    Return the pair (parameters, optimiser states), and the loss and the training
-    accuracy of each epoch, as an array (epochs, 2).  For the training accuracy, each
-    word is classified before the weights are updated with this word.
+    Return the pair (parameters, optimiser states), and an array (epochs, 2) with the
+    loss and the training accuracy of each epoch.  For the training accuracy, each word
+    is classified before the weights are updated with this word.
 
     index : indices of the training words.
     count : number of epochs; by default `o.epochs`.
-    learner, curve : results of the previous call; by default, training begins.
+    learner, curve : results of the previous call; the first call omits both.
     """
     longest, noisy = steps(words, o.dt, o.longest), o.channels or o.spread
     read, classes = None if noisy else reader(network, words, o), words.label.max() + 1
@@ -510,7 +510,7 @@ def named(condition, more):
 def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
-    changed : options without influence on the label; None keeps the usual value.
+    changed : options that the label omits; None keeps the usual value.
     more : options that the label names.
     """
     folder = spoken_words.folder(size, data)
@@ -539,10 +539,10 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
 
     If several jobs train one network, only the last job returns accuracies.
 
-    jitters : standard deviations of the jitter of event times, s.
-    first, count : number of the first epoch, and number of epochs of this job.
+    jitters : standard deviations of time shifts of test events, s.
+    first, count : first epoch and number of epochs of this job.
     before : result of the previous job.
-    every : only each word whose number is a multiple of `every` is used.
+    every : use only the words whose number is a multiple of `every`.
     """
     o = Options(**options)
     count = o.epochs - first if count is None else count
@@ -606,7 +606,7 @@ ARRAYS = {
 
 
 def listed(size, seed, data, runs, repeats, changed):
-    """Return the jobs of `runs`, a dict {key: (name of a condition, options)}."""
+    """Return jobs; the values of the dict `runs` are (name of a condition, options)."""
     found = []
     for repeat in range(repeats):
         for condition, more in runs.values():
