@@ -13,8 +13,8 @@ claims:
     shown           a number without a verdict
 
 The verdict on a published number depends on the difference between the value and the
-published number.  The 95 % confidence interval of this difference (Student's t, over
-runs) is compared with the tolerance, which is in the unit of the claim:
+published number.  The tolerance has the unit of the claim, and is compared with the
+95 % confidence interval of this difference (Student's t, over runs):
 
     whole interval within the tolerance     reproduced (a stand-in agrees)
     whole interval outside the tolerance    not reproduced (a stand-in differs)
@@ -128,7 +128,7 @@ def shown(id, text, *, unit="", published=None, why="", differs="", headline="")
 # ---- declarations
 
 def declared(module, size):
-    """Return the claims that a figure declares; each declaration is checked."""
+    """Return the claims of a figure, after a check of each claim."""
     found, seen = tuple(module.claims(size)), set()
     for claim in found:
         wrong = "its id is used twice" if claim.id in seen else _wrong(claim)
@@ -327,7 +327,7 @@ def _accepted(claim):
 def _compared(claim, result, n=None):
     """Return value, standard error, degrees of freedom.
 
-    With `n`, the standard error is computed for `n` runs.
+    If `n` is given, the standard error is computed for `n` runs.
     """
     value, spread, n = result.value, result.spread or 0, n or result.n or 1
     if claim.log:

@@ -56,7 +56,7 @@ def in_folder(root):
 
 
 def in_commit(root, commit):
-    """Return functions that read and list the files of a commit, or None."""
+    """Return functions that read and list the files of a commit; None without it."""
     done = subprocess.run(["git", "-C", str(root), "archive", commit, *FOLDERS],
                           capture_output=True)
     if done.returncode:
@@ -338,7 +338,7 @@ def _within(node):
 def loads(node, hidden, package):
     """Yield each name that code reads.
 
-    hidden : dict from local names to (module, name) if imported, otherwise to None.
+    hidden : dict from each local name to (module, name), or to None if not imported.
     """
     if isinstance(node, FUNCTIONS + (ast.Lambda,)):
         for part in [*getattr(node, "decorator_list", []), *node.args.defaults,
@@ -503,7 +503,7 @@ class _Choice(ast.NodeTransformer):
 
 
 def _reduce(tree, size):
-    """Delete values that are not for `size` from the syntax tree, in place."""
+    """In the syntax tree, delete the values for sizes other than `size`."""
     _Choice(size).visit(tree)
     fixed = {node.value.id for node in ast.walk(tree)
              if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)

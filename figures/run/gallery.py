@@ -209,7 +209,7 @@ def cause(claim):
 def tag(module):
     """Return the paper and the place of a published figure, such as "[ZG18] fig. 4".
 
-    Without a constant PAPER in the module, the sources of its claims are listed.
+    If the module has no constant PAPER, the text lists the sources of its claims.
     """
     if isinstance(getattr(module, "PAPER", None), str):
         return module.PAPER
@@ -261,7 +261,7 @@ def write_page(out, find, tell=print):
 
 
 def _documents(out, find, tell):
-    """Return a list of (JSON content, module, claims, HTML), one for each figure."""
+    """Return one tuple (JSON content, module, claims, HTML) for each figure."""
     found = []
     for path in sorted(out.glob("*.json")):
         try:

@@ -1,8 +1,8 @@
 """Compute and draw the figures, and judge their claims.
 
 When all jobs of a figure are done, its claims are judged, and the figure is drawn and
-saved.  The modules `jobs` and `claims` explain jobs and claims.  If a job fails, the
-error is saved in place of the figure.
+saved.  See the modules `jobs` and `claims`.  If a job fails, the error is saved in
+place of the figure.
 """
 
 import contextlib

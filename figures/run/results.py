@@ -45,7 +45,7 @@ class Stored(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of a table, about one published figure, table or number."""
+    """A line of a results table, about one published result."""
 
     row: tuple              # a `papers.Row`
     answers: tuple          # of (name of the figure, claim, result or None)

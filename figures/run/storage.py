@@ -133,7 +133,7 @@ def _completed(folder, name, found):
 # ---- store
 
 def store(folder, full, names, find):
-    """Copy results computed with --full from `folder` to `full`.
+    """Copy results from `folder` to the folder `full`.
 
     If `names` is empty, all results computed with --full are copied.  For each result,
     yield a message, and True if the result was copied.

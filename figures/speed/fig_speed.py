@@ -4,9 +4,9 @@ For each task, the figure shows the computing times of other tools, divided by t
 computing time of refsnn.  If a ratio is above 1, refsnn is faster.  A lower bound is
 the time for the dense matrix products of a task ("bare products").  For synaptic
 intelligence (SI), the lower bound is the time for copying all parameters.  The other
-tools compute the same quantities as refsnn, except that Norse, snnTorch and
-SpikingJelly use their own models of LIF neurons.  In the tasks of training and
-inference, refsnn receives spikes as a sparse matrix.  refsnn always uses one thread.
+tools compute the same quantities as refsnn, but Norse, snnTorch and SpikingJelly use
+their own models of LIF neurons.  In the tasks of training and inference, refsnn
+receives spikes as a sparse matrix.  refsnn always uses one thread.
 
 Dots are medians over 7 runs (25 with --full, one with --quick).  Lines extend from the
 first to the third quartile.  In each run, all tools are measured one after the other,

@@ -1,7 +1,7 @@
 """Learned delays are compared with random delays in a task of spike order
 
 Eight input neurons spike once in each sample, at intervals of 15 ms.  The eight classes
-differ only in the order of these spikes, and the orders are random in each run.  Each
+differ only in the order of these spikes.  Each run draws these orders at random.  Each
 spike time has a normal jitter of 4 ms, and is rounded to time steps of 5 ms.  A pattern
 lasts 105 ms, or 14 membrane time constants of 7.5 ms.  Panel a shows the patterns of
 three classes.
@@ -10,8 +10,8 @@ The network is one layer of leaky neurons that do not spike (`lif.readout`).  Th
 predicted class is that of the neuron with the highest membrane potential at any time.
 Three conditions are compared, each with 128 trainable parameters.  With learned delays,
 each class has one neuron with 8 weights and 8 delays (module `delays`, linear kernel).
-With fixed random delays and without delays, each class has two neurons with 8 weights
-each, and the higher of their potentials is the output.  The fixed delays are drawn from
+With fixed random delays or without delays, each class has two neurons with 8 weights
+each.  The output is the higher of their potentials.  The fixed delays are drawn from
 the range of the learned delays, 0 to 120 ms.
 
 All conditions use exact gradients of the cross-entropy, the optimiser Adam, and the
@@ -32,10 +32,10 @@ the same time.
 In the claims on test errors, the learned delays are not rounded.  The effect of
 rounding them to whole time steps (`delays.settle`) is reported separately.
 
-The results hold for this single layer.  In most trial runs with hidden spiking neurons
-and equal numbers of parameters, networks with learned delays made at least as many
-errors as networks with fixed delays.  This figure does not correspond to a published
-figure.
+The results hold for this single layer.  In trial runs, networks with hidden spiking
+neurons were compared at equal numbers of parameters.  In most of these runs, learned
+delays led to at least as many errors as fixed delays.  This figure does not correspond
+to a published figure.
 """
 
 import numpy as np

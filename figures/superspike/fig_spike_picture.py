@@ -1,11 +1,11 @@
 """A hundred spiking neurons learn to write a picture
 
 The top panels show the target spikes and the output spikes in the last trial.  The
-panels below show the cost of each trial.  For hidden neurons, they also show firing
-rates, interspike intervals and the variation of these intervals.  With --full, two more
-panels show final costs.  The left panel compares network sizes.  The right panel shows
-networks with random feedback and a regulariser, with the mean firing rates of hidden
-neurons.
+panels below show the cost of each trial.  For hidden neurons, these panels also show
+firing rates, interspike intervals and the variation of these intervals.  With --full,
+two more panels show final costs.  The left panel compares network sizes.  The right
+panel shows networks with random feedback and a regulariser.  Its labels are mean firing
+rates of hidden neurons.
 
 A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every
 trial of 3.5 s.  The spike raster of its 100 output neurons must reproduce a picture.
@@ -43,9 +43,9 @@ As in the published code, the learning rate is 1 mV, and the standard deviation 
 initial weights is 50 mV / sqrt(fan-in).  The learning rate falls to 0.1 mV after 800 s
 (after 400 s in the published code).  The heterosynaptic regulariser has strength 1 and
 exponent 4.  In networks with the regulariser, the product of error and eligibility
-trace is multiplied by about 5, as in the published code.  The strength of the
-regulariser `w z^4 e^2` is only 1e-4, because e^2 is about 1e4 / s^2 in hidden neurons
-with random feedback.
+trace is multiplied by about 5, as in the published code.  In hidden neurons with random
+feedback, e^2 is about 1e4 / s^2.  Therefore, the strength of the regulariser
+`w z^4 e^2` is only 1e-4.
 """
 
 import json

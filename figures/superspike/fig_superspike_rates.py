@@ -3,9 +3,9 @@
 For three optimisers, the top panels show the relative final cost against the learning
 rate.  The relative final cost is the mean cost of the last 20 trials, divided by the
 cost of the first trial.  The best learning rate of an optimiser has the lowest median
-of this quantity.  The bottom panels show the cost of each trial at the best learning
-rates.  Thin lines and dots show single networks, and thick lines show the median over
-networks.
+of the relative final cost.  The bottom panels show the cost of each trial at the best
+learning rates.  Thin lines and dots show single networks, and thick lines show the
+median over networks.
 
 Spiking networks with four hidden neurons learn to fire five output spikes at target
 times.  The output error reaches the hidden neurons through the transposed output
@@ -15,9 +15,9 @@ the root mean square of the filtered output error.  A learning rate is called us
 the relative final cost is at most 0.6.
 
 RMSprop divides each entry of the weight gradient by the running root mean square of
-this entry.  RMaxProp divides by the running maximum of its absolute value.  With a
-"fixed rate", a weight changes by the learning rate (in V s) times the mean product of
-error and eligibility trace (in 1 / s).
+this entry.  RMaxProp divides each entry by the running maximum of its absolute value.
+With a "fixed rate", a weight changes by the learning rate (in V s) times the mean
+product of error and eligibility trace (in 1 / s).
 
 Learning rates are tested on a logarithmic grid.  The width of the usable range is the
 largest number of consecutive usable learning rates, times the spacing of the grid.  The

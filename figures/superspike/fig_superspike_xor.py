@@ -11,7 +11,7 @@ A spiking network with two outputs learns the exclusive or (XOR) of spike patter
 100 inputs form three groups: a reference group, group A and group B.  In each pattern,
 the reference group spikes, and each of the groups A and B spikes with probability 1/2.
 If a group spikes, each of its inputs spikes once within the first 10 ms of the pattern.
-The time of this spike is random in each run, and is the same in all patterns of a run.
+In each run, the time of this spike is drawn once, and is the same in all patterns.
 Output neuron 1 must spike if exactly one of the groups A and B spikes, and otherwise
 output neuron 0 must spike.  The output error reaches the hidden neurons through the
 transposed output weights (symmetric feedback), through fixed random weights (random
@@ -48,8 +48,8 @@ not spike, an error occurs at the end of the response window.
 The following settings were chosen in trial runs with other seeds.  The three groups
 have 34, 33 and 33 inputs.  A new pattern begins every 50 to 70 ms.  In the learning
 rule, all output spikes outside the response windows are wrong.  This figure does not
-count them as errors.  The learning rate is 0.3 mV for weights from the inputs.  For
-weights from hidden to output neurons, the learning rate is 5 mV with symmetric
+count these spikes as errors.  The learning rate is 0.3 mV for weights from the inputs.
+For weights from hidden to output neurons, the learning rate is 5 mV with symmetric
 feedback, and 10 mV with other feedback.  The rates are divided by 10 after 60 % of the
 training time, and by 100 after 85 %.  The standard deviation of the initial weights is
 s / sqrt(fan-in).  For weights from the inputs, s is 20 mV.  For weights from hidden to
