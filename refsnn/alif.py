@@ -3,10 +3,9 @@ r"""This module implements adaptive spiking neurons and the e-prop rule.
 
 An adaptive leaky integrate-and-fire (ALIF) neuron has a synaptic current
 I, a membrane potential U, an adaptation A and spikes S.  Each spike raises
-the threshold by the constant a, the argument `adaptation`, and this
-increase decays between spikes.  The mask clamp[t] is 1 for refractory
-neurons, which cannot spike.  H is the Heaviside step function with H(0) =
-0:
+the threshold by the constant a (the argument `adaptation`).  This increase
+decays between spikes.  The mask clamp[t] is 1 for refractory neurons,
+which cannot spike.  H is the Heaviside step function with H(0) = 0:
 
     S[t] = (1 - clamp[t]) H(U[t] - a A[t] - threshold)   (1)  [BSS20]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                (2)
@@ -16,13 +15,14 @@ neurons, which cannot spike.  H is the Heaviside step function with H(0) =
     clamp[t] = 1 if any of S[t-k .. t-1] is 1 else 0     (5)
 
 At rest, I, U and A are 0.  Let psi be the surrogate derivative of H, set
-to 0 for refractory neurons.  The presynaptic values z = [x, S] are the m
-inputs and, in a recurrent layer, the n spikes.  The weight P_ij from z_j
-to neuron i is an entry of W or V.  The traces s_j, u_j and eps_ij
-approximate dI_i/dP_ij, dU_i/dP_ij and dA_i/dP_ij.  The arrays dspikes and
-dmem are the direct derivatives of the loss L with respect to S and U,
-taken at fixed values of all other states.  The e-prop rule computes the
-traces, the eligibility traces e_ij and the gradient forward in time:
+to 0 for refractory neurons.  In a recurrent layer, the presynaptic values
+z are the m inputs x and the n spikes S.  Without recurrence, z is x.  The
+weight P_ij from z_j to neuron i is an entry of W or V.  The traces s_j,
+u_j and eps_ij approximate the derivatives of I_i, U_i and A_i,
+respectively, with respect to P_ij.  The arrays dspikes and dmem are the
+direct derivatives of the loss L with respect to S and U, with all other
+states held constant.  The e-prop rule computes the gradient forward in
+time from the eligibility traces e_ij:
 
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain s_j[t]
                                                          (6)  [BSS20]
@@ -45,11 +45,11 @@ Derivation.  For the state h = [I, U, A], J[t] is the Jacobian
     The total derivative M[t] of h[t] with respect to the weights obeys
     M[t] = J[t] M[t-1] + F[t].  The e-prop rule omits the four terms of J
     that contain V or the threshold.  In (6), all neurons share s_j and
-    u_j, so that alpha, beta and gain must be the same for all neurons.
+    u_j.  Therefore, alpha, beta and gain must be the same for all neurons.
 
     If alpha, beta, gain, threshold, rho and a are learned, F[t] has six
     more columns for each neuron i.  With dS_i/dthreshold_i = -psi_i,
-    dS_i/da_i = -psi_i A_i and right-hand sides at step t - 1, they are
+    dS_i/da_i = -psi_i A_i and right-hand sides at step t - 1, these are
 
     F[t]: dI_i[t]/dalpha_i = I_i,  dA_i[t]/drho_i = A_i,
           dU_i[t]/dbeta_i = U_i,   dU_i[t]/dgain_i = I_i             (13)
@@ -64,8 +64,8 @@ Derivation.  For the state h = [I, U, A], J[t] is the Jacobian
     and batch, and to dL/da_i the sum of -psi_i A_i dspikes_i.
     `through_recurrence=False` omits the terms with V psi, and
     `through_reset=False` omits the terms with threshold psi.  The gradient
-    is then exact for a simulation with recorded spikes in the recurrence
-    or in the reset.
+    is then exact for a simulation whose recurrence or reset uses recorded
+    spikes.
 Approximate.  The functions `linearise` and `credit` are exact, except that
     psi replaces dS/dU, and that the mask clamp is treated as a constant.
     The result of `gradient` equals the exact gradient with
@@ -152,8 +152,8 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     alpha, beta, rho : float or (n,) float
         Decay factors of I, U and A in one step, in [0, 1).
     adaptation, gain, threshold : float or (n,) float
-        Threshold increase a per spike, at least 0 (LIF neuron), positive gain
-        of the current and positive resting threshold.
+        Threshold increase a >= 0 per spike (0 for LIF neurons), positive gain
+        of the current, and positive resting threshold.
     refractory : int
         Number of steps after a spike in which the neuron cannot spike.
     spike : callable (t, v) -> (B, n) float, optional
@@ -381,13 +381,13 @@ def trace_step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
 
     Parameters
     ----------
-    traces : Traces at step t; those of step 0 are 0
+    traces : Traces at step t; at step 0, all traces are 0
     z : (B, m + n) or (B, m) float
         Presynaptic values at step t: m inputs and, if recurrent, n spikes.
     psi : (B, n) float
         Surrogate derivative at step t, which must be 0 for refractory neurons.
     alpha, beta, rho, adaptation, gain
-        As for `simulate`, but one value of alpha, beta and gain.
+        As for `simulate`, but alpha, beta and gain are scalars.
 
     Returns
     -------
@@ -413,8 +413,8 @@ def _trace_step(traces, z, psi, alpha, beta, gain, rho, a):
 
 
 def eligibility(traces, psi, *, adaptation):
-    """Return the e-prop eligibility trace of every weight, (B, n, m + n) or
-    (B, n, m), eq. (8).
+    """Return the e-prop eligibility traces e (B, n, m + n), eq. (8).  Without
+    recurrence, the shape is (B, n, m).
 
     >>> one = np.ones((1, 1))
     >>> eligibility(Traces(one, 2 * one, 4 * one[None]), one,

@@ -13,17 +13,17 @@ The adjoint a[t] is the total derivative dL/dh[t]:
     a[t] = q[t] + J[t+1]^T a[t+1],  a[T] = 0       (1)  [NMZ19]
     dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
 
-For LIF layers, (1) and (2) become (7)-(10) of `lif`.
+Eqs. (7)-(10) of the module `lif` are (1) and (2) for LIF layers.
 
 A long trajectory can be processed in chunks of steps, from the last chunk
-to the first.  The last state of a chunk is also the first state of the
-next chunk, where F[first] = 0, so that F of the shared state counts once.
-The direct derivative of the loss at the last state of a chunk is
+to the first.  The last state of a chunk is the first state of the next
+chunk.  In the next chunk, F[first] = 0, because F of a shared state counts
+once.  The direct derivative of the loss at the last state of a chunk is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 
 The gradients of all chunks then sum to the gradient of (2).  Truncated
-BPTT has two forms.  Truncation by chunks sets dstate = 0, so that each
+BPTT has two forms.  Truncation by chunks sets dstate = 0.  Therefore, each
 derivative q[t] is propagated back only to the start of its chunk.  Rolling
 truncation propagates each q[t] back over K steps:
 
@@ -94,8 +94,8 @@ def gradient(J, F, q):
 
 
 def chunk(J, F, q, dstate):
-    """Return the gradient (p,) for a chunk, summed over steps and batch, and
-    the adjoint (B, n) of its first state, eqs. (1)-(3).
+    """Return the gradient (p,) of a chunk and the adjoint (B, n) of its first
+    state, eqs. (1)-(3).  The gradient is a sum over steps and batch.
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((1, 1, 1))
     >>> [a.tolist() for a in chunk(J, 2 * J, q, np.full((1, 1), 2.0))]
@@ -109,7 +109,7 @@ def chunk(J, F, q, dstate):
         given.  F[0] must be 0 if the first state belongs to an earlier chunk.
     q : as for `adjoint`
     dstate : (B, n) float
-        Second result for the next chunk.  Zeros truncate the gradient.
+        Adjoint of the next chunk's first state.  Zeros truncate the gradient.
     """
     J, F, dstate = arrays("J (T, B, n, n) float, F (T, B, n, p*), dstate (B, n)", J, F,
                           dstate)
@@ -119,8 +119,8 @@ def chunk(J, F, q, dstate):
 
 
 def truncated(J, F, q, horizon):
-    """Return the gradient (p,) of rolling truncated BPTT, summed over steps
-    and batch, eqs. (2), (4).
+    """Return the gradient (p,) of BPTT with rolling truncation, eqs. (2), (4), as
+    a sum over steps and batch.
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> [truncated(J, q[..., None], q, K).tolist() for K in range(3)]

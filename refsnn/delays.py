@@ -20,20 +20,20 @@ The derivatives of the taps are
     normalised:  u_k - sum_j a_j u_j in place of u_k in (7), and the
                  same for v_k in (8)                                  (9)
 
-Here f is the largest whole number with f <= d and f < K.  At whole delays,
-(6) is the derivative from the right, and for d = K from the left.  For a
-loss L of the output y, with dA = dL/dA for every array A,
+Here f is the largest whole number with f <= d and f < K.  At whole delays
+d < K, (6) is the derivative from the right, and at d = K the derivative
+from the left.  For a loss L of y, with dA = dL/dA for every array A,
 
     dx[t] = sum_k a_k dy[t+k],  da_k = sum_t dy[t] x[t-k]            (10)
 
 Delays of neurons have taps a_k[j].  Delays of synapses have taps a_k[i,
 j], and the caller multiplies these taps by the weights W_ij.
 
-Derivation.  Eqs. (6)-(9) differentiate (3)-(5); (10) is (1) transposed.
+Derivation.  Eqs. (6)-(9) differentiate (3)-(5).  Eq. (10) transposes (1).
 Exact.  Use the same kernel in training and in evaluation.  If d is close
     to a whole number, a narrow normalised kernel hardly depends on d, and
     training hardly changes d.
-Cost.   The time is O(K T B m) for neurons and O(K T B n m) for synapses.
+Cost.   `delayed` takes O(K T B m) time, or O(K T B n m) time for synapses.
 Departures.  [H24] uses the width s + 0.27 in place of s.
 
 [H24] I. Hammouamri, I. Khalfaoui-Hassani and T. Masquelier, ICLR 2024,
@@ -64,7 +64,7 @@ def taps(delays, *, most, kernel="linear", width=None):
     most : int, largest delay K in steps
     kernel : {"nearest", "linear", "gaussian", "normalised"}
     width : float or (...) float, optional
-        Width s in steps, only for the Gaussian kernels, which need it.
+        Width s in steps, required for Gaussian kernels and otherwise None.
     """
     return _kernel(delays, most, kernel, width)[0]
 
@@ -101,8 +101,8 @@ def _kernel(delays, most, kernel, width):
 
 
 def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
-    """Return the derivatives (ddelays, dwidth) of the loss, both in the shape
-    of `delays`, eqs. (6)-(9).  Sum dwidth if all delays have one width.
+    """Return the derivatives (ddelays, dwidth) of the loss, eqs. (6)-(9).  Both
+    have the shape of `delays`.  If all delays share one width, sum dwidth.
 
     >>> ddelays, _ = taps_backward([[0.0], [1.0], [3.0]], [1.0], most=2)
     >>> ddelays.tolist()
@@ -123,8 +123,8 @@ def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
 
 
 def delayed(x, taps, state=None):
-    """Return the delayed inputs y, (T, B, m) or (T, B, n), eq. (1), and the
-    last K inputs (K, B, m), the `state` of the next call.
+    """Return the delayed inputs y, eq. (1), and the `state` for the next call.
+    The shape of y is (T, B, m) for neurons and (T, B, n) for synapses.
 
     >>> y, state = delayed([[[1.0]], [[0.0]]], [[0.25], [0.75]])
     >>> y.ravel().tolist(), state.ravel().tolist()
@@ -136,7 +136,7 @@ def delayed(x, taps, state=None):
     taps : (K+1, m) or (K+1, n, m) float
         Taps of neurons, or the product of weights W and taps of synapses.
     state : (K, B, m) array, optional
-        Inputs of the last K steps, the latest last; 0 by default.
+        Inputs of the last K steps in temporal order; 0 by default.
     """
     taps, full, T = _buffered(x, taps, state)
     K, y = len(taps) - 1, 0
@@ -185,9 +185,9 @@ def _buffered(x, taps, state, *dy):
 
 
 def settle(delays, x, W=None, *, most, kernel="linear", width=None):
-    """Round delays to whole steps, for the kernel "nearest" or "linear".
-    Return the delays (...) and the relative change of the output in norm, a
-    float.
+    """Round delays to whole steps for the kernel "nearest" or "linear".  Return
+    the rounded delays and a float: the norm of the change of the output,
+    divided by the norm of the output.
 
     >>> x = np.array([[[1.0]], [[0.0]], [[0.0]], [[0.0]]])
     >>> rounded, change = settle([1.25], x, most=3)

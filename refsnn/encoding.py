@@ -10,8 +10,8 @@ In the Poisson code, the spikes S[t] of all steps are independent, with
 
     P(S[t] = 1) = rate dt                                   (3)
 
-Derivation.  A leaky integrator with the constant input v has the potential
-    v (1 - exp(-t/tau)), which reaches the threshold at the time (1).
+Derivation.  A constant input v charges a leaky integrator to v (1 -
+    exp(-t/tau)).  This potential reaches the threshold at the time (1).
 Exact.  Eqs. (1) and (2) are computed in float64, even for float32 values.
 Cost.   `latency_events` takes O(B m log(B m)) time, and `latency` and
     `poisson` take O(T B m) time.
@@ -50,8 +50,8 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
     values, T : (B, m) float, int
         Values v, for example grey levels in [0, 1], and number of time steps.
     tau, threshold, dt : float
-        Time constant and threshold of eq. (1), in seconds and in the units of
-        `values`, and time step, in seconds.
+        Time constant of eq. (1) in seconds, threshold in the units of
+        `values`, and time step in seconds.
 
     Returns
     -------

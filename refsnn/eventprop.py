@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | eventprop.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Simulate LIF layers event by event, with exact gradients of spike times.
+r"""Simulate LIF layers event by event, and differentiate spike times exactly.
 
 Leaky integrate-and-fire (LIF) neurons in continuous time have membrane
 potentials U_i and currents I_i.  A spike of input j reaches neuron i after
@@ -25,9 +25,9 @@ between two events at the time s*, if g > 0, q g > -1 and I > 0:
     I > threshold and I(s*) > threshold                               (7)
     s := s + tau_mem (threshold - U(s))/(I(s) - U(s))                 (8)
 
-The iteration (8) starts at s = 0 and converges to the crossing.  From the
-derivatives dt_i = dL/dt_i of the loss L, the backward pass computes dA =
-dL/dA for all other quantities A in reverse order of the events:
+Newton's method (8) starts at s = 0 and converges to the crossing.  From
+the derivatives dt_i = dL/dt_i of the loss L, the backward pass computes dA
+= dL/dA for all other quantities A in reverse order of the events:
 
     between events: dI := exp(-s/tau_syn) dI + k(s) dU                (9)
                     dU := exp(-s/tau_mem) dU                         (10)
@@ -41,32 +41,32 @@ dL/dA for all other quantities A in reverse order of the events:
     between events: dtau_mem += dU U_mem                             (16)
                     dtau_syn += dU U_syn + dI I_syn                  (17)
 
-Here U_mem, U_syn and I_syn are the derivatives of U(s) and I(s) in (4)
-with respect to tau_mem and tau_syn.  In the derivatives of k, z is r(y)
-for tau_mem >= tau_syn, and p(y) - r(y) otherwise, with r(y) = int_0^1 v
-exp(v y) dv:
+Here U_mem is the derivative of U(s) in (4) with respect to tau_mem.  The
+derivatives of U(s) and I(s) with respect to tau_syn are U_syn and I_syn.
+Let r(y) = int_0^1 v exp(v y) dv.  With z = r(y) for tau_mem >= tau_syn,
+and z = p(y) - r(y) otherwise,
 
     r(y) = (exp(y) - p(y))/y                                         (18)
     dk/dtau_syn = h z s^2/(tau_mem tau_syn^2)                        (19)
     dk/dtau_mem = h (p(y) - z) s^2/tau_mem^3 - k/tau_mem             (20)
 
-Readout neurons do not spike.  Their potentials, and the integrals of the
-potentials from 0 to t, are sums over all spikes that have arrived by t:
+Readout neurons do not spike.  The potential (21) and its integral (22)
+from 0 to t are sums over all spikes that have arrived by t:
 
     U_i(t) = sum_j W_ij k(t - t_j - d_ij)                            (21)
     int U_i = sum_j W_ij K(t - t_j - d_ij)                           (22)
     K(s) = int_0^s k = tau_syn (1 - exp(-s/tau_syn)) - tau_mem k(s)
 
-Derivation.  Eq. (4) solves (1).  At the maximum of U, I = U, so that U(s*)
-    = I(s*).  For 0 < s < s*, U rises and is concave, so that Newton's
-    method (8) never passes the crossing.  Eqs. (9) and (10) are the
-    transpose of (4).  A spike that arrives later by eps changes I by eps
-    W/tau_syn and U by -eps W/tau_mem, which gives (11).  If neuron i
-    spikes later by eps, U_i rises later by eps after the refractory time,
-    which gives (13).  If U_i changes by eps, the spike time changes by
-    -eps/(dU_i/dt), which gives (14) and (15).  Eqs. (19) and (20) are the
-    derivatives of tau_mem k(s) = int_0^s exp(-(s - v)/tau_mem - v/tau_syn)
-    dv.  For |y| < 0.5, a power series replaces (18), which loses digits.
+Derivation.  Eq. (4) solves (1).  At the maximum of U, (1) gives U(s*) =
+    I(s*).  For 0 < s < s*, U rises and is concave.  Therefore, (8) never
+    passes the crossing.  Eqs. (9) and (10) are the transpose of (4).  A
+    spike that arrives later by eps changes I by eps W/tau_syn and U by
+    -eps W/tau_mem, which gives (11).  If neuron i spikes later by eps, U_i
+    rises later by eps after the refractory time, which gives (13).  If U_i
+    changes by eps, the spike time changes by -eps/(dU_i/dt), which gives
+    (14) and (15).  Eqs. (19) and (20) are the derivatives of tau_mem k(s)
+    = int_0^s exp(-(s - v)/tau_mem - v/tau_syn) dv.  For |y| < 0.5, a power
+    series replaces (18), because (18) loses digits.
 Exact.  Simulation and gradient are exact, also with delays and recurrence.
     The gradient of a spike count is 0, and so is the gradient of a silent
     neuron.  Where a spike appears or vanishes, the gradient does not
@@ -159,7 +159,7 @@ def simulate(times, units, W, V=None, state=None, *, tau_mem, tau_syn, threshold
 
     Parameters
     ----------
-    times, units : lists of (S,) float and of (S,) int
+    times, units : list of (S,) float, list of (S,) int
         For each sample, sorted times of all input spikes in s, and the input
         neuron of each spike, 0 ... m-1.
     W, V : (n, m) float, (n, n) float or None
@@ -174,7 +174,7 @@ def simulate(times, units, W, V=None, state=None, *, tau_mem, tau_syn, threshold
     delays, recurrent_delays : (n, m) float and (n, n) float, optional
         Delays of the synapses in s; 0 by default.
     most : int
-        Largest number of spikes in a sample, because recurrence may never end.
+        Largest number of spikes in a sample.  Recurrent spiking may never end.
 
     Returns
     -------
@@ -183,16 +183,16 @@ def simulate(times, units, W, V=None, state=None, *, tau_mem, tau_syn, threshold
                       next layer
         log           for each sample, a Log of all events
         slope         (B,) smallest dU/dt at a spike, infinity without spikes
-        margin        (B,) smallest distance from the threshold of a maximum
-                      of U without spike, infinity without a maximum
+        margin        (B,) smallest distance of the threshold from a maximum
+                      of U that causes no spike; infinity without maxima
 
         Fields of a Log with E events:
 
         at            (E,) times
         kinds         (E,) START, ARRIVAL, RELEASE (the end of a refractory
                       time), SPIKE or END
-        sources       (E,) index of the causing spike, first of the input
-                      spikes, then of the spikes of the layer
+        sources       (E,) index of the spike that causes the event; input
+                      spikes come first, then the spikes of the layer
         reached       (E, n) True for the neurons that the event changes
         held          (E, n) True for refractory neurons
         mem, syn      (E, n) U and I after the event
@@ -263,7 +263,7 @@ def _run(times, units, weights, state, constants, fans, until, refractory, most,
 
 
 def _crossing(mem, syn, tau_mem, tau_syn, threshold):
-    """Return the time until U crosses the threshold, or infinity."""
+    """Return the time to the threshold crossing, or infinity without a crossing."""
     wait, i = np.full(mem.shape, np.inf), np.flatnonzero(syn > threshold)  # (7)
     mem, syn, tau_mem, tau_syn, threshold = (
         a[i] for a in (mem, syn, tau_mem, tau_syn, threshold))
@@ -291,7 +291,7 @@ def _summit(mem, syn, tau_mem, tau_syn):
 
 
 def _nearness(log, tau_mem, tau_syn, threshold):
-    """Return the fields `slope` and `margin` of a sample."""
+    """Return `slope` and `margin` of a `Recording` for one sample."""
     spike, rising = log.reached & (log.kinds == SPIKE)[:, None], log.syn > log.mem
     slope = ((log.syn - threshold) / tau_mem)[spike].min(initial=np.inf)
     mem, syn, gap = log.mem[:-1], log.syn[:-1], np.diff(log.at)[:, None]
@@ -412,14 +412,14 @@ def backward(dtimes, units, W, V, recording, *, tau_mem, tau_syn, threshold=1.0)
 
 
 def first(times, units, n):
-    """Return the first spike times (B, n) in s, infinity for silent neurons.
+    """Return the first spike times (B, n) in s.  Infinity marks silent neurons.
 
     >>> first([[0.1, 0.2, 0.3]], [np.array([1, 1, 0])], 3).tolist()
     [[0.3, 0.1, inf]]
 
     Parameters
     ----------
-    times, units : lists of (S,) float and of (S,) int
+    times, units : list of (S,) float, list of (S,) int
         Spike times and neurons of each sample, as in `simulate`.
     n : int, number of neurons
     """
@@ -432,8 +432,8 @@ def first(times, units, n):
 
 
 def first_backward(dfirst, times, units):
-    """Return the derivatives of the loss with respect to `times`, a list of
-    (S,) float.  Only first spikes have nonzero derivatives.
+    """Return a list of (S,) float arrays, which hold the derivatives of the loss
+    with respect to `times`.  Only first spikes have nonzero derivatives.
 
     >>> first_backward([[1.0, 2.0]], [[0.1, 0.2, 0.3]], [np.array([1, 1, 0])])
     [array([2., 0., 1.])]
@@ -456,7 +456,7 @@ def first_backward(dfirst, times, units):
 
 
 def readout(at, times, units, W, *, tau_mem, tau_syn, delays=None, integral=False):
-    """Return readout potentials or integrals, (T, B, n), eqs. (21), (22).
+    """Return an array (T, B, n) of potentials (21) or their integrals (22).
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> readout([1.0], *spikes, tau_mem=1.0, tau_syn=1.0).round(4).tolist()
@@ -505,7 +505,7 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
 
 
 def _readout(at, times, units, W, delays, tau_mem, tau_syn, integral):
-    """Return `at`, W and the response to each spike."""
+    """Return checked `at` and W, and the readout's responses for each sample."""
     flags("integral", integral)
     W, delays, *taus = arrays(LAYER, W, delays, tau_mem, tau_syn)
     times, units = _events(times, units, W.shape[1], W.dtype)
@@ -521,7 +521,7 @@ def _readout(at, times, units, W, delays, tau_mem, tau_syn, integral):
 
 
 def _response(at, times, delays, tau_mem, tau_syn, integral):
-    """Evaluate and differentiate k, or its integral K."""
+    """Return the response k or K of eqs. (21) and (22), and its derivatives."""
     s = np.maximum(at[:, :, None] - times - delays, 0)
     tau_mem, tau_syn, late = tau_mem[:, None], tau_syn[:, None], s > 0
     k, by_mem, by_syn = _kernel_slopes(s, tau_mem, tau_syn)

@@ -16,14 +16,14 @@ The spike times of each recording are sorted.  The fields extra/speaker and
 extra/meta_info are optional; the Spiking Speech Commands lack them.
 `read` checks the size of each field before it allocates memory.
 
-Exact.  `read` returns the stored values, and the times in float64.  Equal
-    arguments of `write` give identical files.
+Exact.  `read` converts times to float64, and returns all stored values
+    exactly.  Equal arguments of `write` give identical files.
 Cost.   A spike takes 16 bytes.  `write` holds the whole file in memory.
 Departures.  `write` rounds times to float16, as in the published files.
     Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
-    accepts other float and integer types, but no links, external data,
-    virtual datasets or references.  `read` does not detect damaged files
-    on which the HDF5 library hangs.
+    accepts other float and integer types.  `read` rejects HDF5 links,
+    references and data in other files.  On some damaged files, the HDF5
+    library and therefore `read` hang.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
     Spiking Data Sets, IEEE TNNLS 33(7), 2744-2757, 2022; data CC BY 4.0.
@@ -247,7 +247,7 @@ def _member(group, name, where, needed=True):
 
 
 def _filters(data, where):
-    """Return the filters of a dataset that the file itself stores."""
+    """Check that the file itself stores the dataset, and return its filters."""
     _need(isinstance(data, h5py.Dataset), f"{where} is no dataset", "be one")
     plan = data.id.get_create_plist()
     _need(plan.get_layout() != h5py.h5d.VIRTUAL and not plan.get_external_count(),
@@ -257,7 +257,7 @@ def _filters(data, where):
 
 
 def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
-    """Write spikes and labels to a new file, completely or not at all.
+    """Write spikes and labels to a new file.  An error leaves no partial file.
 
     >>> write("none.h5", [], [0, 3], ["zero", "one"])
     Traceback (most recent call last):

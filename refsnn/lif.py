@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | lif.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Simulate layers of leaky integrate-and-fire (LIF) neurons, with gradients.
+r"""Simulate and differentiate leaky integrate-and-fire (LIF) neurons.
 
 A neuron has a synaptic current I, a membrane potential U and spikes S.
 The input x has the weights W, and recurrent spikes have the weights V.
@@ -22,10 +22,10 @@ readout has the same states and no spikes:
 
 Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     arrays dspikes and dmem are the direct derivatives of the loss L with
-    respect to S and U, taken at fixed values of all other states.  For any
-    other array A, dA is the adjoint, the total derivative dL/dA.  The
-    derivative of U[t+1] with respect to beta U[t] + gain I[t] is keep[t],
-    and the derivative with respect to S[t] is -jump[t].  Let free[t] = 1 -
+    respect to S and U, with all other states held constant.  For any other
+    array A, dA is the adjoint, the total derivative dL/dA.  The derivative
+    of U[t+1] with respect to beta U[t] + gain I[t] is keep[t], and the
+    derivative with respect to S[t] is -jump[t].  Let free[t] = 1 -
     clamp[t+1].  For reset="subtract", keep = free and jump = free
     threshold.  For reset="zero", keep = free (1 - S) and jump = free (beta
     U + gain I), all at step t.  The chain rule gives backpropagation
@@ -39,10 +39,10 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
 
     `through_recurrence=False` omits the second term of (8), and
     `through_reset=False` omits the third term.  The gradient is then exact
-    for a simulation with recorded spikes in the recurrence or in the
-    reset.  For the state h = [I, U], J[t] is the Jacobian dh[t]/dh[t-1],
-    F[t] is the derivative of h[t] with respect to the weights at fixed
-    h[t-1], and q[t] is the direct derivative of L with respect to h[t]:
+    for a simulation whose recurrence or reset uses recorded spikes.  For
+    the state h = [I, U], J[t] is the Jacobian dh[t]/dh[t-1], F[t] is the
+    derivative of h[t] with respect to the weights at fixed h[t-1], and
+    q[t] is the direct derivative of L with respect to h[t]:
 
     J[t] = [[alpha, V psi[t-1]],
             [gain keep[t-1], beta keep[t-1] - jump[t-1] psi[t-1]]]   (12)
@@ -51,7 +51,7 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     q[t] = [0, dmem[t] + psi[t] dspikes[t]]                          (15)
 
     If alpha, beta, gain and threshold are learned, F[t] has four more
-    columns for each neuron i.  With dS/dthreshold = -psi, they are
+    columns for each neuron i.  With dS/dthreshold = -psi, these are
 
     F[t]: dI_i[t]/dalpha_i = I_i[t-1]                                (16)
           dU_i[t]/dbeta_i = keep_i[t-1] U_i[t-1]                     (17)
@@ -159,7 +159,7 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
         Decay factors exp(-dt/tau_syn) and exp(-dt/tau_mem) in [0, 1), positive
         gain of the current (often 1 or 1 - beta), and positive threshold.
     reset, refractory : {"subtract", "zero"}, int
-        Reset by eq. (3) or (4), and number of steps after a spike with U = 0.
+        Reset by eq. (3) or (4), and number of steps with U = 0 after a spike.
     spike : callable (t, u) -> (B, n) float that replaces (1), optional
     clamp, reset_spikes, recurrent_spikes : (T, B, n), optional
         Recorded values of the mask and of the spikes in reset and recurrence.
@@ -308,8 +308,8 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         dV          (n, n), or None if V is None
         dsyn        (T, B, n), dL/dI[t]
         dstate      `State`, derivatives with respect to I[0] and U[0]
-        dalpha, dbeta, dgain  (n,); None, like the next two fields, unless
-                    `constants` is true
+        dalpha, dbeta, dgain  (n,); this and the next two fields are None
+                    unless `constants` is true
         dthreshold  (n,), eqs. (19) and (20)
         direct      (n,), eq. (21); the derivative with respect to the
                     threshold is dthreshold + direct
@@ -458,7 +458,7 @@ def credit(psi, dspikes=None, dmem=None):
 
 
 def readout(x, W, *, alpha, beta, gain=1.0):
-    """Simulate a non-spiking leaky readout (T, B, k) from rest, eq. (6).
+    """Compute the potentials (T, B, k) of a leaky readout from rest, eq. (6).
 
     >>> readout(np.ones((4, 1, 1)), np.array([[1.0]]), alpha=0.5,
     ...         beta=0.5).ravel().tolist()
@@ -522,8 +522,8 @@ def _leak(drive, source, state, constants):
 
 def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=None,
                      constants=False):
-    """Return the `Gradient` of a loss of a leaky readout, eqs. (7)-(11) with
-    psi = 0.  The field dV is None.
+    """Return the `Gradient` of a loss of a leaky readout.  Eqs. (7)-(11) apply
+    with psi = 0.  The field dV is None.
 
     >>> dmem = np.eye(4, 1, -3).reshape(4, 1, 1)
     >>> x, W = np.ones((4, 1, 1)), np.array([[1.0]])

@@ -38,11 +38,11 @@ Derivation.  Eq. (2) is the integral of (1).  For U_i(t_i) = threshold, (1)
     Implicit differentiation of U_i(t_i) = threshold gives dt_i =
     -dU_i/(dU_i/dt), and (5) and (6) follow from (2) and (4).  Between two
     successive input spikes, U_i is monotone, because I_i does not change
-    sign.  Therefore, C consists of the j earliest inputs for the smallest
-    j for which a_i > 0 and the time t_i of (3) precedes the next input
-    spike.  To avoid overflow, the code computes t_i = t_j + tau log(1 +
-    (threshold - U_i(t_j))/(tau a_i)), which equals (3) by (2).  In (7),
-    tau sum_j W_ij is the limit of U_i at late times.
+    sign.  Therefore, C consists of the j earliest inputs.  Here j is the
+    smallest number for which a_i > 0 and the time t_i of (3) precedes the
+    next input spike.  To avoid overflow, the code computes t_i = t_j + tau
+    log(1 + (threshold - U_i(t_j))/(tau a_i)), which equals (3) by (2).  In
+    (7), tau sum_j W_ij is the limit of U_i at late times.
 Exact.  The derivatives are exact as long as no causal set changes.  Where
     C changes, t_i jumps or has a kink.  If U_i only touches the threshold,
     unit i does not spike.  If U_i barely exceeds the threshold, a_i is
@@ -135,8 +135,8 @@ def forward(inputs, W, *, tau, threshold):
 
 
 def backward(dtimes, inputs, W, crossing, *, tau):
-    """Return the derivatives dW (n, m), summed over the batch, and dinputs
-    (B, m) of a loss that depends on spike times, eqs. (5), (6).
+    """Return the derivatives dW (n, m) and dinputs (B, m) of a loss that depends
+    on spike times, eqs. (5), (6).  dW is a sum over the batch.
 
     >>> inputs, W = np.array([[1.0]]), np.array([[2.0]])
     >>> out = forward(inputs, W, tau=1.0, threshold=1.0)
@@ -171,8 +171,8 @@ def backward(dtimes, inputs, W, crossing, *, tau):
 
 
 def potential(at, inputs, W, *, tau):
-    """Return the membrane potentials U (T, B, n), in threshold units, at given
-    times, without reset, eq. (2).
+    """Return the membrane potentials U (T, B, n) at given times, eq. (2).  U is
+    in threshold units and is never reset.
 
     >>> inputs, W = np.array([[1.0]]), np.array([[2.0]])
     >>> potential([0.5, 99.0], inputs, W, tau=1.0).ravel().tolist()
@@ -190,8 +190,8 @@ def potential(at, inputs, W, *, tau):
 
 
 def silent_cost(W, *, tau, threshold):
-    """Return the penalty P for silent units, a float in threshold units per s,
-    and its derivative dP/dW (n, m), eq. (7).
+    """Return the penalty P for silent units, eq. (7), and its derivative dP/dW
+    (n, m).  P is in threshold units per s.
 
     >>> W = np.array([[0.25, 0.5], [2.0, 0.0]])
     >>> value, dW = silent_cost(W, tau=1.0, threshold=1.0)
@@ -209,8 +209,8 @@ def silent_cost(W, *, tau, threshold):
 
 
 def cross_entropy(times, labels, *, scale, late):
-    """Return the cross-entropy loss, a float in nats, eq. (8), and its derivative
-    dL/dt (B, k), which is 0 for times >= late, eq. (9).
+    """Return the cross-entropy loss (8) in nats and its derivative dL/dt (B, k),
+    eq. (9).  The derivative is 0 for times >= late.
 
     >>> times, labels = np.array([[1.0, np.inf]]), np.array([0])
     >>> loss, dtimes = cross_entropy(times, labels, scale=1.0, late=2.0)
@@ -240,8 +240,8 @@ def cross_entropy(times, labels, *, scale, late):
 
 
 def latency(times, targets, *, late):
-    """Return the latency loss, a float in s^2, and its derivative dL/dt (B, k),
-    which is 0 for times >= late, eq. (10).
+    """Return the latency loss in s^2 and its derivative dL/dt (B, k), eq. (10).
+    The derivative is 0 for times >= late.
 
     >>> latency(np.array([[1.0, np.inf]]), np.zeros((1, 2)), late=2.0)
     (2.5, array([[1., 0.]]))

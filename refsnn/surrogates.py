@@ -16,10 +16,10 @@ and f for v >= 0 are
   slayer        f' = exp(-a)        k f = 1 - exp(-a)   (6)  [NMZ19]
   boxcar        f' = H(1 - a)       k f = y             (7)  [NMZ19]
 
-with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  Finite differences can
-check surrogate gradients if H(v0) + f(v) - f(v0) replaces H(v), where v0
-is the value of v in the simulation.  At v = v0, this continuous function
-has the value H(v0) and the derivative f'(v0).
+with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  To check surrogate
+gradients by finite differences, replace H(v) by H(v0) + f(v) - f(v0),
+where v0 is the value of v in the simulation.  At v = v0, this continuous
+function has the value H(v0) and the derivative f'(v0).
 
 Derivation.  By da/dv = k, df/dv is the derivative of k f with respect to
     a, which is f'.  The peak is f'(0) = 1, and |f| is at most 2/k.
@@ -45,7 +45,7 @@ __all__ = ["SURROGATES", "arctan", "boxcar", "fast_sigmoid", "gaussian",
 
 def fast_sigmoid(v, steepness):
     """Compute the fast-sigmoid surrogate derivative and its integral f, eq. (1).
-    Return (f, f') in the shape and dtype of v, with f in threshold units.
+    Return (f, f') with the shape and dtype of v.  f is in threshold units.
 
     >>> value, derivative = fast_sigmoid(np.array([-1.0, 0.0, 1.0]), 1)
     >>> value.tolist(), derivative.tolist()
@@ -54,8 +54,8 @@ def fast_sigmoid(v, steepness):
     Parameters
     ----------
     v, steepness : (...) float, float
-        Membrane potential minus threshold, in threshold units, and steepness
-        k, above 0, in inverse threshold units.
+        Membrane potential minus threshold in threshold units, and positive
+        steepness k in inverse threshold units.
     """
     v, k, a = _scaled(v, steepness)
     g = 1 / (1 + a)
