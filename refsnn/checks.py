@@ -17,18 +17,18 @@ where H is the step function, f' is the surrogate derivative, and u0 is the
 recorded membrane potential.  At u = u0, s(u) equals the recorded spike,
 and ds/du equals the surrogate derivative.  If a learning rule treats a
 variable as a constant, L must be computed from the recorded values of this
-variable, see `frozen`.  With a correct gradient, the error of the linear
-approximation of L falls as h^2, which `taylor_slope` tests:
+variable, as in the function `frozen`.  With a correct gradient, the error
+of the linear approximation of L falls as h^2, which `taylor_slope` tests:
 
     |L(theta + h d) - L(theta) - h <gradient, d>| = O(h^2)            (4)
 
 Derivation.  In eq. (2), the errors of order h^2 of the two central
     differences cancel.  A relative rounding error eps of the loss L
     changes D by at most 4 eps |L| / h.  This rounding noise is added to
-    the tolerance.  The check fails if the noise exceeds 2e-4 times the
-    larger of |<gradient, d>| and |D|.  Therefore, noise cannot hide a
-    gradient error of 0.1 % from `directional`.
-Exact.  Im L(theta + i h d) / h of `complex_step` has no cancellation.
+    the tolerance.  The check fails if the noise exceeds both 2e-4
+    |<gradient, d>| and 2e-4 |D|.  Therefore, noise cannot hide a gradient
+    error of 0.1 % from `directional`.
+Exact.  In `complex_step`, Im L(theta + i h d) / h has no cancellation.
 Cost.   The loss is evaluated 4 times for each direction or entry.
 Departures.  Tolerances are relative.  Parameters, gradients and directions
     must be float64.
@@ -59,8 +59,8 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     >>> w, rng = np.array([1.0, 2.0]), np.random.default_rng(1)
     >>> directional(lambda w: float(w @ w), w, 2 * w, rng)
 
-    An AssertionError is raised if D and <gradient, d> differ, if both are 0,
-    or if rounding noise may hide an error.
+    The function raises AssertionError in three cases: D and <gradient, d>
+    differ, both are 0, or rounding noise may hide an error.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
         ...
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
 
-    Errors as for `directional`, but single entries may be 0.
+    Errors are the same as for `directional`, but single entries may be 0.
 
     Parameters
     ----------
@@ -155,8 +155,8 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
 
 
 def anchored(surrogate, mem, threshold=1.0):
-    """Return the spike function of eq. (3), a callable (t, u) -> (B, n) float,
-    for potentials u of the shape of mem[t].
+    """Return the spike function (3), a callable (t, u) -> (B, n) float.  The
+    potentials u have the shape (B, n).
 
     >>> spike = anchored(lambda v: (v / 2, 0.5), np.full((1, 1, 1), 1.5))
     >>> [spike(0, np.array([[u]])).tolist() for u in (1.5, 1.75)]
@@ -201,7 +201,7 @@ def frozen(run, *recording):
     Parameters
     ----------
     run : callable (theta, *recording) -> float
-        Loss with recorded values of what a learning rule treats as constant.
+        Loss.  The recording holds what a learning rule treats as constant.
     recording : at least one array
     """
     one_of("run", run, Callable)
@@ -214,7 +214,7 @@ def frozen(run, *recording):
 
 
 def complex_step(f, theta, direction, step=1e-30):
-    """Return the derivative Im f(theta + i step direction) / step of f, a float.
+    """Return the derivative of f along `direction`, a float, by a complex step.
 
     >>> complex_step(lambda w: (w ** 3).sum(), np.array([2.0]), np.ones(1))
     12.0
@@ -237,9 +237,9 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Estimate the exponent of h in eq. (4), a float, about 2 for a correct
-    gradient and 1 for a wrong gradient.  The result is infinity if the error
-    exceeds rounding noise at fewer than 3 steps, as for a linear f.
+    """Estimate the exponent of h in eq. (4), a float.  The exponent is about 2
+    for a correct gradient and 1 for a wrong gradient.  If fewer than 3 errors
+    exceed the rounding noise, the result is infinity.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))
@@ -279,7 +279,7 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
 
 def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
     """Return |<J A, B> - <A, J^T B>| / (|J A| |B|), a float, for random A and B.
-    If `vjp` is the transpose of `jvp`, the result is only a rounding error.
+    If `vjp` is the transpose of `jvp`, the result is 0 up to rounding.
 
     >>> M, rng = np.array([[1.0, 2.0]]), np.random.default_rng(0)
     >>> adjoint_gap(lambda a: M @ a, lambda b: b @ M, (2,), (1,), rng) < 1e-14

@@ -24,8 +24,8 @@ without reset that receives only x, with weight 1:
     trace[t+1] = beta trace[t] + gain syn[t]                      (6)
     dW = sum_t (psi[t] dspikes[t]) trace[t]^T                     (7)
 
-Event-driven random backpropagation uses (2) and (7) with x in place of the
-trace and with a boxcar function psi of the potential.
+Event-driven random backpropagation combines the credit (2) with rule (7),
+where x replaces the trace and psi is a boxcar function of the potential.
 
 Derivation.  Eq. (1) is the chain rule for the term W S[t] of the current
     I[t+1].  Without a reset, U[t] = W trace[t], which gives (7).
@@ -37,7 +37,7 @@ Approximate.  Eq. (1) is exact if the loss does not depend on any state
     the derivative of the loss of the network.  With these rules, the
     weight gradient is the gradient of sum_t <dspikes[t], S[t]>, where
     dspikes is treated as a constant.
-Cost.   The credit takes O(T B n k) time for k errors, rule (7) O(T B n m).
+Cost.   The credit takes O(T B n k) time, and rule (7) takes O(T B n m).
 Departures.  In [NMZ19], the error is fed back within one time step.  Here,
     spikes enter the next currents one step later, see (1).
 
@@ -55,7 +55,7 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
 
 def transport(dsyn, G):
     """Compute the credit `dspikes` (T, B, n) from the error of the next layer,
-    eq. (1).  It is 0 at the last step, whose spikes affect no current.
+    eq. (1).  The credit is 0 at the last step, whose spikes affect no current.
 
     >>> transport(np.array([[[1.0]], [[2.0]]]), np.array([[3.0]])).tolist()
     [[[6.0]], [[0.0]]]
@@ -82,7 +82,7 @@ def direct(error, H):
     Parameters
     ----------
     error : (T, B, k) float
-        error[t] of eq. (2), or another error, of the dtype of the result.
+        error[t] of eq. (2), or another error.  The credit has the same dtype.
     H : (k, n) float
     """
     error, H = arrays("error (T, B, k) float, H (k, n)", error, H)
@@ -90,8 +90,8 @@ def direct(error, H):
 
 
 def local_square(spikes, G, target):
-    """Compute the squared error of a fixed random readout, a float, and its
-    derivative with respect to the spikes (T, B, n), eqs. (3) and (4).
+    """Compute the squared error of a fixed random readout, eq. (4), and the
+    derivative (T, B, n) of this error with respect to the spikes, eq. (3).
 
     >>> loss, e = local_square(np.ones((1, 1, 1)), [[2.0]], [[[1.0]]])
     >>> loss, e.tolist()
@@ -173,8 +173,8 @@ def three_factor(post, trace):
     Parameters
     ----------
     post, trace : (T, B, n) and (T, B, m) float
-        Product psi[t] dspikes[t], of the dtype of the result, and result of
-        `presynaptic_trace` or input.
+        Product psi[t] dspikes[t], and result of `presynaptic_trace` or input.
+        The gradient has the dtype of `post`.
     """
     post, trace = arrays("post (T, B, n) float, trace (T, B, m)", post, trace)
     n, m = post.shape[2], trace.shape[2]

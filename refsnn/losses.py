@@ -14,9 +14,9 @@ the softmax cross entropy of the scores (B, k) and the class labels (B,):
     L = -(1/B) sum_b log softmax(scores[b])[labels[b]]   (4)  [NMZ19]
     dL/dscores[b, i] = (softmax(scores[b])[i] - [i = labels[b]]) / B  (5)
 
-The first-spike loss is the loss (4) with the scores `-first/tau`, where
-tau is a time constant and `first` is the time of the first spike of a
-unit.  A unit that never spikes has `first = T dt`:
+In the first-spike loss, the scores in (4) are `-first/tau` with the time
+constant tau.  Here `first` is the time of the first spike of a unit.  A
+unit that never spikes has `first = T dt`:
 
     first = dt sum_{s=0}^{T-1} prod_{j<=s} (1 - S[j])    (6)
     dfirst/dS[s] = -dt A[s] R[s], A[s] = prod_{j<s} (1 - S[j]),
@@ -239,8 +239,8 @@ def square(record, target):
 
 
 def lower_bound(spikes, bound, per="neuron", power=2):
-    """Return the penalty for spike counts below a bound, a float in units of
-    spikes^power, and its derivative (T, B, n), eq. (15).
+    """Return the penalty (15) for spike counts below a bound, and its derivative
+    (T, B, n).  The unit of the penalty is spikes^power.
 
     >>> value, dspikes = lower_bound(np.zeros((2, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -283,8 +283,8 @@ def _bounded(spikes, bound, per, power, sign):
 
 
 def burst(spikes):
-    """Return the penalty on the squared spike counts of neurons, a float in
-    spikes^2, and its derivative (T, B, n), eq. (17).
+    """Penalise squared spike counts, eq. (17).  Return the penalty, a float in
+    spikes^2, and its derivative (T, B, n).
 
     >>> value, dspikes = burst(np.ones((3, 1, 2)))
     >>> value, dspikes[0, 0].tolist()
@@ -299,8 +299,8 @@ def burst(spikes):
 
 
 def total(spikes):
-    """Return the spike count of a layer, a float, averaged over the batch, and
-    its derivative (T, B, n), eq. (18).
+    """Return the mean spike count (18) of a layer per sample, a float, and its
+    derivative (T, B, n).
 
     >>> value, dspikes = total(np.ones((3, 2, 4)))
     >>> value, float(dspikes[0, 0, 0])

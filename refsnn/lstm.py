@@ -13,7 +13,7 @@ entrywise product * and the logistic function s(a) = 1/(1 + exp(-a)),
     h[t] = o[t] * tanh(cell[t])                                  (4)
 
 Derivation.  Let e[t] be the direct derivative of the loss L with respect
-    to h[t], at fixed values of all other states.  For any array A, let dA
+    to h[t], with all other states held constant.  For any array A, let dA
     be the total derivative dL/dA.  The chain rule gives
 
     dh[t] = e[t] + h_mask[t+1] * V^T dpre[t+1]                   (5)

@@ -9,7 +9,7 @@ With the inputs x, the states h, and the weights W and V,
 The state h[-1] before step 0 is 0 by default.
 
 Derivation.  Let e[t] be the direct derivative of the loss L with respect
-    to h[t], at fixed values of all other states.  For any other array A,
+    to h[t], with all other states held constant.  For any other array A,
     let dA be the total derivative dL/dA.  The chain rule gives
 
     dpre[t] = (1 - h[t]^2) dh[t]                     (3)  [NMZ19], box 2
@@ -102,8 +102,8 @@ def _scan(h, V, last):
 
 
 def backward(x, W, V, h, dh, state=None, dstate=None):
-    """Compute the gradients dW (n, m), dV (n, n), dx (T, B, m) and dstate (B, n)
-    of a loss with respect to weights, input and initial state, eqs. (3)-(6).
+    """Compute the gradients of a loss: dW (n, m), dV (n, n), dx (T, B, m), and
+    dstate (B, n) for the initial state, eqs. (3)-(6).
 
     >>> x, W, V = np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)
     >>> h = simulate(x, W, V)

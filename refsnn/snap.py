@@ -16,21 +16,21 @@ recurrent weights V and the entrywise product o,
     dL/dp = sum_t q[t] M[t]                         (3)
 
 Derivation.  Without the mask P, eq. (1) is the chain rule for the exact
-    influence M[t] = dh[t]/dp.  Within n synapses, all weights into one
-    neuron influence the same neurons, which are called kept.  This
-    influence is stored as one block of M.  The update of a block needs
-    only the entries of J between its kept neurons.
+    influence M[t] = dh[t]/dp.  All weights into one neuron reach the same
+    neurons along at most n synapses.  These neurons are called kept.  The
+    influence on the kept neurons is stored as one block of M.  The update
+    of a block needs only the entries of J between its kept neurons.
 Approximate.  SnAp-n neglects all paths through neurons that are not kept.
-    The gradient of one block is exact for a simulation in which these
-    neurons repeat their recorded states.  SnAp-n is exact if P removes
-    only zeros, for example with n = 2 if V has no zeros, with n = N for a
-    ring of N neurons, and with any n if V is diagonal.  SnAp-1 equals
-    `sparse_rtrl` with rule="block".
+    The gradient of one block is exact for a simulation in which the
+    neurons that are not kept repeat their recorded states.  SnAp-n is
+    exact if P removes only zeros, for example with n = 2 if V has no
+    zeros, with n = N for a ring of N neurons, and with any n if V is
+    diagonal.  SnAp-1 equals `sparse_rtrl` with rule="block".
 Cost.   For p parameters and K kept neurons in each block, SnAp-n takes
     O(B p K) memory and O(T B p K^2) time.  Exact RTRL keeps all neurons.
-Departures.  [MEE21] counts steps from state to state, this module from
-    neuron to neuron.  Either all states of a neuron are kept, such as
-    current and potential, or none.
+Departures.  [MEE21] counts steps from state to state.  This module counts
+    steps from neuron to neuron.  Therefore, the states of a neuron, such
+    as current and potential, are either all kept or all neglected.
 
 [MEE21] J. Menick, E. Elsen, U. Evci et al., ICLR 2021, arXiv 2006.07232.
 """
@@ -44,8 +44,8 @@ __all__ = ["gradient", "owners", "reach", "stored", "step"]
 
 
 def reach(V, order):
-    """Return an (n, n) bool.  Entry [i, k] is True if SnAp-n keeps the influence
-    of the weights into neuron i on neuron k, eq. (2).
+    """Return an (n, n) bool.  Entry [i, k] is True if SnAp-n keeps neuron k for
+    the weights into neuron i, eq. (2).
 
     >>> ring = np.roll(np.eye(3), 1, axis=0)        # 0 to 1 to 2 to 0
     >>> reach(ring, 2).astype(int).tolist()
@@ -54,8 +54,8 @@ def reach(V, order):
     Parameters
     ----------
     V, order : (n, n) float, int
-        Recurrent weights, of which only the positions of zeros have an effect,
-        and order n of SnAp-n, at least 1.
+        Recurrent weights, and order n of SnAp-n, at least 1.  Only the
+        positions of zeros in V have an effect.
     """
     V, order = arrays("V (n*, n*), order () int in [1, inf)", V, order)
     onward = (V != 0).T
@@ -99,8 +99,8 @@ def stored(owner, pattern, states):
 
 
 def step(blocks, J, F, owner, pattern):
-    """Compute the influence M[t] of the parameters on the states, a tuple of
-    arrays (B, k_g, p_g), eq. (1).
+    """Compute the influence M[t] of the parameters on the states, eq. (1).  The
+    result is a tuple of arrays (B, k_g, p_g).
 
     >>> J, F = np.full((1, 1, 1), 0.5), np.ones((1, 1, 2))
     >>> blocks = step(None, J, F, [0, 0], np.array([[True]]))

@@ -25,9 +25,9 @@ and drop = beta U + gain I.
     u_j[t+1] = (beta u_j + gain s_j)[t]               (6)  [ZN21]
 
 Let dspikes and dmem be the direct derivatives of the loss L with respect
-to S and U, which ignore that a spike also affects later states of the
-layer.  The eligibility trace e_k is the surrogate derivative of S_k with
-respect to theta_ij.  Term t of the gradient (8) can be computed at step t:
+to S and U, with all other states held constant.  The eligibility trace e_k
+is the surrogate derivative of S_k with respect to theta_ij.  Term t of the
+gradient (8) can be computed at step t:
 
     e_k[t] = psi_k[t] u_k[t]                          (7)  [ZN21]
     dL/dtheta_ij = sum_t sum_k (dspikes_k e_k + dmem_k u_k)[t]        (8)
@@ -45,8 +45,8 @@ Derivation.  Eqs. (1)-(3) are the total derivatives of the next state of
     the layer with respect to the weights.  The rule "exact" gives the same
     gradient as the module `rtrl`, but is faster, because it skips the
     entries of the Jacobians that are always 0.  The rule "block" equals
-    backpropagation through time with derivatives through the diagonal of V
-    only, and the rule "implicit" with no derivatives through V.
+    backpropagation through time in which derivatives pass only through the
+    diagonal of V.  In the rule "implicit", no derivative passes through V.
 Approximate.  The rule "exact" computes the surrogate gradient without
     error if the refractory mask is constant.  The table counts the
     derivatives that are stored for B sequences.  Own terms are those of
@@ -58,12 +58,12 @@ Approximate.  The rule "exact" computes the surrogate gradient without
     implicit     own decay and reset        2 B n (m+n)    O(B n (m+n))
     presynaptic  own decay                  2 B (m+n)      O(B (m+n))
 
-    In one hidden layer, the rule "block" is exact if V is diagonal.  The
-    rule "implicit" is exact without recurrence, or if recurrent spikes are
-    treated as constants.  The rule "presynaptic" is exact if recurrent
+    In a network with one hidden layer, the rule "block" is exact if V is
+    diagonal.  The rule "implicit" is exact if recurrent spikes are absent
+    or treated as constants.  The rule "presynaptic" is exact if recurrent
     spikes, resets and refractory mask are treated as constants.
-Cost.   The sum (8) adds O(B n (m + n)) time to a step, and O(B n^2 (m +
-    n)) for the rule "exact".
+Cost.   For the rule "exact", the sum (8) adds O(B n^2 (m + n)) time to a
+    step.  For other rules, the sum adds O(B n (m + n)) time.
 Departures.  The module follows descriptions of [ZN21] by other authors.
     The following rules are related:
 
@@ -120,7 +120,7 @@ class Gradient(NamedTuple):
 
 def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, beta,
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True, out=None):
-    """Compute the derivative `Traces` s and u of the next step, eqs. (1)-(6).
+    """Compute the `Traces` s and u at the next step, eqs. (1)-(6).
 
     >>> one = np.ones((1, 1))
     >>> traces = Traces(one[None], 4 * one[None])
@@ -139,7 +139,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
         I[t], U[t], S[t] and surrogate derivative, of the dtype of the result.
     clamp : (B, n) bool, optional
         True for neurons that are refractory at step t + 1; none by default.
-        From `lif.step`, ``state.spikes.any(axis=0)``.
+        After `lif.step`, clamp is ``state.spikes.any(axis=0)``.
     rule : {"exact", "block", "implicit", "presynaptic"}
     alpha, beta, gain, threshold : float or (n,) float
         Constants; for "presynaptic", alpha, beta and gain must be scalars.
@@ -238,8 +238,8 @@ def _shape(rule, B, n, count):
 
 
 def eligibility(traces, psi):
-    """Return the eligibility traces (7): psi_k u_k, (B, n, n (m + n)), for the
-    rule "exact", or psi_i u_ij, (B, n, m + n), for other rules.
+    """Return the eligibility traces (7).  The shape is (B, n, n (m + n)) for the
+    rule "exact", and (B, n, m + n) for other rules.
 
     >>> traces = Traces(np.zeros((1, 2)), np.array([[1.0, 2.0]]))
     >>> eligibility(traces, np.array([[1.0, 0.5]])).tolist()
@@ -258,16 +258,16 @@ def eligibility(traces, psi):
 
 
 def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
-    """Return `Traces`, the eligibility filtered by a leaky readout, eq. (9).
+    """Return the filter states g and f of eq. (9) at the next step, as `Traces`.
 
     >>> e = np.ones((1, 1, 1))
     >>> f = readout_step(Traces(e, 4 * e), e, alpha=0.5, beta=0.5)
     >>> f.syn.item(), f.mem.item()
     (1.5, 3.0)
 
-    The gradient (9) is the sum of ``(dy @ W_out)[:, :, None] * filtered.mem``
-    over steps and batch.  For the rule "exact", also sum over axis 1, and
-    reshape to (n, m + n).
+    To obtain the gradient (9), sum ``(dy @ W_out)[:, :, None] * filtered.mem``
+    over steps and batch.  For the rule "exact", also sum this product over
+    axis 1, and reshape the sum to (n, m + n).
 
     Parameters
     ----------
@@ -302,7 +302,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta
         syn, mem, spikes  currents I, potentials U and spikes S, (T, B, n)
         clamp             refractory mask, 0 or 1, (T, B, n)
     dspikes, dmem : (T, B, n) float, optional
-        Direct derivatives dL/dS and dL/dU, which ignore later states.
+        Direct derivatives dL/dS and dL/dU.
     V, rule, alpha, beta, gain, threshold, reset, through_reset
         As for `lif_step`.
 

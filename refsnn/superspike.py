@@ -3,11 +3,11 @@ r"""SuperSpike is an online three-factor learning rule for spiking neurons.
 
 The neurons are current-based leaky integrate-and-fire neurons with resting
 potential 0 V.  The module simulates B independent copies (replicas) of one
-layer with separate weights.  All variables of the learning rule belong to
-one synapse or one neuron, and depend only on past activity.  Let x be the
-input spikes, S the output spikes, psi the surrogate derivative dS/dU, and
-`het` a trace of the output spikes.  Each step first updates the potential
-U and then the current I:
+layer with separate weights.  Each variable of the learning rule belongs to
+one synapse or to one neuron, and depends only on past activity.  Let x be
+the input spikes, S the output spikes, psi the surrogate derivative dS/dU,
+and `het` a trace of the output spikes.  Each step first updates the
+potential U and then the current I:
 
     U <- (1 - dt/tau_mem) U + (dt/tau_mem) I                (1)  [ZG18]
     S = 1 if not refractory and U > threshold else 0; U <- 0 where S = 1
@@ -17,7 +17,7 @@ U and then the current I:
     het_i <- exp(-dt/tau_het) het_i + S_i                   (5)  [ZG18]
 
 Error signals arrive after an axonal delay.  Therefore, the inputs x in (7)
-and the surrogate derivatives psi in (9) are delayed by the same time,
+and the surrogate derivatives psi in (9) are also delayed by the time
 `delay`.  Eqs. (6)-(9) apply in this order:
 
     trace_j <- b trace_j + g rise_j                         (6)  [ZG18]
@@ -26,11 +26,11 @@ and the surrogate derivatives psi in (9) are delayed by the same time,
     l_ij <- exp(-dt/tau_rise) l_ij + psi_i trace_j      (9)  [ZG18] eq. 2.5
 
 In (8), decay = exp(-dt/tau_decay) and unit = (1 - exp(-dt/tau_rise)) (1 -
-decay) / dt.  By (8) and (9), the eligibility lambda_ij is the convolution
-of `psi_i trace_j` with a double-exponential kernel alpha of unit area.
-The error signal of a neuron, `signal`, is +1 at each missing spike, -1 at
-each superfluous spike, and otherwise 0.  With * for convolution, the
-filtered error e and the weight change are
+decay) / dt.  Eqs. (8) and (9) convolve the product `psi_i trace_j` with a
+double-exponential kernel alpha of unit area.  The result is the
+eligibility lambda_ij.  The error signal of a neuron, `signal`, is +1 at
+each missing spike, -1 at each superfluous spike, and otherwise 0.  With *
+for convolution, the filtered error e and the weight change are
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
     change_ij = dt (e_i lambda_ij - rho W_ij zeta_i)   (11)  [ZG18] eq. 3.4
@@ -107,7 +107,7 @@ ROUNDING = 1e-6     # relative tolerance for a time that is a multiple of dt
 
 
 class Settings(NamedTuple):
-    """Hold the constants, by default those of [ZG18], and the options."""
+    """Hold the constants and options.  The default constants are those of [ZG18]."""
     dt: float = 1e-4
     tau_mem: float = 10e-3
     tau_syn: float = 5e-3

@@ -54,8 +54,8 @@ __all__ = ["delayed", "feedback", "hidden_signal", "poisson_moment"]
 
 
 def delayed(past, train):
-    """Delay a spike train by D steps, eq. (1).  Return `past` for the next block,
-    (D, B, n), and the delayed spike train (T, B, n), in the dtype of `train`.
+    """Delay a spike train by D steps, eq. (1).  Return `past` (D, B, n) for the
+    next block, and the delayed train (T, B, n) in the dtype of `train`.
 
     >>> past, late = delayed(np.zeros((2, 1, 1)), np.ones((3, 1, 1)))
     >>> past.ravel().tolist(), late.ravel().tolist()
@@ -108,8 +108,8 @@ def hidden_signal(signal, matrix):
 
     Parameters
     ----------
-    signal : (T, B, k) float or int, unfiltered, mostly 0, of the outputs
-    matrix : (B, n, k) float, result of `feedback`, of the dtype of the result
+    signal : (T, B, k) float or int, unfiltered signals of the output neurons
+    matrix : (B, n, k) float from `feedback`, of the dtype of the result
     """
     matrix, signal = arrays("matrix (B, n, k) float, signal (T, B, k)", matrix, signal)
     hidden = np.zeros((*signal.shape[:2], matrix.shape[1]), signal.dtype)

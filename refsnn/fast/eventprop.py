@@ -27,8 +27,8 @@ threshold crossing:
     I > threshold and I(s*) > threshold                               (7)
     s := s + tau_mem (threshold - U(s))/(I(s) - U(s))                 (8)
 
-For any quantity A, dA is the total derivative dL/dA of the loss L.  From
-the last arrival to the first,
+For any quantity A, dA is the total derivative dL/dA of the loss L.  The
+backward pass processes the arrivals from the last to the first:
 
     between events: dI := exp(-s/tau_syn) dI + k(s) dU                (9)
                     dU := exp(-s/tau_mem) dU                         (10)
@@ -41,10 +41,9 @@ the last arrival to the first,
     between events: dtau_mem += dU U_mem                             (15)
                     dtau_syn += dU U_syn + dI I_syn                  (16)
 
-Here U_mem and U_syn are the derivatives of U(s) in (4) with respect to
-tau_mem and tau_syn, including those of k.  I_syn is the derivative of I(s)
-with respect to tau_syn.  With z = r(y) for tau_mem >= tau_syn, and
-z = p(y) - r(y) otherwise,
+Here U_mem is the derivative of U(s) in (4) with respect to tau_mem.  The
+derivatives of U(s) and I(s) with respect to tau_syn are U_syn and I_syn.
+With z = r(y) for tau_mem >= tau_syn, and z = p(y) - r(y) otherwise,
 
     r(y) = (exp(y) - p(y))/y                                         (17)
     dk/dtau_syn = h z s^2/(tau_mem tau_syn^2)                        (18)
@@ -118,7 +117,7 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
     times, units, W, tau_mem, tau_syn, threshold, until, delays, most : as for
         `eventprop.simulate`
     first : bool
-        Whether each neuron spikes at most once, enough for first-spike losses.
+        Whether neurons spike at most once, which first-spike losses permit.
 
     Returns
     -------
@@ -183,8 +182,9 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
 
 
 def _arrivals(times, units, W, delays, until):
-    """Sort samples by their numbers of spikes, and spikes by arrival time.
-    Entry k of the lists holds spike k of each sample with more than k spikes."""
+    """Sort the samples by number of spikes, and the spikes of each sample by
+    arrival time.  Entry k of `j` and `source` holds spike k of each sample
+    that has more than k spikes."""
     n, m = W.shape
     times, = arrays("times[] (_*) float in [0, inf)", times, dtype=W.dtype)
     units, = arrays(f"units[] (_*) int in [0, {m})", units)
@@ -212,7 +212,7 @@ def _arrivals(times, units, W, delays, until):
 
 
 def _crossing(mem, syn, tau_mem, tau_syn, threshold):
-    """Return the time until U crosses the threshold, or infinity."""
+    """Return the time to the threshold crossing, or infinity without a crossing."""
     wait = np.full(mem.shape, np.inf)
     i = np.flatnonzero(syn > threshold)                                    # (7)
     q, g = tau_syn[i] / tau_mem[i] - 1, 1 - mem[i] / syn[i]
@@ -270,7 +270,7 @@ def backward(dtimes, recording):
         ddelays  (n, m), also for synapses without delay
         dtau_mem, dtau_syn, dthreshold  (n,), one entry for each neuron
 
-        Each field is a sum over the samples, except dtimes.
+        All fields except dtimes are sums over the samples.
     """
     one_of("recording", recording, Recording)
     W, j, source, real = recording.inputs
@@ -325,7 +325,7 @@ def backward(dtimes, recording):
 
 
 def _between(dU, dI, s, U, current, tau_mem, tau_syn):
-    """Return dU and dI before an interval s, dtau_mem and dtau_syn."""
+    """Return dU, dI, dtau_mem and dtau_syn of eqs. (9), (10), (15) and (16)."""
     fade, decay, kernel, y, p = _response(s, tau_mem, tau_syn)
     r = np.where(y < -0.5, (np.exp(y) - p) / np.minimum(y, -0.5),          # (17)
                  np.polyval(SERIES, np.maximum(y, -0.5)))

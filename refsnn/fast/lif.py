@@ -26,10 +26,10 @@ width = 1 / (kappa threshold), the surrogate derivative psi = dS/du is
     psi[t] = threshold width^2 / (|u[t] - 1| + width)^2                (7)
 
 Derivation.  The arrays dspikes and dout hold the direct derivatives of the
-    loss L with respect to S and `out`, at fixed values of all other
-    states.  For every other array A, let dA be the total derivative dL/dA.
-    The readout (5), (6) is a linear filter, and dR is the output of the
-    same filter for the input dout, backward in time.  The chain rule for
+    loss L with respect to S and `out`, with all other states held
+    constant.  For every other array A, let dA be the total derivative
+    dL/dA.  The readout (5), (6) is a linear filter.  The same filter,
+    applied to dout backward in time, gives dR.  The chain rule for
     (2)-(4), with constant spikes in the reset, gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
@@ -52,16 +52,16 @@ Derivation.  The arrays dspikes and dout hold the direct derivatives of the
     v[t+1] = full[t] - beta^-(t-s+1) S[t]     reset="subtract"      (16)
     v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
-    The readout is linear.  Therefore, its values in a block of j <= 64
-    steps are the product of a constant matrix K with the inputs W_out S
-    and the initial state of the readout:
+    The readout is linear.  Therefore, a constant matrix K maps the inputs
+    W_out S and the initial state of the readout to the readout values in a
+    block of j <= 64 steps:
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
 
-Exact.  Up to rounding, `gradients` equals `lif.backward` with the fast
-    sigmoid and through_reset=False, and `record` equals `lif.simulate`
-    followed by `lif.readout` with gain 1.  Near the threshold, rounding
-    can add or remove a spike.
+Exact.  `gradients` equals `lif.backward` with the fast sigmoid and
+    through_reset=False.  `record` equals `lif.simulate` followed by
+    `lif.readout` with gain 1.  Results differ only by rounding.  Near the
+    threshold, rounding can add or remove a spike.
 Cost.   With k readout units, training takes O(T B n (m + n + k)) time and
     O(T B (n + k)) memory.  Inference takes O(E n + T B n k) time and
     O(E + B n + T B k) memory for E input events.
@@ -128,8 +128,8 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     alpha, beta, gain, threshold, reset
         As for `lif.simulate`, equal for all neurons; the readout has gain 1.
     steps, work : int, Tape, optional
-        Number of steps T, required if x is sparse, and tape of an earlier
-        simulation of the same size, to be overwritten.
+        Number of steps T, required if x is sparse.  `work` is the tape of an
+        earlier simulation of the same size, and is overwritten.
 
     Returns
     -------
@@ -221,8 +221,8 @@ def _aligned(shape, dtype):
 
 
 def gradients(tape, dout, *, steepness, dspikes=None):
-    """Compute surrogate gradients dW (n, m), dV (n, n) and dW_out (k, n) with a
-    detached reset, eqs. (7)-(12).  dV is None if V is None.
+    """Compute the surrogate gradients dW (n, m), dV (n, n) and dW_out (k, n),
+    eqs. (7)-(12), for constant spikes in the reset.  dV is None if V is None.
 
     >>> x, one = np.full((5, 1, 1), 2.0), np.ones((1, 1))
     >>> out, tape = forward(x, one, None, one, alpha=0.5, beta=0.5)

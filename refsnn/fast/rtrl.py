@@ -77,8 +77,8 @@ RUN = ("psi (T, B, n) float, x (T, B, m*), dspikes? (T, B, n), dmem? (T, B, n), 
 
 
 def step(M, x, before, h, V, out=None):
-    """Compute the influence matrices M[t], (B, n, n (m + n)) float, of a tanh
-    network for one time step, eq. (1).
+    """Compute the influence matrices M[t] of a tanh network for one time step,
+    eq. (1).  Return a (B, n, n (m + n)) float.
 
     >>> x, h, V = np.ones((1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
     >>> M = step(None, x, h, h, V)
@@ -88,7 +88,7 @@ def step(M, x, before, h, V, out=None):
     Parameters
     ----------
     M : (B, n, n (m + n)) float or None
-        Influence matrix one step earlier, unchecked, or None at the start.
+        Unchecked influence matrix of the previous step, or None at the start.
     x : (B, m) float
     before, h : (B, n) float, states before and after this step
     V : (n, n) float, of the dtype of the result
@@ -115,8 +115,8 @@ def _diagonal(M, first, count):
 
 
 def gradient(x, V, h, dh, state=None):
-    """Compute the gradients dW (n, m) and dV (n, n) of a loss for a recorded tanh
-    network, summed over steps and batch, eqs. (1), (2).
+    """Compute the gradients dW (n, m) and dV (n, n) for a recorded tanh network,
+    eqs. (1), (2), as sums over steps and batch.
 
     >>> x, h, V = np.ones((2, 1, 1)), np.zeros((2, 1, 1)), np.full((1, 1), 0.5)
     >>> gradient(x, V, h, h + 1)[0].tolist()
@@ -170,8 +170,8 @@ def _block(J, slope, z, q, first):
 def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
                  gain=1.0, threshold=1.0, reset="subtract", through_reset=True,
                  through_recurrence=True):
-    """Compute the gradients dW (n, m) and dV (n, n) of a loss for a recorded LIF
-    layer, summed over steps and batch, eqs. (3)-(5).  dV is None if V is.
+    """Compute the gradients dW (n, m) and dV (n, n) for a recorded LIF layer,
+    eqs. (3)-(5), as sums over steps and batch.  dV is None if V is None.
 
     >>> x, rest = np.ones((3, 1, 1)), np.zeros((3, 1, 1))
     >>> lif_gradient(x, None, (rest,) * 4, rest, None, rest + 1, alpha=0.5,
@@ -188,7 +188,7 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
     alpha, beta, gain, threshold, reset, through_reset
-        As for `sparse_rtrl.gradient` with rule="exact", of equal results.
+        As for `sparse_rtrl.gradient` with rule="exact", with the same results.
     through_recurrence : bool
         Whether the gradient passes through the recurrent spikes.  False gives
         the results of `sparse_rtrl.gradient` with rule="implicit".

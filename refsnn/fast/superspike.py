@@ -3,7 +3,7 @@ r"""Compute the weight changes of SuperSpike quickly, in blocks of time steps.
 
 The module applies the learning rule of superspike.py to B independent
 copies (replicas) of a layer, in blocks of T time steps.  Each block starts
-from the final state of the previous block, so that the block length
+from the final state of the previous block.  Therefore, the block length
 affects only the rounding error.  A neuron spikes if its membrane potential
 U exceeds the threshold.  Afterwards, U is 0 for `refractory/dt` steps:
 
@@ -11,16 +11,16 @@ U exceeds the threshold.  Afterwards, U is 0 for `refractory/dt` steps:
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
-The trace of each input, and the convolutions with the kernel alpha of
-superspike.py, are computed by two exponential filters with constants a, b
-and g.  From an input v, the filters compute second[t]:
+Two exponential filters with the constants a, b and g compute the trace of
+each input and all convolutions with the kernel alpha of superspike.py.
+The input of the filters is v, and the output is second:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)
 
-With * for convolution, let e = alpha*signal be the filtered error signal,
-and let hebb be the product of the delayed psi and the delayed input trace.
-With rho and zeta of superspike.py, the weight change is
+With * for convolution, the filtered error is e = alpha*signal.  Let hebb
+be the product of the delayed psi and the delayed input trace.  With rho
+and zeta of superspike.py, the weight change is
 
     change = dt sum_t e[t] (alpha*hebb)[t]
              - rho W dt sum_t zeta[t]                   (5)  [ZG18] eq. 3.4
