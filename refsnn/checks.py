@@ -90,7 +90,7 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
 
 
 def _difference(loss, thetas, direction, step):
-    """Return D, eq. (2), and its noise."""
+    """Return D of eq. (2) and its rounding noise."""
     central, size = [], 0.0
     for h in (step / 2, step):
         ends = [loss([t + sign * h * d for t, d in zip(thetas, direction, strict=True)])

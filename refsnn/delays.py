@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | delays.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Delay spike trains on a time grid, so that delays can be learned.
+r"""Delay spike trains on a time grid, with delays that can be learned.
 
 A kernel of K+1 taps a_k represents a delay d between 0 and K time steps,
 which may be fractional.  The input x holds spikes or currents.

@@ -86,8 +86,8 @@ __all__ = ["accuracy", "burst", "cross_entropy", "first_spike_time", "lower_boun
 
 
 def cross_entropy(record, labels, reduction="max"):
-    """Return the cross entropy L, a float in nats, and its derivative dL/drecord
-    (T, B, k), eqs. (1)-(5).
+    """Return the cross entropy L in nats and its derivative dL/drecord (T, B, k),
+    eqs. (1)-(5).
 
     >>> loss, drecord = cross_entropy(np.zeros((3, 1, 2)), np.array([0]))
     >>> round(loss, 4), drecord[:, 0, 0].tolist()
@@ -154,8 +154,8 @@ def accuracy(record, labels, reduction="max"):
 
 
 def first_spike_time(spikes, labels, tau, dt):
-    """Return the first-spike loss L, a float in nats, and the derivative dL/dS
-    (T, B, k), eqs. (4)-(7).
+    """Return the first-spike loss L in nats and its derivative dL/dS (T, B, k),
+    eqs. (4)-(7).
 
     >>> spikes = np.array([[[0.0, 0.0]], [[1.0, 0.0]]])
     >>> loss, dspikes = first_spike_time(spikes, np.array([0]), 1.0, 1.0)
@@ -189,8 +189,8 @@ def _first(spikes):
 
 
 def van_rossum(spikes, target, tau_rise, tau_decay, dt):
-    """Return the van Rossum distance L, a float in 1/s, and the derivative dL/dS
-    (T, B, n), eqs. (8)-(10).
+    """Return the van Rossum distance L in 1/s and its derivative dL/dS (T, B, n),
+    eqs. (8)-(10).
 
     >>> spikes = np.array([1.0, 0.0, 0.0]).reshape(3, 1, 1)
     >>> tau = float(1 / np.log(2))
@@ -222,8 +222,8 @@ def _smooth(trains, a, b, dt):
 
 
 def square(record, target):
-    """Return the squared loss L, a float, and its derivative dL/drecord
-    (T, B, k), eqs. (11), (12).
+    """Return the squared loss L (11) and its derivative dL/drecord (T, B, k), eq.
+    (12).
 
     >>> loss, drecord = square(np.full((2, 1, 1), 3.0), np.ones((2, 1, 1)))
     >>> loss, drecord.ravel().tolist()

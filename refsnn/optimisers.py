@@ -34,11 +34,11 @@ Derivation.  By (9), scale >= gradient^2, so no entry of an `rmaxprop`
 Exact.  All equations apply to each entry of the arrays.  A common positive
     factor of eps and all gradients does not change (5), (7) and (10).
 Cost.   A step takes O(p) time for p parameters.
-Departures.  Alg. 2 of [KB15] has no eps in (6), so that the update is 0/0
-    for entries whose gradient was always 0.  [ZG18] has no eps in (10),
-    and has a plus sign, because the gradient is replaced by an ascent
-    direction.  The default decay of `rmaxprop` is exp(-0.5 s / 30 s), for
-    an update every 0.5 s and the time constant 30 s of the code of [ZG18].
+Departures.  Alg. 2 of [KB15] has no eps in (6).  Therefore, the update is
+    0/0 for entries whose gradient was always 0.  In [ZG18], (10) has no
+    eps and a plus sign, because an ascent direction replaces the gradient.
+    The default decay of `rmaxprop` is exp(-0.5 s / 30 s), for an update
+    every 0.5 s and the time constant 30 s of the code of [ZG18].
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [TH12] T. Tieleman and G. Hinton, Neural networks for machine learning,

@@ -60,11 +60,11 @@ Departures.  Options cover differences between paper and published code:
     surrogate_read: (4) uses U "before_reset", as in the paper, or
         "after_reset", as in the published code.
     trace: The option sets (a, b, g) of (6) and (7).  "simulator" uses a =
-        exp(-dt/tau_syn), b = 1 - dt/tau_mem and g = dt/tau_mem, so that
+        exp(-dt/tau_syn), b = 1 - dt/tau_mem and g = dt/tau_mem.  Then
         `trace` equals dU/dW.  "continuous" solves the paper's filters over
         one step, with a, b = exp(-dt/tau_rise), exp(-dt/tau_decay).
-        "published" uses a = exp(-dt/tau_rise), b = 1 - dt/tau_decay and
-        g = a dt/tau_decay.
+        "published" uses a = exp(-dt/tau_rise), b = 1 - dt/tau_decay and g
+        = a dt/tau_decay.
     drive: "published" multiplies e lambda, but not the regulariser, by
         steepness dt / (1 - exp(-dt/tau_rise)), which is about 5 by
         default.
@@ -184,8 +184,8 @@ def coefficients(settings):
     ----------
     settings : Settings
         Times are in s, the threshold is in V above rest, and the steepness in
-        1/V.  `refractory` and `delay` are multiples of `dt`, which is at most
-        `refractory` and each time constant.
+        1/V.  `refractory` and `delay` are multiples of `dt`.  `dt` is at most
+        the smallest of `refractory` and all time constants.
     """
     s = _settings(settings)
     mem, gain = 1 - s.dt / s.tau_mem, s.dt / s.tau_mem

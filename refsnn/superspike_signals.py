@@ -120,7 +120,7 @@ def hidden_signal(signal, matrix):
 
 
 def poisson_moment(rate_hz, tau, order=4):
-    """Return the q-th moment of a filtered Poisson spike train, a float, eq. (4).
+    """Return the q-th moment (4) of a filtered Poisson spike train as a float.
 
     >>> [poisson_moment(10.0, 0.1, order) for order in (1, 2)]
     [1.0, 1.5]
