@@ -9,7 +9,7 @@ time bin `bin`:
 
 Eq. (1) gives the time at which a leaky integrator with constant input x reaches the
 threshold.  By eq. (3), the input spikes of an image depend on the other images of the
-batch.  With a given value of `first`, they do not.
+batch if `first` is not given.
 
 A spoken word is a list of spike events in 700 frequency channels.  During training,
 each spike event is shifted by a random number of channels, eq. (4).  The lowest 70
@@ -20,9 +20,9 @@ times of the spike events are divided by the factor `speed`, eq. (6).
     input = (channel' - 70) / 9 if this is one of 0 ... 69            (5)
     bin = floor(t / speed / dt), a spike if bin < T                   (6)
 
-All constants except `spread` are taken from [CB22] or from its public code.  As in this
-code, the grey levels of resized images are clipped to the range from 0 to 255, and
-rounded to integers.  The value of `spread` is published only in a supplement of [CB22],
+All constants except `spread` are taken from [CB22] or from its public code.  Grey
+levels of resized images are clipped to the range from 0 to 255 and rounded to integers,
+as in this code.  The value of `spread` is published only in a supplement of [CB22],
 which was not consulted.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
@@ -109,7 +109,7 @@ def words(times_s, units, *, T, speed=2000.0, skip=70, stride=9, channels=CHANNE
     times_s : (E,) time of each spike event in seconds, in any order.
     units : (E,) channel of each spike event.
     T : number of time bins; later spike events are dropped.
-    speed : factor by which spikes reach the chip faster than the word was spoken.
+    speed : factor by which the times of the spike events are divided, eq. (6).
     skip, stride : number of removed channels, and step between kept channels, eq. (5).
     spread : standard deviation of the random shifts, in channels; 0 for test words.
     rng : random generator; required if `spread` is not 0.

@@ -1,9 +1,9 @@
 """Train networks to classify images, on an emulated analog chip or in software.
 
 The functions `learn` and `test` need a function `run(weights, x)`, which simulates a
-network for the input spikes `x`, and returns an `in_the_loop.Recording`.  The function
-`on_chip` returns such a function for an emulated chip.  The function `in_software` is
-such a function for a network without a chip.
+network for the input spikes `x`, and returns an `in_the_loop.Recording`.  To emulate a
+chip, `run` is the result of the function `on_chip`.  To simulate a network without a
+chip, `run` is the function `in_software`.
 """
 
 import functools
@@ -28,7 +28,7 @@ AT_ONCE = 500                                   # test images in one forward pas
 
 
 class Rule(NamedTuple):
-    """Hold the training hyperparameters; the defaults follow the code of [CB22]."""
+    """Training hyperparameters; the defaults are taken from the code of [CB22]."""
 
     rate: float = 1.5e-3        # learning rate of Adam
     fade: float = 0.97          # factor on the learning rate after each epoch
@@ -43,7 +43,7 @@ class Rule(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Hold the test accuracy and the spike counts of a network."""
+    """Test accuracy and spike counts of a network."""
 
     accuracy: float
     inputs: float               # input spikes per image
@@ -52,7 +52,7 @@ class Scores(NamedTuple):
 
 
 class Learner(NamedTuple):
-    """Hold network weights and Adam states."""
+    """Network weights and Adam states."""
 
     weights: chip_weights.Weights
     states: tuple               # one state for each matrix; None at the start
@@ -111,7 +111,7 @@ def on_chip(drawn, rng, *, reset_after=None):
 
 
 def in_software(weights, x):
-    """Simulate a network in software; spikes subtract the threshold, as in [CB22]."""
+    """Simulate a network in software, with subtractive reset as in [CB22]."""
     out, tape = fast_lif.forward(x, weights.hidden, weights.recurrent,
                                  weights.readout, alpha=DECAY, beta=DECAY)
     return in_the_loop.Recording(tape.mem, (tape.mem > 1).astype(np.float32), out)
@@ -177,7 +177,7 @@ def gradient(run, weights, x, labels, rule, generator, **more):
 
 def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
           after_epoch=None):
-    """Train a network; return a `Learner` and (epochs, 2) losses and accuracies."""
+    """Return the trained `Learner`, and losses and accuracies (epochs, 2)."""
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):
         rate = float(rule.rate * rule.fade ** (first + epoch))
@@ -235,7 +235,7 @@ def parts(epochs, task):
 # ---- a ReLU network of the same size -----------------------------------------
 
 class Reference(NamedTuple):
-    """Hold parameters and Adam states of a ReLU network."""
+    """Parameters and Adam states of a ReLU network."""
 
     parameters: list            # two weight matrices, then two bias vectors
     states: list

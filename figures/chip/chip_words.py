@@ -4,8 +4,8 @@ The task is taken from [CB22].  The network has 70 inputs, 186 recurrent neurons
 one readout for each class of spoken words.  The forward pass runs on an emulated chip
 (chip in the loop), or in software without the constraints of the chip.  In a control
 network (`recurrence="fixed"`), the recurrent weights are the shuffled weights of a
-trained network, and are kept fixed.  Only its input and readout weights are trained,
-from random initial values.
+trained network, and are kept fixed.  Only the input and readout weights of a control
+network are trained, from random initial values.
 """
 
 import numpy as np
@@ -67,8 +67,8 @@ def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
     spread : standard deviation of the random channel shifts, in channels of 700.
     first, count : number of the first epoch, and number of epochs of this call.
     classes : number of classes; words with larger class labels are not used.
-    before : result of the previous call, if `first` is not 0.  For a new control
-        network, the result of the training run whose recurrent weights are shuffled.
+    before : result of the previous call, if `first` is not 0.  A new control network
+        needs the result of a trained network, whose recurrent weights are shuffled.
     """
     if recurrence not in ("trained", "fixed"):
         raise ValueError(f"recurrence is {recurrence!r}: must be 'trained' or 'fixed'")

@@ -10,17 +10,17 @@ Spiking networks with 256 inputs, 100 hidden neurons and 10 readouts run on emul
 analog chips, and classify the handwritten digits included in refsnn ("embedded
 digits").  For a de-calibration of 30 %, the time constants and thresholds of a
 calibrated chip are multiplied by random factors with mean 1 and standard deviation 0.3.
-With 50 %, some neurons fire without input, because their thresholds lie below their
-leak potentials.
+For a de-calibration of 50 %, some neurons fire without input, because their thresholds
+lie below their leak potentials.
 
 Some networks are trained with the chip in the loop: the forward pass runs on the
 de-calibrated chip, and the backward pass uses the nominal time constants and
 thresholds.  Other networks are trained in ideal software (without noise and mismatch).
 Their weights are clipped to the range of the chip, rounded, and transferred to the
-chip.  Further networks are trained on a twin before their weights are transferred.  A
-twin is an emulated copy of the chip, with the mismatch and the latency that were
-measured from spikes and membrane samples of the chip.  The networks in the right panel
-were trained with the calibrated chip in the loop.
+chip.  Further networks are trained on a twin of the chip, and their weights are then
+transferred to the chip.  A twin is an emulated copy of the chip.  Its mismatch and
+latency were measured from spikes and membrane samples of the chip.  The networks in the
+right panel were trained with the calibrated chip in the loop.
 
 With --full, networks with 246 hidden neurons are trained for 20 epochs on MNIST images
 of 16x16 pixels.  This figure corresponds to [CB22] fig. 4, which uses MNIST.

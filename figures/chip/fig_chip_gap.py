@@ -1,21 +1,21 @@
 """Training in the loop and software weights, with increasing mismatch or noise
 
-The top panels show the test accuracy of networks on emulated analog chips.  The
-networks are trained with the chip in the loop, or in ideal software before their
-weights are transferred to the chip.  The bottom panels show the difference between the
-two accuracies.  In the left panels, the time constants and thresholds of calibrated
-chips are multiplied by random factors (de-calibration).  In the right panels, the read
-noise and the membrane noise are multiplied by a factor.  Small markers are single runs,
-large markers are means, and vertical lines are 95 % confidence intervals of mean
-differences.
+The top panels show the test accuracy of networks on emulated analog chips.  Some
+networks are trained with the chip in the loop.  The weights of the other networks are
+trained in ideal software, and then transferred to the chip.  The bottom panels show the
+difference between the accuracies after both kinds of training.  In the left panels, the
+time constants and thresholds of calibrated chips are multiplied by random factors
+(de-calibration).  In the right panels, the read noise and the membrane noise are
+multiplied by a factor.  Small markers are single runs, large markers are means, and
+vertical lines are 95 % confidence intervals of mean differences.
 
 In [CB22] fig. 4 B, networks trained in software are less accurate on the calibrated
-chip than networks trained in the loop.  On our calibrated emulated chip, both are
-equally accurate (figure `chip_calibration`).  This figure searches for the smallest
-mismatch or noise at which training in the loop is at least 0.01 more accurate.  It does
-not show how much mismatch or noise the real chip has.  In each repetition, all networks
-start from the same weights and receive the images in the same order, and all chips are
-variants of one calibrated chip.
+chip than networks trained in the loop.  On the calibrated emulated chip, both kinds of
+training lead to equal accuracies (figure `chip_calibration`).  This figure searches for
+the smallest mismatch or noise at which training in the loop increases the accuracy by
+at least 0.01.  The figure does not show how much mismatch or noise the real chip has.
+In each repetition, all networks start from the same weights and receive the images in
+the same order, and all chips are variants of one calibrated chip.
 
 By default, networks with 100 hidden neurons classify the handwritten digits included in
 refsnn ("embedded digits").  With --full, networks with 246 hidden neurons are trained

@@ -6,26 +6,26 @@ weight.  Black lines are means over the neurons.  The top right panel shows the 
 potentials of the hidden neurons during one test image, after training with the
 calibrated chip in the loop.  The dashed line is the nominal threshold.
 
-The bottom panel shows the spread of each neuron parameter before and after calibration,
-which is the standard deviation over the neurons that can fire.  For gains and time
-constants, the standard deviation is divided by the mean.  For potentials, it is divided
-by the nominal threshold minus the nominal leak potential.  Bars are means over chips,
-and dots are single chips.  Diamonds are spreads after calibration that were read or
-estimated from the tests of the public calibration software.
+The bottom panel shows the spread of each neuron parameter before and after calibration.
+The spread is the standard deviation over the neurons that can fire.  For gains and time
+constants, the standard deviation is divided by the mean.  For potentials, the standard
+deviation is divided by the nominal threshold minus the nominal leak potential.  Bars
+are means over chips, and dots are single chips.  Diamonds are published spreads after
+calibration, as read or estimated from the tests of the public calibration software.
 
-An emulated chip is calibrated in two rounds, in which the parameters of all 256 neurons
-are measured from spikes and membrane samples, and corrected.  The spreads before
-calibration are inputs of the emulation, and most are taken from the published
+An emulated chip is calibrated in two rounds.  In each round, the parameters of all 256
+neurons are measured from spikes and membrane samples, and then corrected.  The spreads
+before calibration are inputs of the emulation, and most are taken from the published
 calibration of one chip.  In membrane samples, an error of the leak potential looks the
 same as an offset of the neuron's analog-to-digital converter (ADC).  After calibration,
 the leak potentials therefore vary as much as the ADC offsets do.  A second calibration
 ("with references") first measures each ADC offset, while a known voltage holds all
 membranes at the nominal leak potential.
 
-Emulated chips can have smaller spreads than real chips, because they do not change
-after calibration, and their parameters can be set independently.  In the other figures,
-calibrated chips have the spreads `chip.CALIBRATED`, which are taken from the public
-tests (except 4 % for the reset potentials).
+Emulated chips can have smaller spreads than real chips, because the parameters of
+emulated chips can be set independently and do not change after calibration.  In the
+other figures, calibrated chips have the spreads `chip.CALIBRATED`.  Except for the
+reset potentials (4 %), these spreads are taken from the public tests.
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """

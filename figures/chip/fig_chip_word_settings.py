@@ -1,7 +1,7 @@
 """Spoken words: single differences between software and the chip
 
 The left panel shows the accuracy on spoken test words, in ideal software and with an
-emulated analog chip in the loop.  In the rows below "software" or "chip", one setting
+emulated analog chip in the loop.  Except in the rows "software" and "chip", one setting
 of the network is changed.  The vertical lines are the mean accuracies of the unchanged
 networks.  The right panel shows which share of the accuracy difference between software
 and chip disappears with each change.  At a share of 1, software and chip are equally
@@ -176,11 +176,11 @@ def claims(size):
 
 
 def share(gap, left):
-    """Return one value for each run; their mean is the removed share.
+    """Return one value for each run; the mean of these values is the removed share.
 
-    This share is `1 - left.mean() / gap.mean()`, for the differences `gap` before and
-    `left` after the change.  As in Fieller's method, its confidence interval lies above
-    `HALF` if the interval of `gap / 2 - left` lies above 0.
+    The removed share is `1 - left.mean() / gap.mean()`, where `gap` and `left` are the
+    accuracy differences before and after a change.  Its confidence interval lies above
+    `HALF` if the interval of `gap / 2 - left` lies above 0 (Fieller's method).
     """
     whole = gap.mean()
     if whole <= 0:

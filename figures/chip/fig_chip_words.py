@@ -7,18 +7,18 @@ predicted word.  The top panel on the right shows the accuracy on training words
 test words of the same speakers, and on test words of held-out speakers.  The bottom
 panels show the confusion matrix and the test accuracy for each speaker, both on the
 chip.  Small markers are single training runs, and large markers and bars are means.
-Open diamonds are accuracies that were published for the Spiking Heidelberg Digits (SHD,
-20 classes) [CB22].
+Open diamonds are published accuracies for the Spiking Heidelberg Digits (SHD, 20
+classes) [CB22].
 
 A recurrent network of 186 spiking neurons is trained with an emulated analog chip in
-the loop.  The inputs are spoken words of the data set Heidelberg Digits, encoded as
-spikes in 70 channels, and 2,000 times faster than they were spoken.  The same network
-is also trained in ideal software (without the constraints of the chip).  With "fixed
-recurrence", the recurrent weights of a network trained on the chip are randomly
-permuted and kept fixed, and the other weights are trained from random initial values.
-During the training of the "augmented" networks, the channel of each input spike is
-shifted by a random number of channels.  Each repetition uses a different emulated chip.
-The initial weights and the order of the words differ between all training runs.
+the loop.  The inputs are spoken words of the data set Heidelberg Digits, which are
+encoded as spikes in 70 channels.  Each word is accelerated by a factor of 2,000.  The
+same network is also trained in ideal software (without the constraints of the chip).
+With "fixed recurrence", the recurrent weights of a network trained on the chip are
+randomly permuted and kept fixed, and the other weights are trained from random initial
+values.  During the training of the "augmented" networks, the channel of each input
+spike is shifted at random.  Each repetition uses a different emulated chip.  The
+initial weights and the order of the words differ between all training runs.
 
 By default, the networks are trained for 6 epochs on the English words (10 classes)
 among the 1,400 spoken words in the repository.  With --full, they are trained for 30
