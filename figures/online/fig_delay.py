@@ -2,10 +2,10 @@
 
 The left panels show the input spikes, the hidden spikes and the readouts of one network
 in two trials.  The upper middle panel shows the accuracy during training, for cues that
-are separated by 30 ms.  The upper right panel shows how many numbers each learning rule
-stores, and how many multiplications it needs in one time step, relative to exact RTRL.
-The bottom right panel shows the accuracy after training against the delay between the
-cues, with markers shifted sideways.  Bands show the range over seeds.
+are separated by 30 ms.  The upper right panel shows the memory (number of stored
+values) and the number of multiplications per time step of each learning rule, relative
+to exact RTRL.  The bottom right panel shows the accuracy after training against the
+delay between the cues, with markers shifted sideways.  Bands show the range over seeds.
 
 A recurrent network of 24 spiking neurons receives two cues, separated by a delay, and
 each cue has one of two values.  The network must report whether the two cues had equal
@@ -14,17 +14,18 @@ equals three membrane time constants.
 
 The rules differ in the gradient for the input and recurrent weights
 (`refsnn.sparse_rtrl`).  The rule "exact" is real-time recurrent learning (RTRL), which
-yields the exact gradient of the loss.  In the block-diagonal approximation "block", the
-Jacobian has one block for the synaptic current and membrane potential of each neuron,
-so that effects of neurons on each other are ignored.  The rule "implicit" omits the
-part of the gradient that passes through the recurrent connections.  The rule
-"presynaptic" omits this part and the part that passes through the reset.  In the
-condition "adaptive, e-prop", the networks consist of adaptive neurons, which have a
-longer memory: the threshold of a neuron rises with each of its spikes, and decays with
-a time constant of 200 ms.  The rule e-prop (`refsnn.alif`) keeps the part of the
-gradient that passes through the adaptive thresholds, and omits the parts that pass
-through the recurrent connections and through the reset.  In the condition "readout
-alone", the input and recurrent weights are not trained.
+yields the exact gradient of the loss.  The rule "block" is a block-diagonal
+approximation of RTRL: the Jacobian has one block for the synaptic current and membrane
+potential of each neuron.  This rule therefore ignores the effects of neurons on each
+other.  The rule "implicit" omits the part of the gradient that passes through the
+recurrent connections.  The rule "presynaptic" omits the parts that pass through the
+recurrent connections or through the reset.  In the condition "adaptive, e-prop", the
+networks consist of adaptive neurons, which have a longer memory.  The threshold of an
+adaptive neuron rises with each of its spikes, and decays with a time constant of 200
+ms.  The rule e-prop (`refsnn.alif`) keeps the part of the gradient that passes through
+the adaptive thresholds, and omits the parts that pass through the recurrent connections
+and through the reset.  In the condition "readout alone", the input and recurrent
+weights are not trained.
 
 The readout weights are always trained with the exact gradient.  In all conditions, the
 networks start from the same initial weights and receive the same trials.  Because each
@@ -32,10 +33,9 @@ training step uses new trials, the learning curves show the accuracy on unseen t
 The final accuracies are computed on 400 additional trials.  The hyperparameters were
 chosen for exact RTRL at a delay of 60 ms, and are the same for all conditions.
 
-In this figure, all gradients are computed backward in time, which is faster than
-forward in time, and yields the same gradients up to rounding errors.  The upper right
-panel counts the numbers and the multiplications of the forward computation.  This
-figure does not correspond to a published figure.
+For speed, this figure computes all gradients backward in time.  A computation forward
+in time yields the same gradients, up to rounding errors.  This figure does not
+correspond to a published figure.
 """
 
 import numpy as np

@@ -5,36 +5,35 @@ recurrent weights.  Panel b shows the cosine of the angle between approximate an
 gradients.  Panel c shows the relative error of the gradient of truncated
 backpropagation through time (BPTT) against the number of backpropagated time steps.
 Panel d shows the relative error of the gradient of SnAp-n, the sparse n-step
-approximation of real-time recurrent learning (RTRL).  Panel e shows the memory that
-learning rules need, and panel f shows the computing time of one time step, against the
-number of neurons.  Lines are means, and bands show the range over networks.
+approximation of real-time recurrent learning (RTRL).  Panel e shows the memory of each
+learning rule against the number of neurons.  Panel f shows the computing time of one
+time step against the number of neurons.  Lines are means, and bands show the range over
+networks.
 
 Each gradient of the loss is compared with the exact gradient, which is computed by
 BPTT.  The gradient of RTRL is exact.  Truncated BPTT is exact if it covers all time
 steps.  SnAp-n keeps the effect of a weight on a neuron only if a path of at most n
-synapses leads from the weight to the neuron, where the synapse of the weight is the
-first.  In a ring of n neurons, SnAp-n is therefore exact.  The rules "block",
-"implicit", "presynaptic" and "e-prop" are described in the caption of the figure
-`delay`.
+synapses starts with the synapse of this weight and ends at this neuron.  In a ring of n
+neurons, SnAp-n is therefore exact.  The rules "block", "implicit", "presynaptic" and
+"e-prop" are described in the caption of the figure `delay`.
 
 In a layer with n neurons and n inputs, the memory of exact RTRL grows as `n^3`, and the
-memory of the rule "block" as `n^2`.  The rule "presynaptic" stores two traces for each
-input and each neuron, so that its memory grows linearly with n.
+memory of the rule "block" as `n^2`.  The memory of the rule "presynaptic" grows
+linearly with n, because this rule stores two traces for each input and each neuron.
 
 A layer of 16 recurrent leaky integrate-and-fire neurons with subtractive reset receives
 16 Poisson inputs for 50 ms.  The loss is the squared difference between the output of a
 leaky readout and a smooth random target, summed over time.  The recurrent weights, in
 units of the spike threshold, are sampled from a normal distribution with mean 0 and
-standard deviation s / 4.  The strength s is the horizontal axis of panels a and b, and
-is 1 in panel c and in the sparse layer of panel d.  The relative error of a gradient is
-the norm of its difference from the BPTT gradient, divided by the norm of the BPTT
-gradient, for all input and recurrent weights together.
+standard deviation s / 4.  The strength s is varied in panels a and b.  In panel c and
+in the sparse layer of panel d, s is 1.  The relative error of a gradient g is
+`|g - G| / |G|`, where G is the exact gradient for all input and recurrent weights.
 
-For the rule "e-prop", adaptive neurons with the same weights replace the leaky neurons,
-and the exact gradient is that of the adaptive layer.  All rules approximate only the
-derivative of the spikes with respect to the weights.  In the ring of 6 neurons, each
-neuron excites the next neuron with weight 1.  In the sparse layer, about one tenth of
-the recurrent weights are non-zero.
+The rule "e-prop" is applied to a layer of adaptive neurons with the same weights.  The
+result is compared with the exact gradient of this adaptive layer.  All rules
+approximate only the derivative of the spikes with respect to the weights.  In the ring
+of 6 neurons, each neuron excites the next neuron with weight 1.  In the sparse layer,
+about one tenth of the recurrent weights are non-zero.
 
 The memory of a rule is the size of the float32 arrays that must be kept between two
 time steps, for one input sequence.  The computing time includes argument checks and the

@@ -9,15 +9,15 @@ Networks with a recurrent layer of 16 spiking neurons and a leaky readout are tr
 classify spike trains.  At every time step, the loss is the cross entropy of the readout
 potentials.  An online rule computes the gradient of the loss forward in time, and
 changes all weights at every time step.  The caption of the figure `delay` describes the
-five online rules: exact real-time recurrent learning (RTRL), "block", "implicit",
-"presynaptic", and e-prop with adaptive neurons.  For comparison, backpropagation
-through time (BPTT) changes the weights once for each batch, after the last time step.
-In the condition "readout alone", online training changes only the readout weights.
+five online rules.  One of them is exact real-time recurrent learning (RTRL).  For
+comparison, backpropagation through time (BPTT) changes the weights once for each batch,
+after the last time step.  In the condition "readout alone", online training changes
+only the readout weights.
 
 Each weight change uses the mean gradient over a batch of 16 digits or 20 letters.  In
-each repetition, the data are split anew into training and test sequences, and the
-networks of all rules start from the same initial weights and receive the same sequences
-in the same order.  The weights do not change during tests.
+each repetition, the data are split anew into training and test sequences.  The networks
+of all rules start from the same initial weights and receive the same sequences in the
+same order.  The weights do not change during tests.
 
 By default, the networks classify the handwritten digits of 8x8 pixels included in
 refsnn.  The pixel rows of a digit are presented one after the other, for 4 ms each.
@@ -25,8 +25,8 @@ With --full, the data are recordings of four tactile sensors that were moved ove
 Braille letters (27 classes).  An input channel spikes when a grey level (digits) or a
 sensor signal (letters) crosses a fixed level.  Because a constant grey level or signal
 yields no spikes, the network must remember earlier spikes.  The readout unit with the
-largest mean potential determines the predicted class; the mean is over the last 8 ms
-(digits) or over all 76 time steps (letters).
+largest mean potential determines the predicted class.  The mean is computed over the
+last 8 ms (digits) or over all 76 time steps (letters).
 
 Panel b counts the multiplications for the simulation, the eligibility traces and the
 gradient, except multiplications by spikes.  BPTT needs few multiplications, but must
@@ -44,10 +44,10 @@ set.  The learning rate was chosen for exact RTRL, and is the same for all onlin
 Separate learning rates were chosen for BPTT and for the condition "readout alone".  The
 optimiser is Adam, with beta1 = 0.9 for BPTT, and beta1 = 0.99 for all rules that change
 the weights at every time step.  The bounds were fixed before the networks were trained.
-Because an approximation was expected to be at most as accurate as exact RTRL, the bound
-of an approximation minus exact RTRL allows for random differences of 0.02.  This figure
-does not correspond to a published figure: no published accuracy of RTRL or its
-approximations on these recordings is known.
+Approximations were expected to be at most as accurate as exact RTRL.  To allow for
+random differences, an approximation may be more accurate than exact RTRL by up to 0.02.
+This figure does not correspond to a published figure.  No published accuracy of RTRL or
+its approximations on these recordings is known.
 """
 
 import os

@@ -85,8 +85,8 @@ def digits(generator):
 def braille(generator, folder):
     """Return pairs (input spikes, labels).
 
-    Each signal is scaled to the range from 0 to 1 in the training set.  Some recordings
-    lack time step 77, so that only 76 time steps are used.
+    Each signal is scaled such that it ranges from 0 to 1 over the training set.  Only
+    76 time steps are used, because some recordings lack time step 77.
     """
     with np.load(os.path.join(folder, "braille.npz"), allow_pickle=False) as stored:
         signals = 1 - stored["taxels"][:, :76, TAXELS].swapaxes(0, 1) / 255
