@@ -1,17 +1,17 @@
 """Correlations between the weight importances of different tasks, by layer
 
-Each left panel shows, for one of the three layers of a network, the correlation between
-the weight importances of any two tasks (mean over runs).  The right panels show the
-mean correlation against the number of positions between the two tasks in the sequence.
-Thin lines are single runs, and lines with markers are means over runs.
+The left panels show the correlation between the weight importances of each pair of
+tasks (mean over runs), separately for the three layers of a network.  The right panels
+show the mean correlation against the number of positions between the two tasks in the
+sequence.  Thin lines are single runs, and lines with markers are means over runs.
 
 A fully connected network of 784-200-200-10 units learns six tasks in sequence.  The
 images are the handwritten digits of refsnn, enlarged and centred in 28x28 pixels as in
 MNIST.  The first task shows the digits unchanged.  In each later task, the pixels of
-all images are reordered by a random permutation.  The weight importances of a task are
-the amounts `w / (Delta^2 + xi)` that the task adds to the importances of all weights.
-The path integral w estimates how much the changes of the weight decreased the loss,
-Delta is the change of the weight during the task, and the damping xi is 0.1.
+all images are reordered by a random permutation.  The importance of a weight for a task
+is `w / (Delta^2 + xi)`.  The path integral w estimates how much the changes of the
+weight decreased the loss, Delta is the change of the weight during the task, and the
+damping xi is 0.1.
 
 Because the pixels are permuted, different tasks depend on different weights of the
 first layer.  In the second and output layers, different tasks depend partly on the same
@@ -19,11 +19,11 @@ weights.  The paper [ZPG17] reports, as recalled from memory, that the penalty o
 synaptic intelligence (consolidation) reduces the correlation between different tasks.
 
 By default, each task has 1,437 training images and 450 training steps, and the strength
-of the penalty is 5.  Layers with more than 20,000 weights are represented by 20,000
-random weights.  Runs with and without consolidation use the same initial weights and
-the same pixel permutations.  With --full, a network of 784-2000-2000-10 units learns
-six tasks of permuted MNIST in one run, with 20 epochs per task and strength 0.1.  This
-figure corresponds to [ZPG17] fig. 5, which gives no numerical values.
+of the penalty is 5.  In layers with more than 20,000 weights, 20,000 random weights are
+used.  Runs with and without consolidation use the same initial weights and the same
+pixel permutations.  With --full, a network of 784-2000-2000-10 units learns six tasks
+of permuted MNIST in one run, with 20 epochs per task and strength 0.1.  This figure
+corresponds to [ZPG17] fig. 5, which gives no numerical values.
 """
 
 import numpy as np
@@ -69,7 +69,7 @@ def jobs(size, seed, data, repeats=None, tasks=None, epochs=None, strength=None)
 
 def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
-    """Train on the next `number` of `total` tasks; return the weight importances."""
+    """Train on the next `number` tasks; return the weight importances."""
     images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES))
     rule = training.Rule("SI", strength, XI)

@@ -10,12 +10,12 @@ The grey dotted line is the chance accuracy.
 A fully connected network of 784-200-200-10 units learns ten tasks in sequence.  The
 images are the handwritten digits of refsnn, enlarged to 20x20 pixels and centred in
 28x28 pixels as in MNIST.  The first task shows the digits unchanged.  In each later
-task, the pixels of all images are reordered by a random permutation.  The methods are
-synaptic intelligence (SI, with damping 0.1), elastic weight consolidation (EWC), L2,
-dropout, and plain training without a penalty.  In EWC, the importance of a parameter is
-half its Fisher information.  In L2, the penalty is proportional to the squared change
-of all parameters since the last task.  Dropout is plain training in which half of the
-hidden units are dropped at random.
+task, the pixels of all images are reordered by a random permutation.  Three methods
+penalise changes of the parameters: synaptic intelligence (SI, with damping 0.1),
+elastic weight consolidation (EWC) and L2.  Two methods have no penalty: plain training,
+and training in which half of the hidden units are dropped at random (dropout).  In EWC,
+the importance of a parameter is half its Fisher information.  In L2, the penalty is
+proportional to the squared change of all parameters since the last task.
 
 In each run, all methods use the same pixel permutations, the same split into training
 and test images, and the same initial weights.  The penalty strengths 5 (SI), 100 (EWC)
@@ -110,7 +110,7 @@ def learn(condition, strength, first, number, total, epochs, batch, repeat, seed
           folder, before=None):
     """Train on `number` tasks; return test accuracies (trained tasks, tested tasks).
 
-    With the strength None, the strength of the most accurate run in `before` is used.
+    If `strength` is None, the strength of the most accurate run in `before` is used.
     """
     images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES),

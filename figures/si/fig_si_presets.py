@@ -3,19 +3,19 @@
 The left panel shows the mean test accuracy over five tasks at the end of training,
 against the strength c of the penalty.  Colours stand for seven variants of synaptic
 intelligence, called presets.  Rings mark the default strength of each preset (c = 1 for
-the library avalanche, which has no default strength).  The middle panel shows how the
-parameter importances of each preset correlate with those of the preset `pathint`.  The
-right panel shows the sum of all parameter importances, times the prefactor of the
-penalty, divided by the same product for the preset `pathint`.  If a preset limits the
-importance of each parameter, these two panels use the limited importances.  Thin lines
-and small markers are single runs, and thick lines and large markers are means.
+`avalanche`, because the library avalanche has no default strength).  The middle panel
+shows how the parameter importances of each preset correlate with those of the preset
+`pathint`.  The right panel shows the product of the prefactor of the penalty and the
+sum of all parameter importances, relative to the preset `pathint`.  If a preset limits
+the importance of each parameter, these two panels use the limited importances.  Thin
+lines and small markers are single runs, and thick lines and large markers are means.
 
 A fully connected network of 64-50-50-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits with two
 output units that belong to this task.  The presets (`si.PRESETS`) reproduce published
-implementations of synaptic intelligence; `pathint` is the code of its authors.  In the
-middle and right panels, the importances of all presets are computed from the same
-training run with the preset `pathint` and c = 1.
+implementations of synaptic intelligence.  The preset `pathint` reproduces the code of
+[ZPG17].  In the middle and right panels, the importances of all presets are computed
+from the same training run with the preset `pathint` and c = 1.
 
 At equal strength c of the penalty, five of the seven presets lead to similar
 accuracies.  The default strength is 10 in the preset `vandeven`, and 0.1 in `paper`,
@@ -25,9 +25,9 @@ importances are set to 0.
 
 With the presets `mammoth_old` and `avalanche`, the accuracies and the importances
 differ from those of the other five presets.  The preset `mammoth_old` reproduces the
-library mammoth before September 2024, in which the optimiser is Adam, but the path
-integral assumes plain gradient descent.  In the library avalanche, the damping is only
-1e-7, and the importance of each parameter is at most 1e-3.  Nearly all parameters
+library mammoth before September 2024.  In this version, the optimiser is Adam, but the
+path integral assumes plain gradient descent.  In the library avalanche, the damping is
+only 1e-7, and the importance of each parameter is at most 1e-3.  Nearly all parameters
 therefore have the same importance, as in an L2 penalty.
 """
 

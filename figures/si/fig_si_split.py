@@ -14,18 +14,18 @@ has two output units of its own, and the larger output determines the predicted 
 The penalty of synaptic intelligence (consolidation) has strength c = 1 and damping
 1e-3, as for split MNIST in [ZPG17].  Output weights are initialised to 0.
 
-With --full, the data are split MNIST with the published hyperparameters: 784-256-256-10
-units, mini-batches of 64 images, 10 epochs per task and 10 runs.  Stars mark the
-published accuracies on training images after the last task, and white markers the mean
-accuracies of the thick lines on training images.  This figure corresponds to [ZPG17]
-fig. 3.
+With --full, networks of 784-256-256-10 units learn split MNIST in 10 runs.  As
+published, the mini-batches have 64 images, and each task is trained for 10 epochs.
+Stars are published accuracies on training images after the last task.  White markers
+are the corresponding accuracies in this figure (means over the runs shown as thin
+lines).  This figure corresponds to [ZPG17] fig. 3.
 
-The published numbers are from the authors' notebook of 2018.  As read in the code,
-which was not run, Adam is never reset in this notebook: the code resets the variables
-of Adam that have a certain name, but Keras 2.2.2 gives them another name.  With Keras
-2.0.5 (2017), the code resets the moments and keeps the step counter.  Without
-consolidation, the plots in the notebook of 2017 show accuracies of 0.61 on task 1, 0.48
-on task 2, and 0.80 in the mean.
+The published numbers are from the authors' notebook of 2018.  The code of this notebook
+was read, but not run.  It never resets Adam, because it searches for the variables of
+Adam by a name that Keras 2.2.2 does not use.  With Keras 2.0.5 (2017), the code resets
+the moments and keeps the step counter.  For training without consolidation, the plots
+in the notebook of 2017 show accuracies of 0.61 on task 1 and 0.48 on task 2, and a mean
+accuracy of 0.80.
 """
 
 import numpy as np
@@ -212,7 +212,7 @@ def plot(data, fig):
 
 
 def _plot_published(data, axes, name):
-    """Draw accuracies on training images: published, and of refsnn."""
+    """Draw published and own accuracies on training images."""
     paper, end = published.values(FIGURE), data[f"train {name} moments"][:, -1].mean(0)
     for k, axis in enumerate(axes):
         what = ("first task at the end", *(f"task {k} at the end" for k in range(2, 6)),

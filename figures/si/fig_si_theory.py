@@ -6,24 +6,24 @@ losses of 12 parameters.
 
 The top left panel shows `w / Delta^2` for each parameter, where w is the path integral
 of the parameter and Delta is its total change.  For a diagonal Hessian and small
-learning rates, this quotient tends to half the diagonal entry, so that a penalty of
-strength 1 with the importance `w / Delta^2` equals the original loss.  If the Hessian
+learning rates, this quotient tends to half the diagonal entry.  A penalty of strength 1
+with the importance `w / Delta^2` therefore equals the original loss.  If the Hessian
 has rank 1, the quotient tends to half the nonzero eigenvalue for every parameter.  For
 random Hessians of full rank ("generic"), the quotient is large for parameters that
-hardly move.  The top middle panel shows the importance `w / (Delta^2 + xi)`, divided by
-half the diagonal entry of the Hessian, against the damping xi.  The damping limits the
-importance of parameters that hardly move.  The top right panel shows the path integral
-w, averaged over 4,000 start points (40,000 with --full) from a standard normal
-distribution.  The mean tends to half the diagonal entry of the Hessian.
+hardly move.  The top middle panel shows the importance `w / (Delta^2 + xi)` against the
+damping xi.  The importance is divided by half the diagonal entry of the Hessian.  The
+damping limits the importance of parameters that hardly move.  The top right panel shows
+the path integral w, averaged over 4,000 start points (40,000 with --full) from a
+standard normal distribution.  This average tends to half the diagonal entry.
 
 The bottom left panel shows the relative difference between the sum of the path
 integrals of all parameters and the decrease of the loss.  For small learning rates,
-this difference is proportional to the learning rate.  The bottom middle panel shows the
-sum divided by the decrease, with gradient noise.  The noise increases the sum in
-proportion to its variance.  With noise, the decrease is the initial loss minus the
-minimum of the loss.  The bottom right panel shows, for each parameter, the largest
-relative difference between the simulated and the theoretical path integral.  This
-figure tests predictions of [ZPG17] for quadratic losses.
+this difference is proportional to the learning rate.  The bottom middle panel shows
+simulations with gradient noise: the sum of the path integrals is divided by the initial
+loss minus the minimum of the loss.  The sum increases linearly with the variance of the
+noise.  The bottom right panel shows, for each parameter, the largest relative
+difference between the simulated and the theoretical path integral.  This figure tests
+predictions of [ZPG17].
 """
 
 import numpy as np

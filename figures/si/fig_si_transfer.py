@@ -12,17 +12,17 @@ In each of the other five tasks, the network learns to distinguish two digits, w
 images are rotated by 90 degrees, from only four training images per digit.  The network
 learns with synaptic intelligence (consolidation of strength c = 10 or 0.1, damping
 1e-3) or with fine-tuning (training without a penalty, c = 0).  For comparison, a
-separate, newly initialised network is trained for each later task.  Two digits are easy
-to distinguish, so that the training on earlier tasks does not help.
+separate, newly initialised network is trained for each later task.  Because two digits
+are easy to distinguish, the training on earlier tasks does not help.
 
-With --full, the first task is MNIST, and the other five tasks are to distinguish two
-classes of Fashion-MNIST with 500 training images each, as in CIFAR-100.  The network is
-LeNet-5-Caffe, and the penalty strength c is 0.1, 1 or 0.  The network of [ZPG17] also
-learns the published tasks, with 60 epochs per task and c of 0.1, 0.01 or 0.  In one
-more run, this network without padding in its third convolution learns CIFAR-10 in five
-tasks of two classes, with 10 epochs per task.  The networks that learn CIFAR are
-trained with mini-batches of 256 images and with dropout.  This figure corresponds to
-[ZPG17] fig. 6.
+With --full, the first task is MNIST.  In each of the other five tasks, the network
+learns to distinguish two classes of Fashion-MNIST with 500 training images per class,
+as in CIFAR-100.  The network is LeNet-5-Caffe, and the penalty strength c is 0.1, 1 or
+0.  The network of [ZPG17] also learns the published tasks, with 60 epochs per task and
+with c = 0.1, 0.01 or 0.  In one more run, this network learns CIFAR-10, divided into
+five tasks of two classes, with 10 epochs per task.  In this run, its third convolution
+has no padding.  The networks that learn CIFAR are trained with mini-batches of 256
+images and with dropout.  This figure corresponds to [ZPG17] fig. 6.
 """
 
 import os
@@ -82,7 +82,7 @@ def label(strength):
 
 
 def legend(strength):
-    """Return the legend text of a penalty strength."""
+    """Return the legend text for networks with this penalty strength."""
     return "separate networks" if strength == SCRATCH else label(strength)
 
 
@@ -93,7 +93,7 @@ def style(strength):
 
 
 def jobs(size, seed, data, repeats=None, strength=None):
-    """Return all training jobs; `strength` replaces the first of each data set."""
+    """Return all jobs; `strength` replaces the first strength of each data set."""
     names = ["digits"] if size != "full" else ["Fashion", "pairs", "CIFAR"]
     listed = []
 
@@ -172,12 +172,12 @@ def few(images, number):
 
 
 def widened(folder, classes, margin):
-    """Load CIFAR images, with black pixels on each side.
+    """Load CIFAR images, and add `margin` black pixels on each side.
 
     A margin of 1 is the published padding of the first convolution.  With a margin of
-    3, the pooled maps have 17 x 17 entries.  Their inner 15 x 15 entries are those of
-    the published network, and the outer ones are set to 0 (padding of the third
-    convolution).
+    3, the pooled maps have 17 x 17 entries.  The inner 15 x 15 entries equal those of
+    the published network.  The outer entries are set to 0, as padding of the third
+    convolution.
     """
     parts, sides = [], (margin, margin)
     for kind in ("train", "test"):

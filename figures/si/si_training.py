@@ -27,14 +27,14 @@ FISHER_SAMPLES = 5000           # largest number of images for the Fisher inform
 
 
 class Task(NamedTuple):
-    """Hold the data of a task."""
+    """Data of a task."""
 
     images: image_sets.Images
     mask: np.ndarray | None = None     # (classes,), outputs of the task; None: all
 
 
 class Net(NamedTuple):
-    """Hold the functions of a network."""
+    """Functions of a network."""
 
     init: Callable          # (rng) -> weights, biases
     forward: Callable       # (weights, biases, x, dropout=) -> recording
@@ -45,13 +45,13 @@ class Net(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """Hold a penalty on changes of the parameters.
+    """Penalty on changes of the parameters.
 
     The penalty is `strength * sum(importance * (theta - anchor)**2)`, where theta are
     the parameters, and the anchor is their value at the end of the previous task.  The
-    importance of a parameter is computed by synaptic intelligence ("SI"), is half its
-    Fisher information (elastic weight consolidation, "EWC"), or is 1 ("L2").  The reset
-    of Adam after a task includes its step counter ("all") or not ("moments").
+    importance of a parameter is computed by synaptic intelligence ("SI"), equals half
+    the Fisher information (elastic weight consolidation, "EWC"), or equals 1 ("L2").
+    With `reset="moments"`, the step counter of Adam is not reset.
     """
 
     name: str               # "SI", "EWC", "L2" or "plain"
@@ -61,7 +61,7 @@ class Rule(NamedTuple):
 
 
 class Learner(NamedTuple):
-    """Hold a network and its training state."""
+    """A network and its training state."""
 
     parameters: list
     adam: fast_si.State
@@ -136,8 +136,8 @@ def convolutional(shapes, pools, zero=True, keep=(), framed=None):
     """Return the `Net` of a convolutional network.
 
     The tuple `pools` contains True for each convolution that is followed by pooling.
-    The dict `framed` maps the index of a layer to the shape (H, W) of its input maps,
-    whose edges are set to 0.
+    The dict `framed` maps the index of a layer to the shape (H, W) of its input maps.
+    The edges of these maps are set to 0.
     """
     forward, clear, signals = (functools.partial(f, pools=pools) for f in (
         fast_convnet.forward, convnet.forward, convnet.signals))
@@ -197,7 +197,7 @@ def dropout_masks(net, weights, x, generator):
 
 
 def gradient(net, parameters, x, labels, mask=None, generator=None):
-    """Return the cross-entropy loss and its gradient; a generator enables dropout."""
+    """Return the cross-entropy loss and its gradient; dropout requires `generator`."""
     weights, biases = halves(parameters)
     masks, scales = None, [1.0] * len(weights)
     if generator is not None and net.keep:
@@ -295,7 +295,7 @@ def fisher(net, parameters, task, size=250):
 
 
 def share(learner, xi):
-    """Return the task's contributions to the importances, also negative ones."""
+    """Return `w / (Delta^2 + xi)` for all parameters; the values can be negative."""
     return [w / ((a - b) ** 2 + np.float32(xi)) for w, a, b in zip(
         learner.memory.path_integral, learner.parameters, learner.memory.anchor,
         strict=True)]

@@ -7,9 +7,8 @@ task, and image n of a task is
 
 The first task is not permuted, as in the code of [ZPG17].
 
-With the function `split`, each task has its own classes, and its own output units,
-which are called the head of the task.  The loss of a task uses only the outputs of
-these units,
+The function `split` gives each task its own classes.  The output units of these classes
+are called the head of the task.  The loss of a task uses only its head,
 
     head[n, j] = outputs[n, columns[j]], columns[label'] = label  (2)
     d outputs[n, columns[j]] = d head[n, j], else 0               (3)
@@ -46,7 +45,7 @@ def permutations(rng, tasks, pixels):
 
 
 def head_masks(groups, classes):
-    """Return bool masks (tasks, classes) of the outputs; `groups` as in `split`.
+    """Return a bool array (tasks, classes) that is True for the outputs of a task.
 
     >>> head_masks([(0, 2), (1,)], 3).tolist()
     [[True, False, True], [False, True, False]]
@@ -70,7 +69,7 @@ def enter_head(outputs, labels, mask):
 
 
 def leave_head(dhead, mask):
-    """Compute dL/d(outputs) of a loss L from dL/d(head), eq. (3).
+    """Compute dL/d(outputs) from dL/d(head) for a loss L, eq. (3).
 
     >>> mask = np.array([True, False, True])
     >>> leave_head(np.array([[0.5, -0.5]]), mask).tolist()
