@@ -112,9 +112,9 @@ def forward(values, weights):
 
 
 def gradients(values, labels, weights, followed, steepness, strength=0.0):
-    """Return the loss, the accuracy and the gradients, through the reset if `followed`.
+    """Return the loss, the accuracy and the gradients.
 
-    Hidden spikes are penalised with the given `strength` only if `followed` is False.
+    If `followed` is True, the gradients include the reset; `strength` is ignored.
     """
     if followed:
         net = NET._replace(through_reset=True, steepness=steepness)

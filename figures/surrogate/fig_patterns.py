@@ -8,14 +8,14 @@ and thick lines are means over seeds.
 
 A spiking network of 100-4-2 neurons learns to classify 256 random patterns of Poisson
 spikes (5 Hz, 200 steps of 1 ms).  Each pattern belongs at random to one of two classes.
-The true derivative of the spike function is 0, so that the true gradient of the loss
+Because the true derivative of the spike function is 0, the true gradient of the loss
 with respect to the hidden weights is exactly 0.  With the true gradient, only the
 readout weights change during training.
 
 The predicted class is the class whose readout has the larger maximum over time.  Each
 readout starts at 0.  If neither readout exceeds 0 in response to a pattern, both maxima
 are 0, and class 0 is predicted, as in the tutorial of [NMZ19].  In such a tie, the
-maxima do not depend on the weights, so that the gradient is 0.  The accuracy therefore
+gradient is 0, because the maxima do not depend on the weights.  The accuracy therefore
 depends on the number of ties.  The figure also reports the accuracy if a tie counts as
 half correct.
 

@@ -11,7 +11,7 @@ over neurons and patterns.
 
 Training with the surrogate gradient alone makes a silent hidden layer active, because
 the derivative of the fast sigmoid is nowhere 0.  The layer becomes active faster with a
-lower-bound penalty for each pattern and each hidden neuron that does not spike in this
+lower-bound penalty, which penalises each hidden neuron that does not spike in a
 pattern.
 
 This figure corresponds to [CB22] fig. 3E, which varies the strength of the burst

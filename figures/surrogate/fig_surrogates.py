@@ -1,20 +1,20 @@
 """The true loss is a step function, and surrogate gradients still reduce it
 
-The top left panel shows seven surrogate derivatives of a spike.  All have the peak
-value 1 and the same area under the curve (2/3 of the threshold), so that they differ
-only in shape.  The top right panel shows the median loss of many networks in training,
-for each surrogate derivative and for the true derivative.  The bottom panels show the
-loss of one network, and its true and surrogate derivative, on the line through the
-initial and the trained hidden weights.
+The top left panel shows seven surrogate derivatives of a spike.  These derivatives
+differ only in shape: all have the peak value 1 and the same area under the curve (2/3
+of the threshold).  The top right panel shows the median loss of many networks in
+training, for each surrogate derivative and for the true derivative.  The bottom panels
+show the loss of one network on the line through the initial and the trained hidden
+weights, and the true and the surrogate derivative of this loss.
 
 Networks of 2-2-2 spiking neurons learn to reproduce the output spikes of a teacher
 network.  Only the hidden weights are trained.  Along the line, the loss is constant
-except for jumps, so that its true derivative is 0 at nearly all points.  For
-comparison, `refsnn.checks` builds anchored networks, in which a smooth function
-replaces the step function of a spike, and the derivative of the smooth function is the
-surrogate derivative.  At each point of the line, an anchored network has the same
-output as the spiking network, and a finite difference of its loss equals the surrogate
-derivative of the loss, up to rounding errors.
+except for jumps.  Its true derivative is therefore 0 at nearly all points.  For
+comparison, `refsnn.checks` builds anchored networks.  In an anchored network, a smooth
+function replaces the step function of a spike.  The derivative of the smooth function
+is the surrogate derivative.  At each point of the line, an anchored network has the
+same output as the spiking network.  A finite difference of its loss equals the
+surrogate derivative of the loss, up to rounding errors.
 
 This figure corresponds to [NMZ19] figs. 3 and 4.
 """

@@ -1,16 +1,16 @@
 """Temporal XOR is learned from the first output spike
 
-The left panels show the input spikes, the hidden spikes and the membrane potentials of
-the output neurons for the four patterns, after training with each of two methods.
-Triangles mark the first output spikes.  The left panels show the run with the smallest
-final loss for each method.  The right panels show the loss of all runs.
+For each of two methods, the left panels show the trained network with the smallest
+final loss: its input spikes, hidden spikes and output membrane potentials for the four
+patterns.  Triangles mark the first output spikes.  The right panels show the loss of
+all runs.
 
 In the temporal XOR task, each of two inputs spikes once, either early (at 0 ms) or late
 (at 10 ms, two synaptic time constants).  In a network of 2-4-2 neurons, output neuron 0
-must spike first if the two inputs spiked at the same time, and otherwise output neuron
-1.  The surrogate-gradient method trains LIF neurons with the surrogate gradient of a
-loss that depends on the first output spike times.  The spike-time method trains
-non-leaky neurons, which spike at most once, with the exact gradient of such a loss.
+must spike first if the two inputs spiked at the same time.  Otherwise, output neuron 1
+must spike first.  The loss depends on the first output spike times.  The
+surrogate-gradient method uses LIF neurons and the surrogate gradient.  The spike-time
+method uses the exact gradient and non-leaky neurons, which spike at most once.
 
 A run is a success if, in each pattern, the correct output neuron spikes, and the other
 output neuron spikes strictly later or not at all.  This figure corresponds to [NMZ19]
