@@ -3,13 +3,13 @@
 
 A simulation returns a recording: the states and the spikes of a network at
 all time steps.  Learning rules take recordings as arguments.  The modules
-listed below form the core of the package.  They do not import each other,
-so that each can be copied alone.  Public functions raise a ValueError if
-an array or an option is invalid, and a FileNotFoundError if a file is
-missing.  Unless a docstring says otherwise, results have the dtype of the
-weights, float32 or float64, or, without weights, the dtype of the input
-data.  Only functions of `fast.si`, and functions with an argument `out` or
-`work`, modify arguments in place.
+listed below form the core of the package.  Each core module can be copied
+alone, because it imports no other core module.  Public functions raise a
+ValueError if an array or an option is invalid, and a FileNotFoundError if
+a file is missing.  Unless a docstring says otherwise, results have the
+dtype of the weights (float32 or float64).  Functions without weights keep
+the dtype of their input.  Only functions of `fast.si`, and functions with
+an argument `out` or `work`, modify arguments in place.
 
 models
     lif                 LIF layers and leaky readouts
@@ -62,18 +62,18 @@ proof tools
     checks              gradient checks by finite differences
     conventions         LIF conventions of other tools and their gradients
 
-`refsnn.fast` has faster versions of `lif`, `rtrl`, `superspike`, `si`,
-`ntk`, `eventprop` and `convnet`.  Their results equal those of the core
-modules up to rounding errors.  `refsnn.oracle` holds golden vectors, which
-are small test problems with their correct results.
+Seven core modules have a faster version in `refsnn.fast`: `lif`, `rtrl`,
+`superspike`, `si`, `ntk`, `eventprop` and `convnet`.  Both versions give
+the same results up to rounding errors.  `refsnn.oracle` holds golden
+vectors, which are small test problems with their correct results.
 
-Departures and errata.  The docstring of each module lists differences
-between the module and the papers that it implements, and errors in these
-papers.  Tests in brackets show them.  The most important departures are:
+Departures and errata.  The docstring of each module lists differences from
+papers and errors in papers.  Tests in brackets show these differences and
+errors.  The most important departures are:
 
-- In `lif`, the membrane potential is reset one step after the spike.
-  Options choose the reset, to 0 or by the threshold, and whether the
-  gradient passes through it
+- In `lif`, the membrane potential is reset one step after the spike.  The
+  reset sets the potential to 0 or subtracts the threshold.  The option
+  `through_reset` selects whether the gradient passes through the reset
   (test_lif.py::test_gradient_on_the_whole_grid_of_options).  In the
   tutorials that accompany [NMZ19], the reset is to 0, and the gradient
   does not pass through it
@@ -91,19 +91,19 @@ papers.  Tests in brackets show them.  The most important departures are:
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
 - With the loss of [CB22], a readout that stays below zero for every
-  pattern has no gradient, so that its class is never learned.  With
-  reduction="reached", `in_the_loop.loss` also trains it
+  pattern has no gradient.  Its class is therefore never learned.  With
+  reduction="reached", `in_the_loop.loss` also trains this readout
   (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
 - Implementations of synaptic intelligence differ in several details, which
   are options of the module `si`.  The defaults are those of the authors'
   code (test_si.py::test_defaults_are_those_of_the_authors_code).
 
-- In `ntk`, the argument `kind` selects whether pruned weights contribute
-  to the kernel, as they do in the code of Neural Tangent Transfer
+- In `ntk`, pruned weights contribute to the kernel if kind="at_masked", as
+  in the code of Neural Tangent Transfer, but not if kind="through_mask"
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 
-The most important errata, errors in papers and in their code, are:
+The most important errors in papers and in their code are:
 
 - In the membrane equation of the arXiv version of [NMZ19], the input
   current has a minus sign.  The correct sign is plus
@@ -113,9 +113,9 @@ The most important errata, errors in papers and in their code, are:
   state h[t].  The correct state is h[t-1]
   (test_rnn.py::test_gradient_by_differences).
 
-- In the fourth tutorial of [NMZ19], on the data of [CSSZ20], time bins are
-  numbered from 1, so that time bin 0 is always empty.  The tutorial uses
-  time bins of 14 ms, but decay factors for time steps of 1 ms
+- In the fourth tutorial of [NMZ19], time bins are numbered from 1.  Time
+  bin 0 is therefore always empty.  The tutorial uses time bins of 14 ms,
+  but decay factors for time steps of 1 ms
   (test_binning.py::test_bins_by_hand,
   test_check.py::test_the_well_known_mistakes_are_caught_by_name).
 

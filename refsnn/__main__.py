@@ -19,23 +19,23 @@ NumPy.
 
 The command `convert` reads WAV or FLAC files, converts the sounds to
 spikes with a cochlea model, and writes an HDF5 file in the format of the
-module `events`.  The option `--help` explains the others.  By default,
-each sound is faded in and out over 0.03 s, and its spikes start at time 0,
-as in the published Heidelberg data sets.  Unlike in these data sets,
-silence is appended to each sound for a fast Fourier transform.  In the
-HDF5 file, the list `extra/keys` holds the sorted labels of all sounds.  A
-text file for `--test` lists file names of sounds, with or without suffix
-and folders.  The next command writes two files with labels such as
-english-0:
+module `events`.  The command `convert --help` explains all options.  By
+default, each sound is faded in and out over 0.03 s, and the spikes start
+at time 0, as in the published Heidelberg data sets.  Unlike in these data
+sets, silence is appended to each sound, because this makes the Fourier
+transform faster.  In the HDF5 file, the list `extra/keys` holds the sorted
+labels of all sounds.  A text file for `--test` lists file names of sounds,
+with or without suffix and folders.  The next command writes two files with
+labels such as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
       --test test_filenames.txt shd_test.h5 --jobs 2
 
-To continue an interrupted conversion, repeat the command, which finds
-finished sounds in the folder FILE.h5.parts.  If a sound cannot be
-converted, it is omitted and listed at the end, and the exit status is 1.
-If an output file would be empty, the exit status is 2.
+To continue an interrupted conversion, repeat the command.  The folder
+FILE.h5.parts holds the sounds that are already converted.  If a sound
+cannot be converted, it is omitted and listed at the end, and the exit
+status is 1.  If an output file would be empty, the exit status is 2.
 
 A golden vector is a small test problem with its correct results.  The
 command `vectors` writes the golden vectors of `refsnn.oracle` as JSON and
@@ -48,28 +48,27 @@ results, such as bptt.dW for the output dW of the golden vector bptt.  A
   {"bptt.dV": {"dtype": "float64", "shape": [2,2], "data": [1,0.5,-3,2]}}
 
 The exit status of `check` is 1 if a result is wrong or entirely 0, or if
-an option that should change a result does not change it.  The file
-report_schema.json of `vectors` is a JSON schema of the reports of `run`
-and of the option `--json`.
+an option that should change a result does not change it.  The command
+`vectors` also writes report_schema.json, a JSON schema of all reports.
 
 The command `run` starts the program COMMAND, sends the inputs of golden
-vectors to its standard input, and compares its replies with the correct
+vectors to its standard input, and compares the replies with the correct
 results.  The file PROTOCOL.md, which `vectors` writes, specifies inputs,
 replies and expected failures.  `run` prints a table, and writes
 report.json to the current folder.  The exit status of `run` is 1 if a
-required output is wrong, or if a failure in the file of `--xfail` does not
-occur.  The command `diagnose` sends the inputs of 100 to 500 networks to
-COMMAND.  If a result is wrong, it names the wrong term of the equations,
-and the exit status is 1.
+required output is wrong, or if an expected failure does not occur.  The
+option `--xfail` names a file of expected failures.  The command `diagnose`
+sends the inputs of 100 to 500 networks to COMMAND.  If a result is wrong,
+`diagnose` names the wrong term of the equations, and the exit status is 1.
 
 A convention is how a simulator computes a time step of leaky
 integrate-and-fire (LIF) neurons, for example its type of reset.  The
 command `probes` writes network inputs for which simulators with different
 conventions give different results.  The command `identify` infers the
-convention of a simulator from a recording of spikes or states.  Its exit
-status is 1 if the recording has no spike, or if no convention or no
-surrogate derivative fits it.  A recording is an npz or JSON file as for
-`check`, with
+convention of a simulator from a recording of spikes or states.  The exit
+status of `identify` is 1 if the recording has no spike, or if no
+convention or surrogate derivative fits the recording.  A recording is an
+npz or JSON file as for `check`, with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
@@ -82,17 +81,18 @@ surrogate derivative fits it.  A recording is an npz or JSON file as for
                             "fast_sigmoid:25", or a steepness
 
 The command `nir` reads the graph of a spiking network from a NIR file.
-For each recorded node, it names the convention of the simulator, and
+For each recorded node, `nir` names the convention of the simulator, and
 compares the recording with the exact solution in continuous time.
-RECORDING is a NIRData, npz or CSV file.  An npz file holds the input x (T,
-n) or (S, T, n), the arrays NAME/spikes, NAME/mem and NAME/syn of nodes,
-and optionally dt.  A CSV file holds the columns x, v and spikes of a
-single neuron.  The exit status is 1 if a node fits no convention, has no
-spike, or cannot be judged.  With --run and --out, the command simulates
-the graph with the input of the file INPUT, and writes the exact solution
-to a new NIRData file.  With --convention, the command writes a simulation
-in time steps, for example in the convention "decay=Euler,reset=subtract";
-see `refsnn.oracle.nir.dynamics`.
+RECORDING is a NIRData, npz or CSV file.  In an npz file, the array x with
+the shape (T, n) or (S, T, n) is the input.  The arrays NAME/spikes,
+NAME/mem and NAME/syn are recordings of the node NAME.  The time step dt is
+optional.  A CSV file holds the columns x, v and spikes of a single neuron.
+The exit status is 1 if a node fits no convention, has no spike, or cannot
+be judged.  With --run and --out, the command simulates the graph with the
+input of the file INPUT, and writes the exact solution to a new NIRData
+file.  With --convention, the command writes a simulation in time steps,
+for example in the convention "decay=Euler,reset=subtract"; see
+`refsnn.oracle.nir.dynamics`.
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
 folder or to a new .py file.  The copy needs no other module of `refsnn`.
@@ -294,7 +294,7 @@ def _alone(text, checks):
 
 
 def _write(wanted):
-    """Write a dict {path: bytes} of files, each completely or not at all."""
+    """Write files {path: bytes}.  Each file is written completely or not at all."""
     for to in wanted:
         if os.path.lexists(to):
             raise ValueError(f"{to} exists: must be a new file")

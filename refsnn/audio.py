@@ -4,9 +4,9 @@ r"""Read sounds, and convert sounds to a common sampling rate and loudness.
 SciPy reads WAV files with 8-, 16-, 24- or 32-bit integers or with floats.
 The optional package soundfile reads FLAC files.  The function `read`
 rejects damaged files, and by default also clipped and stereo files.  Eq.
-(1) scales integer samples s of `bits` bits.  The sound y is scaled to the
-root mean square `level`, and the scaled signal x fades in and out over
-`ramp` seconds, which are N samples:
+(1) scales integer samples s of `bits` bits.  Eq. (3) scales the sound y to
+the root mean square `level`.  The result x fades in during the first N
+samples (`ramp` seconds), and fades out during the last N samples:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)
@@ -15,15 +15,15 @@ root mean square `level`, and the scaled signal x fades in and out over
               and 1 between                            (4)  [CSSZ20]
 
 Derivation.  Eq. (2) is computed by `scipy.signal.resample_poly`.
-Exact.  Integer samples are exact, and the filter (2) causes no delay.
+Exact.  Eq. (1) is exact for integers.  The filter (2) causes no delay.
 Cost.   Time and memory are O(T + max(rate, to) / gcd(rate, to)) for T
     samples.
 Departures.  The software of [CSSZ20] assumes a sampling rate of 48 kHz,
     and does not resample.  A fade lasts half the sound in this software
     (ramp=None, N = T//2), and 0.03 s in the paper (ramp=0.03).  A sound is
     called clipped if four successive samples are at full scale.  The full
-    scale of floating-point samples is their largest magnitude, but at
-    least 1.
+    scale of floating-point samples is the largest magnitude, but at least
+    1.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 """
@@ -52,8 +52,8 @@ POSITIVE = "() in (0, 1e12]"        # such that products with sample counts stay
 
 
 def read(path, *, longest=30.0, clipped="refuse", mix=False):
-    """Read the samples of a WAV or FLAC file, (N,) float64 with a full scale of
-    1, and the sampling rate in Hz, eq. (1).
+    """Return the samples of a WAV or FLAC file, and the sampling rate in Hz.  The
+    samples are (N,) float64 with a full scale of 1, eq. (1).
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "a.wav")
@@ -169,8 +169,8 @@ def _flac(path, longest, mix):
 
 
 def resample(audio, rate, to=48000):
-    """Resample a sound to another sampling rate, eq. (2).  The result has N to /
-    rate samples (float64), rounded up.
+    """Return the resampled sound, (M,) float64, eq. (2).  The number M of samples
+    is N times `to` / `rate`, rounded up.
 
     >>> resample(np.ones(3), 8000).size
     18

@@ -76,7 +76,7 @@ LOWEST = 1.0            # Hz, lowest frequency of a table, as in the published s
 
 
 class Membrane(NamedTuple):
-    """Hold constants, CGS units.  The function `transfer` describes the fields."""
+    """The function `transfer` describes the fields."""
     C0: float = 1e9
     a: float = 3500.0
     alpha: float = 3.0
@@ -91,7 +91,7 @@ CONSTANTS = ", ".join(f"membrane.{name} () in (0, inf)" for name in Membrane._fi
 
 
 class Table(NamedTuple):
-    """Hold transfer functions.  The function `table` describes the fields."""
+    """This table holds V.  The function `table` describes the fields."""
     frequencies: np.ndarray
     values: np.ndarray
     coefficients: np.ndarray
@@ -100,8 +100,8 @@ class Table(NamedTuple):
 
 
 def places(channels=700):
-    """Return the distances of equidistant places from the base, (channels,)
-    float64, from 0 (base) to 3.5 cm (apex).
+    """Return equidistant places, (channels,) float64, in cm from the base.  The
+    base is at 0, and the apex is at 3.5.
 
     >>> places(3).tolist()
     [0.0, 1.75, 3.5]

@@ -34,9 +34,9 @@ Departures.  T is rounded if it is within a relative 1e-9 of an integer,
 Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` counts time
     steps from 1 instead of 0.  Time step 0 is therefore always empty, and
     an event at the end time t1 has no valid time step.  The tutorial uses
-    decay factors for steps of 1 ms, but time steps of 14 ms, so that the
-    time constants are 14 times as long as intended.  An incomplete last
-    batch is omitted silently.
+    time steps of 14 ms, but decay factors for steps of 1 ms.  The time
+    constants are therefore 14 times as long as intended.  An incomplete
+    last batch is omitted silently.
 
 [NMZ19] E. O. Neftci et al., 2019, arXiv 1901.09948; SpyTorch tutorials.
 """
@@ -59,7 +59,7 @@ CHOICES = {"closed": ("left", "right"), "duplicates": ("count", "clip"),
 
 
 class Binning(NamedTuple):
-    """Hold the options that the module docstring explains."""
+    """The module docstring explains these options."""
     t0: float
     t1: float
     dt: float
@@ -70,7 +70,7 @@ class Binning(NamedTuple):
 
 
 class Spikes(NamedTuple):
-    """Hold nonzero entries.  The function `sparse` describes the fields."""
+    """The function `sparse` describes the fields."""
     step: np.ndarray
     sample: np.ndarray
     unit: np.ndarray
@@ -123,7 +123,7 @@ def sparse(times, units, channels, binning):
 
     Parameters
     ----------
-    times, units, channels : lists of (E,) float, of (E,) int, and int
+    times, units, channels : list of (E,) float, list of (E,) int, int
         Event times (s, in any order), units, and number n of units.
     binning : Binning
 

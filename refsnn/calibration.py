@@ -7,12 +7,12 @@ neurons.  Potentials are sampled by an analog-to-digital converter (ADC),
 whose integer output is called an ADC code.  An image is a pattern of input
 spikes that arrive at the end of time bin 0, and the response to an image
 is recorded for 20 time bins.  The drive of an image is the sum of the
-weights of all inputs that spike.  Let y be the sampled potential of a
-neuron, minus its mean in 64 images without input spikes.  Let `unit` be
-the nominal number of ADC codes from the leak potential to the threshold,
-and let `scale` be the weight on the chip for a weight of 1 in the network
-model.  Let t0 be the time from the first sample of an image to the mean
-arrival time of the input spikes.  The parameters of the neuron follow from
+weights of all inputs that spike.  For each neuron, y is the sample minus
+the mean sample of 64 images without input spikes.  Nominally, the
+threshold is `unit` ADC codes above the leak potential.  The weight `scale`
+on the chip represents the weight 1 of the network model.  Let t0 be the
+time from the first sample of an image to the mean arrival time of the
+input spikes.  The parameters of the neuron follow from
 
     below threshold: y(t) = drive P(t)                                (1)
     P(t) = (unit gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal
@@ -25,15 +25,15 @@ arrival time of the input spikes.  The parameters of the neuron follow from
     reset = (mean of y one sample after the first spike) / unit,
     leak = (mean sample without input - reference) / unit             (6)
 
-In eq. (2), `p_nominal` is p(dt) for the nominal time constants and the
-length dt of a time bin.  The amplitude `jump` of eq. (4) differs between
-images.  In eq. (6), `reference` is the ADC code of the nominal leak
-potential, measured while an external voltage holds the membrane at this
-potential.  If each sample is taken a time `late` after the start of its
-bin, and the input spikes of an image arrive within a time `width`, t0 is
-dt + width/2 - late.  An exchange of tau_syn and tau_mem does not change
-eq. (2), so that tau_mem is determined from eq. (4).  Each neuron parameter
-of a chip is set by a digital number with `levels` possible values.  The
+In eq. (2), p_nominal is p(dt, a, b), where dt is the length of a time bin,
+and a and b are the nominal time constants.  The amplitude `jump` of eq.
+(4) differs between images.  In eq. (6), `reference` is the ADC code of the
+nominal leak potential, measured while an external voltage holds the
+membrane at this potential.  If `late` is the time from the start of a bin
+to the sample, and `width` is the time from the first to the last input
+spike, then t0 is dt + width/2 - late.  Because eq. (2) is symmetric in
+tau_syn and tau_mem, eq. (4) determines tau_mem.  Each neuron parameter of
+a chip is set by a digital number with `levels` possible values.  The
 function `corrected` therefore rounds all corrections:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
@@ -41,15 +41,15 @@ function `corrected` therefore rounds all corrections:
 
 Derivation.  Eq. (2) is the impulse response of two low-pass filters in
     series.  Eq. (4) is the difference between the membrane potentials with
-    and without a reset, in which the synaptic currents cancel.
-Approximate.  Without the argument `reference`, an offset of the ADC is
-    taken for a shift of the leak potential.  A gain error of the ADC
+    and without a reset.  The synaptic currents cancel in this difference.
+Approximate.  Without the argument `reference`, an offset of the ADC
+    appears as a shift of the leak potential.  A gain error of the ADC
     multiplies all measured synaptic gains and potentials of a neuron by
     the same factor.  Membrane noise lowers the measured threshold by up to
     the standard deviation of the noise.  Because synapses differ,
     measurements with different synapses are averaged.
-Cost.   Each of the `repeats` measurements has about 190 images, or 1.2
-    times the number of inputs if a chip has more than 150 inputs.
+Cost.   Each of the `repeats` measurements has about 190 images.  On chips
+    with more than 150 inputs, each has 1.2 images per input.
 Departures.  Eq. (7) assumes that nominal gains and time constants lie in
     the middle of their ranges.  The number 5.45 is 1.8 V / 0.33 V, the
     range of potentials divided by the nominal distance from leak to
@@ -94,7 +94,7 @@ _CORRECTIONS = (
 
 
 class Measurement(NamedTuple):
-    """Hold measured values.  The function `measure` describes the fields."""
+    """The function `measure` describes the fields."""
     gain: np.ndarray
     tau_syn: np.ndarray
     tau_mem: np.ndarray
@@ -109,7 +109,7 @@ class Measurement(NamedTuple):
 
 
 class Corrections(NamedTuple):
-    """Hold corrections.  The function `calibrate` describes the fields."""
+    """The function `calibrate` describes the fields."""
     gain: np.ndarray
     tau_syn: np.ndarray
     tau_mem: np.ndarray
@@ -350,11 +350,11 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     >>> calibrate(restless, neurons=2, repeats=1).threshold.round(6).tolist()
     [1.0, 1.0]
 
-    If a neuron fires without input, only its threshold is corrected, by +1.
-    If a neuron fires too late to measure tau_mem, only its leak potential is
-    corrected, and its threshold is lowered by 0.5 relative to the leak.
-    Calibrate a chip with such neurons twice.  If a neuron never fires,
-    `calibrate` warns and corrects only the leak potential.
+    If a neuron fires without input, `calibrate` raises the threshold by 1, and
+    corrects nothing else.  If a neuron fires too late to measure tau_mem,
+    `calibrate` corrects the leak potential, and lowers the threshold by 0.5
+    relative to the leak.  Calibrate a chip with such neurons twice.  If a
+    neuron never fires, `calibrate` warns and corrects only the leak potential.
 
     Arguments as for `measure`.
 

@@ -16,12 +16,12 @@ each use, and `size` is the magnitude of an effect:
     synapse = max(0, 1 + size normal) times the factor (1) of its driver,
     adc_offset, adc_gain = size normal                                (5)
 
-The factors of eq. (1) have mean 1 and standard deviation `size`.  In eq.
-(4), the two synaptic time constants of a neuron share one number `normal`.
-In eq. (5), the driver of a synapse is a circuit that sends the spikes of
-one input to the excitatory or the inhibitory synapses of all neurons.
-Time constants are at least 0.5 microseconds.  Potentials are in units of
-the nominal distance from leak to threshold.
+The factors of eq. (1) have mean 1 and standard deviation `size`.  Eq. (4)
+multiplies both synaptic time constants of a neuron by the same random
+factor.  In eq. (5), the driver of a synapse is a circuit that sends the
+spikes of one input to the excitatory or the inhibitory synapses of all
+neurons.  Time constants are at least 0.5 microseconds.  Potentials are in
+units of the nominal distance from leak to threshold.
 
 `emulate` uses integration steps of length h.  A neuron has an excitatory
 (s = e) and an inhibitory (s = i) synaptic current I_s with the time
@@ -58,8 +58,8 @@ in `lif`, the input x[t] enters the current I[t+1].  At most one spike of a
 neuron is recorded in a bin.
 
 Derivation.  Eq. (8) solves tau dv/dt = -v + tau a I for exponentially
-    decaying I, where a is such that nominal neurons follow U[t+1] = beta
-    U[t] + I[t].
+    decaying I.  The constant a is chosen such that nominal neurons follow
+    U[t+1] = beta U[t] + I[t].
 Exact.  Without noise, eqs. (6) and (8) are exact between two arrivals of
     spikes.  Eq. (10) has an error of order h.  Samples between two steps
     are interpolated linearly.  Spikes are detected at the ends of steps,
@@ -97,7 +97,7 @@ _OFF = {"noise": (0, 0, 0), "sampling": (0, 0), "timing": (0, 0), "refractory": 
 
 
 class Effects(NamedTuple):
-    """Hold the magnitudes of twenty-one effects.
+    """This class holds the magnitudes of twenty-one effects.
 
     The value None switches an effect off; with timing=None, spikes still reach
     on-chip synapses one integration step later.  A spread is a standard
@@ -166,7 +166,7 @@ IDEAL = Effects(*(None for _ in Effects._fields))
 
 
 class Chip(NamedTuple):
-    """Hold chip parameters.  The function `draw` describes the fields."""
+    """The function `draw` describes the fields."""
     effects: Effects
     nominal: Tuple[float, float]
     gain: np.ndarray
@@ -204,9 +204,8 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
 
     Returns
     -------
-    Chip
-        Parameters of N neurons with M inputs each.  Learning rules must not
-        read them, because the parameters of a real chip are unknown.  In an
+    Chip Parameters of N neurons with M inputs each.  Learning rules must not
+        read the parameters, because those of a real chip are unknown.  In an
         axis of length 2, the excitatory value precedes the inhibitory value.
 
         effects     magnitudes of the effects, `Effects`
@@ -311,9 +310,9 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
         Integer weight that represents the weight 1 of an ideal network, and
         nominal ADC code of the leak and codes from the leak to the threshold.
     reset_after : float, optional
-        Time after the first input of an image in seconds (1e-5 in the chip's
-        fast mode), from which all membranes are held at the reset potential.
-        They also start each image at this potential.
+        Time in seconds after the first input of an image (1e-5 in the chip's
+        fast mode).  All membranes are then held at the reset potential.  At
+        the start of an image, all membranes are also at the reset potential.
     details : bool, whether `membranes` and `events` are also returned
 
     Returns
@@ -349,7 +348,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
 
 
 class _Model(NamedTuple):
-    """Hold the constants of `emulate`."""
+    """This class holds the constants of `emulate`."""
     K: int             # number of integration steps in a time bin
     h: float           # length of a step, s
     reset: Any         # (1, N)

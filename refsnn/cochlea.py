@@ -4,10 +4,10 @@ r"""Convert sound to spikes as in the Spiking Heidelberg Digits data set.
 A sound x, scaled by `audio.prepare`, moves the basilar membrane of the
 inner ear.  Each place of the membrane drives one hair cell.  The 40 nerve
 fibres of a hair cell fire at random and excite one bushy cell.  The spikes
-of all bushy cells are the output.  Let V be the transfer function of the
-membrane from the module `basilar`, and X the Fourier transform of a sound
-x with N samples and the sampling rate fs.  With n = N//2 + 1 and the time
-step dt = 2/fs, the velocity v of the membrane is
+of all bushy cells are the output.  Let X be the Fourier transform of a
+sound x with N samples and the sampling rate fs.  Let V be the transfer
+function of the membrane from the module `basilar`.  With n = N//2 + 1 and
+the time step dt = 2/fs, the velocity v of the membrane is
 
     f[j] = 1 + j (fs/2 - 1)/(n - 1), j = 0 .. n-1, in Hz       (1)
     v[t] = Re (1/n) sum_j V(f[j]) X[j] e^(2 pi i j t/n)        (2)
@@ -15,9 +15,9 @@ step dt = 2/fs, the velocity v of the membrane is
 The transmitter of a hair cell moves between three pools: `free` can be
 released, `cleft` is in the synaptic cleft, and `store` is being recycled.
 In [M86], these pools are called q, c and w.  The class `HairCell` holds
-the constants of eqs. (3)-(7), of which x is a rate, not the sound.  With
-s = max(v + A, 0), the permeability k, the pools and the firing probability
-P of a fibre are
+the constants of eqs. (3)-(7), in which x is a rate constant, not the
+sound.  With s = max(v + A, 0), the permeability k, the pools and the
+firing probability P of a fibre are
 
     k[t] = g dt s[t]/(s[t] + B)                           (3)  [M86]
     free[t] = free + y dt max(M - free, 0) + x dt store - k[t] free
@@ -40,20 +40,20 @@ spike, the potential U is held at 0 for the refractory time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
     [M86].  With probability P, a Poisson process with the rate -log(1 - P)
-    per step has at least one event in a step.  One such process with the
-    summed rate of all fibres is sampled for each hair cell, and each event
-    is assigned to a random fibre.  Events within the refractory time after
-    a spike of the same fibre are deleted.
+    per step has at least one event in a step.  For each hair cell, one
+    Poisson process with the summed rate of all fibres is sampled.  Each
+    event is assigned to a random fibre.  Events within the refractory time
+    after a spike of the same fibre are deleted.
 Exact.  Eqs. (1)-(7) agree with the software of [CSSZ20], and so does the
     distribution of the spikes.
 Cost.   For C channels processed together and N samples, the time is O(C N
     log N), and the memory is O(C N).
 Departures.  This module keeps the following peculiarities of the published
     software.  Frequencies of v above fs/4 are aliased, because v is
-    sampled at the rate fs/2.  The n velocities v span the duration N/fs of
-    the sound, although n time steps last slightly longer.  The frequencies
-    f[j] start at 1 Hz instead of 0 Hz.  The response to one end of the
-    sound can appear at the other end, because x is treated as periodic.
+    sampled at the rate fs/2.  Eq. (2) computes v at intervals of N/(n fs),
+    which are slightly shorter than dt.  The frequencies f[j] start at 1 Hz
+    instead of 0 Hz.  The response to one end of the sound can appear at
+    the other end, because x is treated as periodic.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -83,7 +83,7 @@ TYPES = np.float32, np.float64, np.complex64, np.complex128     # of a response
 
 
 class HairCell(NamedTuple):
-    """Hold constants.  The function `transmitter` describes the fields."""
+    """The function `transmitter` describes the fields."""
     y: float = 5.05
     g: float = 2000.0
     l: float = 2500.0  # noqa: E741
@@ -99,8 +99,8 @@ CELL = ", ".join(f"cell.{name} {POSITIVE}" for name in HairCell._fields)
 
 
 def velocity(x, rate, response, channels, *, out=None):
-    """Return the velocity of the basilar membrane for each channel, (n, C)
-    float64 in steps of 2/rate seconds, eq. (2).
+    """Return the membrane velocity v, (n, C) float64, for n time steps of 2/rate
+    seconds and C channels, eq. (2).
 
     >>> x = np.cos(np.pi * np.arange(16) / 4)       # whole periods
     >>> v = velocity(x, 16.0, lambda f, c: np.ones((f.size, 1)), 1)
@@ -280,8 +280,8 @@ def _ready(points, steps):
 
 
 def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 40):
-    """Return the step and the channel of each spike of the bushy cells, two (E,)
-    int64, sorted by step and then by channel, eqs. (8) and (9).
+    """Return the time steps and channels of all spikes of the bushy cells, eqs.
+    (8) and (9).  Both are (E,) int64, sorted by step and then by channel.
 
     >>> n = np.zeros((6, 2), np.uint8)
     >>> n[1, 1] = 40
@@ -382,8 +382,8 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
 def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
                  padded=True):
     """Convert several short sounds at once, which is faster than `convert`.
-    Return a list of the results of `convert`; sounds may be silent and of any
-    duration.
+    Return a list with a pair (times, channels) for each sound.  Sounds may be
+    silent and of any duration.
 
     >>> response = lambda frequencies, _: np.full((frequencies.size, 2), 999.0)
     >>> x, rng = np.sin(0.2 * np.arange(4800)), np.random.default_rng
@@ -394,7 +394,7 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
 
     Parameters
     ----------
-    sounds, rngs : lists of (N,) float and of numpy.random.Generator
+    sounds, rngs : list of (N,) float, list of numpy.random.Generator
         Sounds, and one random generator for each sound.
     response, channels, rate, cell, padded
         As for `convert`, but `padded` is True by default.  The velocity v

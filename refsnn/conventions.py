@@ -57,10 +57,11 @@ Derivation.  Let R_u and R_s be the derivatives of the reset R(u, s) with
                + (row_by_mem + row_by_spikes psi[k]) dmem]           (15)
 
     In eq. (15), row_by_mem and row_by_spikes are the derivatives of the
-    recorded potential with respect to u and s: R_u and R_s if it is
-    recorded after the reset, and 1 and 0 otherwise.  The function `credit`
-    explains dspikes and dmem.  In eqs. (12) and (14), a vector that
-    multiplies V or W denotes a diagonal matrix.
+    recorded potential with respect to u and s.  These derivatives are R_u
+    and R_s if the potential is recorded after the reset, and 1 and 0
+    otherwise.  The function `credit` explains dspikes and dmem.  In eqs.
+    (12) and (14), a vector that multiplies V or W denotes a diagonal
+    matrix.
 Exact.  The gradient of the loss is exact, except that the surrogate
     derivative psi replaces ds/du.  The refractory mask, and membrane
     potentials at the floor, are treated as constants.  No derivative
@@ -93,7 +94,7 @@ __all__ = ["AXES", "PARTS", "PRESETS", "credit", "linearise", "recorded", "simul
 
 
 class Step(NamedTuple):
-    """Hold a convention, which consists of fifteen properties of a time step.
+    """A convention consists of fifteen properties of a time step.
 
     decay          formula of alpha, exp(-dt/tau_syn) for "exact" and
                    1 - dt/tau_syn for "euler"; beta is analogous
@@ -142,7 +143,7 @@ class Step(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold the states 0 to T.  The function `simulate` describes the fields."""
+    """The function `simulate` describes the fields."""
     syn: np.ndarray
     mem: np.ndarray
     spikes: np.ndarray
@@ -371,12 +372,11 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     Returns
     -------
     dict
-        For the keys in `PARTS`, the derivatives (8)-(11), whose entry k
-        belongs to the step from state k - 1 to state k.  For "row_by_mem" and
-        "row_by_spikes", the factors of eq. (15).  These arrays have the shape
-        (T + 1, B, n).  For "rows", the indices of the first states whose
-        spikes and potentials are recorded.  If step.mute is True, for "live",
-        a mask that is 0 for refractory neurons.
+        names in `PARTS`  (T + 1, B, n), derivatives (8)-(11); entry k belongs
+                          to the step from state k - 1 to state k
+        row_by_mem, row_by_spikes  (T + 1, B, n), factors of eq. (15)
+        rows  first index of the recorded spikes and of the recorded potentials
+        live  mask that is 0 for refractory neurons, only if step.mute is True
     """
     step, run = _run(step, run)
     (states, B, n), dtype = run.mem.shape, run.mem.dtype

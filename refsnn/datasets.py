@@ -11,9 +11,9 @@ reads MNIST or Fashion-MNIST, which `fetch` downloads.
                 clipped to [0, side - 1]                               (2)
 
 `cifar` reads the binary archives of CIFAR-10 and CIFAR-100.  For each
-image of 32x32 pixels, a file holds a label (in CIFAR-100 a coarse and a
-fine label) and `pixels`: all red, then all green, then all blue values
-(colour 0, 1, 2),
+image, a file holds one label (CIFAR-10) or two labels (CIFAR-100), and the
+array `pixels`: all red, then all green, then all blue values (colours 0, 1
+and 2),
 
     x[row, column, colour] =
         pixels[1024 colour + 32 row + column] / 255                    (3)
@@ -26,7 +26,7 @@ the pixels X and the labels y of all images.  The digit 0 has the label 10,
 
 Derivation.  Eq. (1) interpolates linearly along both axes of the image.
     Eq. (2) gives the centres of the new pixels in units of the old pixels.
-Exact.  Pixel values are only scaled, to [0, 1].
+Exact.  Pixel values are scaled to [0, 1], and not changed otherwise.
 Cost.   `idx` uses up to about twice the memory of the returned array.
 Departures.  The coarse labels of CIFAR-100 are not returned.
 
@@ -79,8 +79,8 @@ SVHN_MD5 = {"train": "e26dedcc434d2e4c54c9b2d4a06d8373",
 
 
 def digits():
-    """Return the handwritten digits in the package: images, (1797, 8, 8) float64
-    from 0 to 1 in steps of 1/16, and labels, (1797,) int64 from 0 to 9.
+    """Return images and labels of handwritten digits.  Images are (1797, 8, 8)
+    float64 from 0 to 1, and labels are (1797,) int64 from 0 to 9.
 
     >>> images, labels = digits()
     >>> images.shape, labels[:3].tolist()
@@ -93,8 +93,8 @@ def digits():
 
 
 def upsample(images, size=16):
-    """Enlarge images by bilinear interpolation to (N, size, size), in their
-    dtype, eqs. (1) and (2).
+    """Enlarge images to (N, size, size) by bilinear interpolation, eqs. (1) and
+    (2).  The dtype of the images is preserved.
 
     >>> upsample(np.array([[[0.0, 1.0], [0.0, 1.0]]]), 4)[0, 0].tolist()
     [0.0, 0.25, 0.75, 1.0]
@@ -116,7 +116,7 @@ def upsample(images, size=16):
 
 def split(labels, test_fraction=0.2, seed=0):
     """Divide the samples of each class at random into training and test samples.
-    Return the sorted indices of the two sets, two arrays of int.
+    Return two sorted int arrays: indices of training and of test samples.
 
     >>> train, test = split(np.array([0, 0, 0, 1, 1, 1]), 1 / 3)
     >>> len(train), len(test), sorted(train.tolist() + test.tolist())
@@ -213,8 +213,8 @@ def _header(path, stream, limit, size, zipped):
 
 
 def images(folder, kind="train", *, classes=10, dtype=np.float32):
-    """Read images, (N, rows, columns) float from 0 to 1, and labels, (N,) int64,
-    from a folder of MNIST-format files.
+    """Read images and labels from a folder of MNIST-format files.  The images are
+    (N, rows, columns) float from 0 to 1, and the labels are (N,) int64.
 
     >>> images("nowhere")                           # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -256,7 +256,7 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
 
 def fetch(name, folder):
     """Download MNIST or Fashion-MNIST with pooch, unless the files are present.
-    Return the path of their folder, a str, for `images`.
+    Return the folder (str) of the files, which is an argument of `images`.
 
     >>> fetch("minst", "data")
     Traceback (most recent call last):
@@ -289,8 +289,8 @@ def fetch(name, folder):
 
 
 def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
-    """Read images, (N, 32, 32, 3) float from 0 to 1, and labels, (N,) int64, of
-    CIFAR-10 or CIFAR-100, eq. (3).
+    """Read images and labels of CIFAR-10 or CIFAR-100, eq. (3).  The images are
+    (N, 32, 32, 3) float from 0 to 1, and the labels are (N,) int64.
 
     >>> cifar("nowhere", "test")                    # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -330,8 +330,8 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
 
 
 def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
-    """Read images, (N, 32, 32, 3) float from 0 to 1, and labels, (N,) int64 from
-    0 to 9, of the cropped SVHN digits, eq. (4).
+    """Read images and labels of the cropped SVHN digits, eq. (4).  The images are
+    (N, 32, 32, 3) float from 0 to 1, and the labels are (N,) int64.
 
     >>> svhn("nowhere")                             # doctest: +ELLIPSIS
     Traceback (most recent call last):

@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | probe.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""Find mistakes in the connection to a neuromorphic chip before training.
 
-Typical mistakes are exchanged neurons, weights with a wrong sign or scale,
-and delayed spikes.  `probe` drives an emulated or real chip through a
-function run(weights, x), which returns the output spikes and the sampled
-membrane potentials.  The chip has m inputs, n hidden neurons with weights
-W and k readout neurons with weights W_out.  The results are compared with
-model neurons, whose synaptic current I and membrane potential v follow
+Typical mistakes are exchanged neurons, wrong weights and delayed spikes.
+`probe` drives an emulated or real chip through a function run(weights, x),
+which returns the output spikes and the sampled membrane potentials.  The
+chip has m inputs, n hidden neurons with weights W and k readout neurons
+with weights W_out.  The results are compared with model neurons, whose
+synaptic current I and membrane potential v follow
 
     I[t+1] = alpha I[t] + W x[t],  v[t+1] = beta v[t] + I[t]          (1)
 
@@ -26,47 +26,47 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
     restless.  The noise of a neuron or readout is the standard deviation
     of its samples.
 
-(B) In pattern j, only input j spikes, once.  In one more pattern, no input
-    spikes; if neurons respond to it, `probe` searches for inputs that are
-    always on.  All patterns are run with at least three sets of weak
-    random weights W.  For each neuron, the first singular vector of the
-    potentials y is the common shape of its responses.  A least-squares fit
-    of eq. (2) to this shape gives the sum a + b, the parameter q, and the
-    delay of the response.  The lag L is the median delay of the neurons.
-    The measured weight of neuron i for input j is
+(B) In pattern j, only input j spikes, once.  One more pattern has no input
+    spikes.  If neurons respond to this pattern, `probe` searches for
+    inputs that are always on.  All patterns are run with at least three
+    sets of weak random weights W.  All responses of a neuron have a common
+    shape, which is the first singular vector of its potentials y.  A
+    least-squares fit of eq. (2) to this shape gives the sum a + b, the
+    parameter q, and the delay of the response.  The lag L is the median
+    delay of the neurons.  The measured weight of neuron i for input j is
 
         g_ij = sum_t y_ij[t] K_i[t] / sum_t K_i[t]^2                  (3)
 
     where K_i is the fitted response of neuron i, and the means over time
     are subtracted from y_ij and K_i.  To detect exchanged neurons and
     inputs, each row and each column of g is assigned to the row or column
-    of W with the largest absolute correlation.  Weights are reported to
-    saturate, have no effect or lose their sign if W with this change fits
-    g much better.
+    of W with the largest absolute correlation.  Then g is fitted by W, by
+    saturated W, by only the positive or the negative weights, and by |W|.
+    The best fit is reported if it is much better than the fit by W.
 
-(C) In pattern i, all inputs with positive weights to neuron i spike in
-    each step, so that neuron i spikes.  If a neuron spikes too late, all
-    patterns are repeated once with larger weights.  Let S be the recorded
-    spikes, and let I be the current of eq. (1) for the measured time
-    constants, gain and lag L.  A spike lowers the potential by
+(C) Pattern i makes neuron i spike, because all its inputs with positive
+    weights spike in each step.  If a neuron spikes too late, all patterns
+    are repeated once with larger weights.  Let S be the recorded spikes.
+    The current I follows from eq. (1) with the measured time constants and
+    gain, for input delayed by L.  A spike lowers the potential by
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
 
-    A time step with a large drop e[t] is called a reset.  Let r be the
-    step of a neuron's first reset.  The lag D is the median number of
-    steps from a neuron's first recorded spike to r.  The threshold is the
-    mean of two bounds from all patterns in which the neuron spikes:
+    A step with a large drop e[t] is called a reset.  Let r be the step of
+    a neuron's first reset.  The lag D is the median number of steps from a
+    neuron's first recorded spike to r.  The threshold is the mean of two
+    bounds.  Each bound uses all patterns in which the neuron spikes:
 
         max y[t] for t <= r,  min beta y[r] + I[r]                    (5)
 
     On chips that work in steps and sample before the reset, y[r] itself
-    exceeds the threshold.  If they contradict each other less, the bounds
-    max y[t] for t < r and min y[r] therefore replace (5).  The measured
-    readouts are compared with those that eq. (1) predicts from W_out and
-    S.  The lag R maximises the correlation between their changes from step
-    to step.  Among nearly equal predictions, `probe` prefers nominal time
-    constants or their medians in (B), then the lag D, and W_out to
-    |W_out|.
+    exceeds the threshold.  Therefore the bounds max y[t] for t < r and min
+    y[r] replace (5) if these bounds contradict each other less.  The
+    measured readouts are compared with those that eq. (1) predicts from
+    W_out and S.  The lag R maximises the correlation between the changes
+    of both from step to step.  Among nearly equal predictions, `probe`
+    prefers nominal time constants or the medians from (B), and then R = D.
+    |W_out| replaces W_out only if its predictions are clearly better.
 
 A chip may return the spikes or samples of the previous or next pattern.
 If two mistakes explain the results almost equally well, such as shifted
@@ -76,14 +76,14 @@ of the resets occur without a recorded spike.  Samples are reported as cut
 off if many of them equal a minimum or maximum close to rest.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
-    exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change
-    eq. (2), so that (B) cannot tell the two time constants apart.  A
-    neuron does not spike before its potential exceeds the threshold, so
-    that the samples up to step r are lower bounds of the threshold.
-    Without the reset, the potential at step r + 1 would be beta y[r] +
-    I[r], which is an upper bound.  Let `input`, `spikes` and `samples` be
-    delays in time steps, and let `after` be 1 if the sample of a step is
-    taken after the reset of this step, otherwise 0.  The lags are
+    exp(-1/a) and beta = exp(-1/b).  Eq. (2) is symmetric in a and b.
+    Therefore (B) cannot tell the two time constants apart.  A neuron does
+    not spike before its potential exceeds the threshold.  Therefore the
+    samples up to step r are lower bounds of the threshold.  Without the
+    reset, the potential at step r + 1 would be beta y[r] + I[r], which is
+    an upper bound.  Let `input`, `spikes` and `samples` be delays in time
+    steps, and let `after` be 1 if the sample of a step is taken after the
+    reset of this step, otherwise 0.  The lags are
 
     L = input + samples,  R = samples - spikes,
     D = samples - spikes - after                                      (6)
@@ -95,8 +95,8 @@ Approximate.  Delays are too large to measure if |L| or |R| is at least 3
     counts.  The gain or threshold of one neuron is reported only if it
     differs from the median by a factor of 2 or more.  If inputs and
     neurons are both in a wrong order, the report may be wrong.
-Cost.   With N = max(3, 12/min(m, n)) sets of weights in (B), `run` is
-    called at most N + 3 times, with at most N (m + 1) + 2 n + 32 patterns.
+Cost.   With N = max(3, 12/min(m, n)) sets of weights in (B), `run` gets at
+    most N (m + 1) + 2 n + 32 patterns in at most N + 3 calls.
 Departures.  No publication describes these measurements.
 """
 
@@ -138,8 +138,8 @@ UNKNOWN = "The delays of input, spikes or samples are too large to measure."
 
 
 class Report(NamedTuple):
-    """Hold the results of `probe`.  Values that could not be measured are None.
-    The function `probe` describes the fields."""
+    """Values that could not be measured are None.  The function `probe` describes
+    the fields."""
     faults: tuple
     delay: Optional[dict] = None
     after_reset: Optional[bool] = None
