@@ -30,10 +30,10 @@ Eq. (5) is the weight penalty, and eq. (6) specifies the initial weights:
     strength mean(w^2), summed over W, V and W_out                    (5)
     hidden N(0.001, g^2/m), others N(0, g^2/n)                        (6)
 
-where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is a Gaussian.
+Here, g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is a Gaussian.
 
-Derivation.  The linear map (4) is self-adjoint, and therefore also
-    converts dL/dW' to dL/dW for a loss L.
+Derivation.  Eq. (4) multiplies each weight by 0 or 1.  By the chain rule,
+    eq. (4) therefore also converts the gradient dL/dW' to dL/dW.
 Exact.  The integer weight is exact only if the product of the real weight
     and its scale is an integer between `low` and `high`.
 Cost.   All functions take O(n (m + n + k)) time.
@@ -60,8 +60,8 @@ SPREAD, MEAN = 0.7, 0.001       # numbers of (6), from the authors' public code
 
 
 class Weights(NamedTuple):
-    """Hold integer weights, or real weights in units of the threshold.  The
-    function `initial` describes the fields."""
+    """Hold integer or real weights.  The unit of real weights is the threshold.
+    The function `initial` describes the fields."""
     hidden: np.ndarray
     recurrent: Optional[np.ndarray]
     readout: np.ndarray
@@ -69,8 +69,8 @@ class Weights(NamedTuple):
 
 
 def integers(weights, *, scale=240.0, limit=63, most=250.0):
-    """Return integer `Weights` and the readout scale s, a float, eqs. (1), (2).
-    The dtype is int8 or, for a larger range, int16.
+    """Return integer `Weights` and the scale s of the readout, eqs. (1), (2).
+    The dtype is int8, or int16 if `limit` exceeds the range of int8.
 
     >>> weights = Weights(np.array([[0.1, 1.0]]), None, np.array([[-0.5]]))
     >>> written, s = integers(weights)
@@ -101,7 +101,7 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
 
 
 def clip(weights, *, scale=240.0, limit=63):
-    """Return `Weights` that are clipped by eq. (3), except for the readout.
+    """Clip the hidden and recurrent weights by eq. (3).  Return new `Weights`.
 
     >>> weights = Weights(np.array([[0.1, 1.0]]), None, np.array([[-0.5]]))
     >>> clip(weights).hidden.tolist(), clip(weights).readout.tolist()
@@ -117,8 +117,8 @@ def clip(weights, *, scale=240.0, limit=63):
 
 
 def dropout(rng, n, rate=0.4):
-    """Sample the dropout mask of the hidden neurons for a mini-batch, an (n,)
-    bool array that is True for kept neurons.
+    """Sample the dropout mask (n,) of the hidden neurons for a mini-batch.  The
+    mask is True for kept neurons.
 
     >>> dropout(np.random.default_rng(1), 6).tolist()
     [True, True, False, True, False, True]
@@ -135,7 +135,7 @@ def dropout(rng, n, rate=0.4):
 
 
 def drop(weights, kept):
-    """Apply the dropout mask to weights or a gradient; return `Weights`, eq. (4).
+    """Return `Weights` in which all weights of removed neurons are 0, eq. (4).
 
     >>> drop(Weights(np.ones((2, 1)), None, np.ones((1, 2))),
     ...      np.array([True, False])).hidden.tolist()
@@ -156,8 +156,8 @@ def drop(weights, kept):
 
 
 def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
-    """Return the weight penalty, a float, and its derivative with respect to the
-    weights, a `Weights`, eq. (5).
+    """Return the weight penalty and its derivative, eq. (5).  The derivative has
+    the type `Weights`.
 
     >>> weights = Weights(np.full((1, 2), 3.0), None, np.ones((1, 1)))
     >>> value, d = penalty(weights)
@@ -167,7 +167,7 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
     Parameters
     ----------
     weights : as for `integers`
-    hidden, recurrent, readout : float, at least 0; by default of [CB22]
+    hidden, recurrent, readout : float, at least 0; the default is from [CB22]
     """
     weights = _weights(weights)
     strengths = arrays("hidden () in [0, inf), recurrent () in [0, inf), readout () in "

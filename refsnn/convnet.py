@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | convnet.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the outputs and the derivatives of a convolutional ReLU network.
 
-The first layers are convolutions with stride 1 and without padding, each
-followed by a ReLU and, where the argument `pools` is True, by 2 x 2 max
-pooling.  The last layers are dense, with ReLUs between them.  The input of
-layer l is a map x[l] of shape (H, W, c) with c channels.  The linear
-operator C extracts the patches A[l] = C x[l], one for each position p.  A
-patch holds the k k c entries of the map under the k x k convolution
+The first layers are convolutions with stride 1 and without padding.  Each
+convolution is followed by a ReLU and, if its entry in `pools` is True, by
+2 x 2 max pooling.  The last layers are dense, with ReLUs between them.
+The input of layer l is a map x[l] of shape (H, W, c) with c channels.  The
+linear operator C extracts the patches A[l] = C x[l], one for each position
+p.  A patch holds the k k c entries of the map under the k x k convolution
 kernel, in the order row, column, channel.  The only patch of a dense layer
 is its whole input.  The pre-activations pre[l] have the shape (positions,
 channels), and pre[L-1] of the last layer are the outputs f:
@@ -22,16 +22,16 @@ of layer l by a binary mask m[l]:
     x[l] becomes m[l] x[l],
     pre[l-1] becomes m[l] pre[l-1] in each window                (3)
 
-The gate D is 1 for the pre-activations that (2) copies to x[l+1]:
+The gate D selects the pre-activations that eq. (2) copies to x[l+1]:
 
     D[l]_pi = 1 where pre[l]_pi > 0 is the largest of its window in
               channel i (the first of equals, row by row), else 0      (4)
 
-Dropout sets the gate to 0, so eqs. (5)-(11) also hold with dropout.  As
-long as no gate changes, x[l+1] = S pre[l].  The linear operator S
-multiplies pre[l] by the gate D[l], and sums over each window.  The
-transposed operator S^T copies an entry to all positions of its window, and
-multiplies by the gate.  C^T adds each entry of a patch to the map.
+The gate of dropped entries is 0.  Therefore, eqs. (5)-(11) also hold with
+dropout.  As long as no gate changes, x[l+1] = S pre[l].  The linear
+operator S multiplies pre[l] by the gate D[l], and sums over each window.
+The transposed operator S^T copies an entry to all positions of its window,
+and multiplies by the gate.  C^T adds each entry of a patch to the map.
 
 Derivation.  For any array X, let dX be the derivative of a loss with
     respect to X.  The chain rule, summed over the samples, gives
@@ -39,18 +39,18 @@ Derivation.  For any array X, let dX be the derivative of a loss with
     dW[l] = sum dpre[l]^T A[l],  db[l] = sum_p dpre[l]_p         (5)
     dpre[l-1] = S^T C^T (dpre[l] W[l])                           (6)
 
-    The signals G[l] = df_k/dpre[l] of the output f_k give the Jacobian of
-    f with respect to the parameters:
+    The signals G[l] = df_k/dpre[l] of the output f_k give the Jacobian,
+    which is the derivative of f_k with respect to the parameters:
 
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
 
-    A loss of this Jacobian and of f is a function of all A, G and f, with
-    the partial derivatives dA, dG and df.  Let B be its total derivative
-    with respect to G, which includes the effect of G[l] on G[l-1].
-    Reverse-mode differentiation of (7) starts from B[0] = dG[0], and adds
-    the sum (10) to the gradient dW.  Reverse-mode differentiation of (1)
-    and (2) starts from dpre[L-1] = df, and uses (11) in place of (6):
+    A loss that depends on this Jacobian and on f is a function of all A, G
+    and f, with the partial derivatives dA, dG and df.  Let B be the total
+    derivative of this loss with respect to G.  Reverse-mode
+    differentiation of (7) starts from B[0] = dG[0], and adds the sum (10)
+    to the gradient dW.  Reverse-mode differentiation of (1) and (2) starts
+    from dpre[L-1] = df, and uses (11) in place of (6):
 
     Q[l] = C S B[l-1],  B[l] = dG[l] + Q[l] W[l]^T               (9)
     dW[l] = sum_k G[l]^T Q[l]                                   (10)
@@ -62,13 +62,13 @@ Derivation.  For any array X, let dX be the derivative of a loss with
     W = sqrt(2 / (k k (c_in + c_out))) y / s,
     b ~ N(0, .01^2)                                    (12)  [LZ20]
 
-Exact.  The derivatives are exact unless the largest pre-activation of a
-    window is exactly 0, or is positive and occurs twice.  There, the gate
-    (4) selects a subgradient.
+Exact.  The derivatives are exact with two exceptions: the largest
+    pre-activation of a window is 0, or it is positive and occurs twice.
+    For these exceptions, the gate (4) selects a subgradient.
 Cost.   In the forward pass, a convolution from c_in to c_out channels
     needs k^2 c_in c_out multiplications for each position of each sample.
-    For K outputs, `signals` takes about as long as K forward passes, and
-    `second_order` as long as 2 K + 2 forward passes.
+    For K outputs, the time of `signals` is about K forward passes, and the
+    time of `second_order` is about 2 K + 2 forward passes.
 Departures.  No departures from [LZ20] are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -131,8 +131,8 @@ def forward(weights, biases, x, pools, dropout=None):
     dropout : list of (N, H, W, c_in) and then (N, n_in) of 0 and 1, optional
         Mask m[l] of each layer, or None for a layer without dropout.  The mask
         of the first dense layer has the shape of the input maps of this layer.
-        For inverted dropout, the caller divides W[l] by the keep probability
-        of m[l] in all calls, and divides the gradient of W[l] by it.
+        For inverted dropout, the caller divides W[l] in all calls, and the
+        gradient of W[l], by the keep probability of m[l].
 
     Returns
     -------
@@ -261,8 +261,8 @@ def _blocks(rows, size):
 
 
 def signals(weights, recording, pools):
-    """Return the signals G of all layers, eq. (7): a list of (N, K, P, c_out) and
-    then (N, K, n_out) arrays.  Entry [n, k] belongs to sample n and output k.
+    """Return a list of the signals G of all layers, eq. (7).  Convolutions have
+    arrays (N, K, P, c_out), and dense layers have arrays (N, K, n_out).
 
     >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
     >>> x = np.arange(9.0).reshape(1, 3, 3, 1)

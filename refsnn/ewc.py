@@ -4,8 +4,8 @@ r"""Elastic weight consolidation (EWC) reduces forgetting of earlier tasks.
 The importance F of a parameter at the end of a task is its Fisher
 information, the mean squared derivative of the log-likelihood with respect
 to this parameter.  During later tasks, a quadratic penalty keeps important
-parameters near anchors, such as their values after the latest task.  For N
-samples, K outputs f[n] and labels with p(y | f),
+parameters near reference values (anchors).  For N samples, K outputs f[n]
+and labels with p(y | f),
 
     F_i = (1/N) sum_n E_y[(d log p(y | f[n]) / d theta_i)^2]      (1)
     penalty = (strength/2) sum_i F_i (theta_i - anchor_i)^2       (2)
@@ -19,10 +19,10 @@ With e = d log p / df,
     F_W[l] = (1/N) sum_n E[dpre[l]^2] (a[l]^2)^T                  (5)
     F_b[l] = (1/N) sum_n E[dpre[l]^2]                             (6)
 
-The expectation E over the labels y is a weighted sum over the vectors e in
-(7), (8) or (9).  In (7) and (8), p is the softmax of the outputs f.  In
-(9), p is the normal distribution with mean f and variance 1.  The bracket
-[A] is 1 if A is true, else 0:
+One of the eqs. (7)-(9) defines vectors e and their weights.  The
+expectation E over the labels y is the weighted sum over these vectors.  In
+(7) and (8), p is the softmax of f.  In (9), p is the normal distribution
+with mean f and variance 1.  The bracket [A] is 1 if A is true, else 0:
 
     categorical: e_k = [k = y] - p_k, weight p_y, y = 0 ... K-1   (7)
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
@@ -37,7 +37,7 @@ Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] = dpre[l]
     a[l]^T and d log p/db[l] = dpre[l].  Eq. (7) is the derivative of the
     logarithm of the softmax.  For the normal distribution, e = y - f has a
     standard normal distribution.  Therefore E[e e^T] is the identity, and
-    E[dpre^2] = sum_k g_k^2, as by eq. (9).
+    E[dpre^2] = sum_k g_k^2, as in eq. (9).
 Exact.  With eqs. (7) and (9), E is the exact expectation over the label
     distribution p of the model.  Eq. (8) gives the empirical Fisher
     information, or, if the labels are sampled from the model, a
@@ -45,7 +45,7 @@ Exact.  With eqs. (7) and (9), E is the exact expectation over the label
     distribution and the outputs f are linear in the parameters theta, the
     importance (1) is the diagonal of the Hessian of the mean of -log p.
 Cost.   Each layer takes O(N K^2 n_out + N n_in n_out) time and O(N K
-    n_out) memory.  Average the F of several batches, weighted by samples.
+    n_out) memory.  To combine batches, average F, weighted by samples.
 Departures.  In [KP17], each earlier task has its own penalty.  This module
     has one penalty, with the sum of the importances F of all earlier
     tasks.  With the common choice anchors="latest", the anchor is the
@@ -185,7 +185,7 @@ def accumulate(state, importance, parameters, anchors="latest", decay=1.0):
 
 
 def penalty(state, parameters, strength):
-    """Return the penalty, a float, for distances from the anchors, eq. (2).
+    """Return the penalty on distances from the anchors, eq. (2), a float.
 
     >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
     >>> penalty(state, np.array([4.0]), strength=0.5)
@@ -206,8 +206,8 @@ def penalty(state, parameters, strength):
 
 
 def penalty_gradient(state, parameters, strength):
-    """Return the gradient of the penalty with respect to the parameters, eq. (3),
-    an array or a list of arrays, as in `parameters`.
+    """Return the gradient of the penalty with respect to the parameters, eq. (3).
+    The gradient is an array or a list, like `parameters`.
 
     >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
     >>> penalty_gradient(state, np.array([4.0]), strength=0.5).tolist()

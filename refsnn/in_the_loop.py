@@ -11,8 +11,8 @@ The samples code[t] are converted to units of the threshold:
     readouts: o[t] = factor (code[t] - code[0]) / unit                (1)
 
 The variable `factor` is the argument `gain` of `record`.  The software
-model has the nominal parameters of the chip.  Each of its steps starts
-from the recorded potentials v and spikes S:
+model has the nominal parameters of the chip.  Each step of this model
+starts from the recorded potentials v and spikes S:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
     U[t+1] = beta v[t] + gain I[t]                          [CB22] eq. 2
@@ -21,8 +21,8 @@ from the recorded potentials v and spikes S:
     psi[t] = (steepness |v[t] - threshold| + 1)^-2    [CB22] eq. 5    (2)
 
 For readouts, the recorded potentials o replace v, and W_out S[t] replaces
-W x[t] + V S[t].  One layer with zero blocks, which the caller must keep at
-0, represents two hidden layers of n1 and n2 neurons:
+W x[t] + V S[t].  The following matrices represent two hidden layers of n1
+and n2 neurons.  The caller must keep their zero blocks at 0:
 
     W = [[W1], [0]],  V = [[V1, 0], [W2, V2]],  W_out = [0, W_out2].
 
@@ -37,20 +37,20 @@ sum of (4)-(7), with the penalty coefficients `readout`, `burst` and
     burst (1/(B n)) sum_{b,i} count[b,i]^2            [CB22] eq. 6    (6)
     rate (1/B) sum_b max(0, sum_i count[b,i] - bound)^2               (7)
 
-The published code uses first = 0.  If a readout neuron stays below 0 for
-all patterns, the maximum of its potential is then the initial value 0,
-which does not depend on the weights, so that the class of this neuron is
-never learned.  With reduction="reached", first[b, j] of the correct class
-j is the earliest step at which a hidden spike can influence the readout:
-two steps after the first hidden spike, and at most T - 1.  For all other
-classes, first = 0.
+The published code uses first = 0.  If a readout neuron then stays below 0
+for all patterns, the maximum of its potential is the initial value 0.
+Because this value does not depend on the weights, the class of this neuron
+is never learned.  With reduction="reached", the maximum for the correct
+class j starts later: first[b, j] is two steps after the first hidden spike
+of sample b, but at most T - 1.  No spike can influence the readout
+earlier.  For all other classes, first = 0.
 
-Derivation.  Let v[t] = U[t] + e[t].  The difference e between recorded and
-    simulated potential is due to reset, mismatch and noise, and is treated
-    as a constant.  For every array A, dA is the total derivative of the
-    loss.  The partial derivatives with respect to the recorded spikes S,
-    the readout potentials o and the potentials v are dspikes, dout and
-    dmem = 0.  The chain rule gives
+Derivation.  Let v[t] = U[t] + e[t].  The difference e has three causes:
+    reset, mismatch and noise.  The gradient treats e as a constant.  For
+    every array A, dA is the total derivative of the loss.  The partial
+    derivatives are dspikes with respect to the recorded spikes S, and dout
+    with respect to the readout potentials o.  Because the loss does not
+    depend directly on v, dmem = 0.  The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + gain dv[t+1]                              (9)
@@ -60,8 +60,8 @@ Derivation.  Let v[t] = U[t] + e[t].  The difference e between recorded and
 
     The derivatives dv_o and dI_o of readouts follow eqs. (8) and (9) with
     psi = 0 and dmem = dout.  If a chip does not report all membrane
-    potentials, the function `complete` simulates the missing potentials
-    with a reset by subtraction.  For readouts, threshold = 0:
+    potentials, the function `complete` simulates the missing potentials.
+    The reset subtracts the threshold, which is 0 for readouts:
 
     v[t+1] = beta v[t] + gain I[t] - threshold S[t]                  (12)
 
@@ -69,9 +69,9 @@ Exact.  The gradient is exact for constant e and for the surrogate
     derivative dS[t]/dv[t] = psi[t] at the recorded v.  With eq. (12), the
     difference e[t+1] is the reset term -threshold S[t], whose derivative
     with respect to the spikes is omitted.  If a readout reaches its
-    maximum in eq. (3) or (5) at several steps, the last of these steps has
-    the derivative.
-Cost.   Time is O(T B n (m + n + k)), memory O(T B (m + n + k)).
+    maximum in eq. (3) or (5) at several steps, the derivative is assigned
+    to the last of these steps.
+Cost.   Time is O(T B n (m + n + k)), memory is O(T B (m + n + k)).
 Departures.  The code of [CB22] uses I[t+1] instead of I[t] in eq. 2 of
     [CB22], and applies penalty (5) to the scores.
 Errata.  As printed, eq. 5 of [CB22] lacks the + 1 of eq. (2).  Without the
@@ -136,19 +136,19 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32, delay=None
     Parameters
     ----------
     run : callable (weights, x) -> (spikes, samples)
-        Function that runs the chip.  The array `spikes` (T, B, n) holds the
-        number of spikes of the hidden neurons in each time bin.  The array
-        `samples` holds membrane potentials in ADC codes, with the shape (T, B,
-        n + k) for hidden neurons and readouts, or (T, B, k) for readouts only,
-        or is None.  Spikes of time bin t occur between samples t and t + 1.
-        The input x[t] arrives at the end of time bin t.  Sample 0 is taken at
-        rest.  The module `probe` finds errors in such a function.
+        The array `spikes` (T, B, n) holds the number of spikes of the hidden
+        neurons in each time bin.  The array `samples` holds membrane
+        potentials in ADC codes.  Its shape is (T, B, n + k) for hidden neurons
+        and readouts, or (T, B, k) for readouts only.  Without potentials,
+        `samples` is None.  Spikes of time bin t occur between samples t and t
+        + 1.  The input x[t] arrives at the end of time bin t.  Sample 0 is
+        taken at rest.  The module `probe` finds errors in such a function.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None, and `readout` (k, n), in
         the form that `run` accepts.  Chips accept integer weights.
     x : (T, B, m), the number of input spikes in each time bin
     unit : float or (n + k,) float
-        ADC codes from leak to threshold, hidden neurons and then readouts.
+        ADC codes between leak and threshold; hidden neurons precede readouts.
     gain : float
         Factor of eq. (1).  The factor 240 / s, with the readout scale s of
         `chip_weights.integers`, gives the potentials for the real weights.
@@ -219,8 +219,8 @@ def _whole(name, counts):
 
 def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
              gain=1.0, threshold=1.0):
-    """Return a `Recording` with the membrane potentials that a chip does not
-    report, eq. (12).
+    """Compute the membrane potentials that a chip does not report, eq. (12).
+    Return a complete `Recording`.
 
     >>> weights = {"hidden": np.ones((1, 1)), "readout": np.ones((1, 1))}
     >>> spikes = Recording(None, np.zeros((3, 1, 1)), None)
@@ -280,7 +280,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     reduction : {"max", "reached", "sum"}
         Reduction over time in eq. (3).  [CB22] uses "sum" for spoken words.
     scaling : float
-        Factor of eq. (3), published as 10.  For sums, use less, such as 0.1.
+        Factor of eq. (3), published as 10.  For "sum", use about 0.1 instead.
     readout, burst, rate, bound : float
         Coefficients and bound of (5)-(7); published: burst 5e-4, readout 0.
 
@@ -353,17 +353,17 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     Parameters
     ----------
     weights : dict or NamedTuple
-        Weights before rounding, as for `record`, of the result's dtype.
+        Weights before rounding, as for `record`.  Results have their dtype.
     x : (T, B, m)
     recording : Recording
         Result of `record`, or of `complete` if potentials are missing.
     dout, dspikes : (T, B, k) float, (T, B, n) float or None; as from `loss`
     tau_syn, tau_mem, gain : float or (n + k,) float
-        Nominal time constants, s, and gain of the synaptic current in eq. (2),
-        of hidden neurons and then readouts.
+        Nominal time constants in s, and gain of the synaptic current in eq.
+        (2), first for hidden neurons and then for readouts.
     dt : float, time step of the recording, s
     threshold, steepness : float or (n,) float
-        Threshold, in the unit of v, and steepness, per unit of v, in eq. (2).
+        Threshold (unit of v) and steepness (1 / unit of v) in eq. (2).
 
     Returns
     -------

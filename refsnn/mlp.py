@@ -13,10 +13,11 @@ Dropout multiplies the inputs of layer l by a binary mask m[l]:
 
     a[l] becomes m[l] * a[l],  pre[l-1] becomes m[l] * pre[l-1]  (3)
 
-Only the inputs x and ReLU units can have dropout.  Because phi'(0) = 0 for
-ReLU units, eqs. (4)-(13) also hold with dropout.  For any array A, let dA
-be the derivative of a loss with respect to A.  The gradient of the loss
-with respect to the parameters, summed over the samples n, is
+Only the inputs x and ReLU units can have dropout.  Dropped ReLU units have
+the pre-activation 0 and the derivative phi'(0) = 0.  Therefore, eqs.
+(4)-(13) also hold with dropout.  For any array A, let dA be the derivative
+of a loss with respect to A.  The gradient of the loss with respect to the
+parameters, summed over the samples n, is
 
     dpre[L-1] = df,
     dpre[l] = phi'(pre[l]) * (W[l+1]^T dpre[l+1])                (4)
@@ -31,7 +32,7 @@ The signals g[l]_k = df_k/dpre[l] give the Jacobian of the outputs:
 A loss may also depend on the Jacobian, such as the loss of [LZ20], which
 compares tangent kernels.  By (8), such a loss is a function of the layer
 inputs a[l], the signals g[l] and the outputs f.  Let da[l], dg[l]_k and df
-be the partial derivatives of the loss.  Let B[l]_k and dpre[l] be the
+be the partial derivatives of this loss.  Let B[l]_k and dpre[l] be the
 total derivatives with respect to g[l]_k and pre[l].  The gradient dW is
 the sum of (5) and (11):
 
@@ -49,12 +50,12 @@ truncated normal distribution with the variance proposed by [GB10]:
     W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)  (15)  [LZ20]
 
 Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.
-    Reverse-mode differentiation of (7) gives (9)-(12), and that of (1) and
-    (2) gives (13).  The derivatives da[0] and dg[L-1] are not used,
-    because x and g[L-1] do not depend on the parameters.  For tanh, phi' =
-    1 - a^2 and phi'' = -2 a phi', so (7) gives e[l] = -2 a[l+1] * sum_k
-    B[l]_k * g[l]_k.  ReLU has phi'' = 0.  The number 0.87962566 is the
-    standard deviation of a normal variable truncated at -2 and 2.
+    Reverse-mode differentiation gives (9)-(12) from (7), and (13) from (1)
+    and (2).  The derivatives da[0] and dg[L-1] are not used, because x and
+    g[L-1] do not depend on the parameters.  For tanh, phi' = 1 - a^2 and
+    phi'' = -2 a phi', so (7) gives e[l] = -2 a[l+1] * sum_k B[l]_k *
+    g[l]_k.  ReLU has phi'' = 0.  The number 0.87962566 is the standard
+    deviation of a normal variable truncated at -2 and 2.
 Exact.  The derivatives are exact, except for ReLU units with a
     pre-activation of exactly 0.  For these units, phi'(0) is set to 0.
 Cost.   For N samples, K outputs and p weights, `backward` needs O(N p)
@@ -114,8 +115,8 @@ def forward(weights, biases, x, activation="relu", dropout=None):
         Activation function of the hidden layers.  The last layer is linear.
     dropout : list of (N, n_in) of 0 and 1, optional
         Mask m[l] of each layer, or None for a layer without dropout.  For
-        inverted dropout, the caller divides W[l] by the keep probability of
-        m[l] in all calls, and divides the gradient of W[l] by it.
+        inverted dropout, the caller divides W[l] in all calls, and the
+        gradient of W[l], by the keep probability of m[l].
 
     Returns
     -------
@@ -202,8 +203,8 @@ def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
 
 
 def signals(weights, recording, activation="relu"):
-    """Return the signals g[l] of all layers, a list of (N, K, n_out) arrays, eqs.
-    (6) and (7).  Entry [n, k] belongs to sample n and output k.
+    """Return a list of the signals g[l] (N, K, n_out) of all layers, eqs. (6),
+    (7).  Entry [n, k] belongs to sample n and output k.
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[5.0, 7.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
@@ -305,8 +306,7 @@ def _up(weights, inputs, signals, slopes, dsignals, activation):
 
 
 def init(sizes, rng, dtype=np.float64):
-    """Sample the initial weights and biases, lists of (n_out, n_in) and of
-    (n_out,) arrays, eqs. (14) and (15).
+    """Sample a list of initial weights and a list of biases, eqs. (14) and (15).
 
     >>> weights, biases = init((784, 300, 10), np.random.default_rng(1))
     >>> [W.shape for W in weights], [b.shape for b in biases]

@@ -10,10 +10,10 @@ network, and let theta_p be the weights and biases.  The kernel is
 For kind="at_masked", Q_p is 1 for all parameters.  For
 kind="through_mask", Q_p is 0 for pruned weights and 1 for all other
 parameters.  The signals of a layer are the derivatives of the network
-outputs with respect to the pre-activations of the layer.  A dense layer
-with the weights W has the inputs a_n and the signals g_nk for the sample
-x_n, and the inputs b_m and the signals h_mq for the sample y_m.  The layer
-adds to the kernel the term
+outputs with respect to the pre-activations of the layer.  For the sample
+x_n, a dense layer with the weights W has the inputs a_n and the signals
+g_nk of output k.  For the sample y_m, the layer has the inputs b_m and the
+signals h_mq of output q.  The contribution of the layer to the kernel is
 
     sum_j C_j[n, m] g_nkj h_mqj,
     C_j[n, m] = 1 + sum_i Q_ji a_ni b_mi                    (2)
@@ -27,7 +27,8 @@ sums over the positions:
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 
 The sample y_m has the patches B_m, the signals H_mq and the derivatives
-J_mq and s_mq.  With the entrywise product `o`, a convolutional layer adds
+J_mq and s_mq.  If `o` is the entrywise product, the contribution of a
+convolutional layer is
 
     <Q o J_nk, J_mq> + <s_nk, s_mq>                         (4)
 
@@ -44,7 +45,7 @@ Derivation.  Eqs. (2)-(4) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let L
     ds_nk = sum_mq D[n, m, k, q] s_mq                       (9)
     dG_nk = A_n dJ_nk^T + ds_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    Exchanging the batches in (5)-(10) gives db_m, dh_mq, dB_m and dH_mq.
+    Eqs. (5)-(10) with exchanged batches give db_m, dh_mq, dB_m and dH_mq.
 Exact.  All derivatives are evaluated at the masked weights of the network.
     The kernel of kind "at_masked" includes the derivatives with respect to
     pruned weights, as in the code of [LZ20].  The kernel of kind
@@ -79,8 +80,7 @@ RULES = ("left.inputs[{0}] (N, {1}i{0}) float", "left.signals[{0}] (N, K, {1}j{0
 
 
 def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
-    """Compute the tangent kernel of one or two batches, eqs. (1)-(4), with the
-    shape (N, M, K, K) for "full", (N, M, K) for "per_class", else (N, M).
+    """Compute the tangent kernel (N, M, K, K) of two batches, eqs. (1)-(4).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> kernel(batch)[:, :, 0, 0].tolist()
@@ -98,9 +98,9 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
         Masks with the shapes of the weights, required by "through_mask".
     kind : {"at_masked", "through_mask"}, which selects Q_p in eq. (1)
     reduction : {"full", "per_class", "trace_sum", "trace_mean", "sum_logits"}
-        "full" is eq. (1).  "per_class" keeps only the entries with k = q.
-        "trace_sum" and "trace_mean" are the sum and the mean of the entries
-        with k = q over k.  "sum_logits" is for the sum of all outputs.
+        "full" is eq. (1).  "per_class" (N, M, K) has the entries with k = q.
+        "trace_sum" and "trace_mean" (N, M) are the sum and the mean of these
+        entries.  "sum_logits" (N, M) is the kernel of the summed outputs.
     """
     one_of("reduction", reduction, *REDUCTIONS)
     layers, = _layers(left, left if right is None else right, masks, kind)
@@ -137,8 +137,8 @@ def _sum(axes, *factors):
 
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
-    """Backpropagate a loss from the kernel to inputs and signals, eqs. (5)-(10).
-    Return the pairs (dinputs, dsignals) of derivatives for both batches.
+    """Compute loss derivatives with respect to inputs and signals, eqs. (5)-(10).
+    Return a pair (dinputs, dsignals) for each batch.
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))
@@ -151,7 +151,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
     dkernel : (N, M, K, K) float, derivative D of the loss
     constant : bool
         If True, the derivatives with respect to inputs[0] and signals[-1] are
-        None.  Both are constant in a network with a linear last layer.
+        None.  Both arrays are constant if the last layer is linear.
     """
     flags("constant", constant)
     layers, D = _layers(left, right, masks, kind, ", dkernel (N, M, K, K)", dkernel)

@@ -18,9 +18,9 @@ kernel between training samples.  If K and K* are constant, s steps give
     D_s = (1 - (1 - rate share lambda)^s) / lambda             (3)
     f*_s = f*_0 - K* Q diag(D_s) Q^T (f_0 - y)                 (4)
 
-Derivation.  Applying (1) s times in the eigenbasis of K gives (2).  Eq.
-    (3) is the geometric series D_s = sum_{t<s} rate share (1 - rate share
-    lambda)^t.  For lambda = 0, D_s is rate share s.
+Derivation.  Eq. (2) follows from s applications of (1) in the eigenbasis
+    of K.  Eq. (3) is the geometric series D_s = sum_{t<s} rate share (1 -
+    rate share lambda)^t.  For lambda = 0, D_s is rate share s.
 Approximate.  The predictions neglect the change of the kernels.  They are
     exact for a network whose outputs are linear in the weights.  Masked
     weights need the kernel of kind "through_mask".
@@ -94,7 +94,7 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     Parameters
     ----------
     kernel : (N, N, K, K) float, between the training samples
-    outputs, targets : (N, K) float, outputs f_0 before training, and y
+    outputs, targets : (N, K) float, outputs f_0 before training, and targets y
     steps : int or (S,) int, numbers of training steps, at least 0
     rate : as for `one_step`
     loss : {"sum", "mean"}

@@ -4,21 +4,22 @@ r"""Train a sparse network to reproduce the tangent kernel of a dense network.
 In Neural Tangent Transfer (NTT), the teacher is a dense network with
 random weights that are never trained.  The student is a sparse network
 that learns to reproduce the outputs and the tangent kernel of the teacher,
-without labels.  Layer l of the student has the weights M_l W_l, the
-entrywise product of dense weights W_l and a mask M_l, which is 0 for
-pruned weights and 1 for all other weights.  A batch is divided into two
-parts of N and N' inputs.  The tangent kernels K* of the teacher and K of
-the student have the shape (N, N', k, k) for k outputs.  An entry is the
-scalar product of the parameter gradients of two outputs, one for each part
-of the batch.  Let f* and f, of shape (B, k), be the outputs of teacher and
-student for all B = N + N' inputs.  The loss L is
+without labels.  Layer l of the student has dense weights W_l and a mask
+M_l, which is 0 for pruned weights and otherwise 1.  The student uses the
+entrywise product M_l W_l.  A batch is divided into two parts of N and N'
+inputs.  The tangent kernels K* of the teacher and K of the student have
+the shape (N, N', k, k) for k outputs.  Each kernel entry is the scalar
+product of the parameter gradients of two outputs.  The first output
+belongs to the first part of the batch, and the second output to the second
+part.  For all B = N + N' inputs, the outputs f* of the teacher and f of
+the student have the shape (B, k).  The loss L is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
         + l2 / density sum_l |M_l W_l|^2                  (3)  [LZ20]
 
-The fraction of unpruned weights is `density`.  Eqs. (1) and (2) sum over
-all entries.  The derivatives of the loss with respect to K and f are
+The fraction of unpruned weights is `density`.  The derivatives of the loss
+with respect to K and f are
 
     D = 2 strength / (N N' k^2) (K - K*),
     df = 2 / (B k) (f - f*)                               (4)
@@ -27,13 +28,13 @@ Layer l has the inputs a_l, the pre-activations pre_l and the signals g_l =
 df/dpre_l.  The kernel K depends on the inputs and signals of all layers.
 The function `adjoint` computes the derivatives da_l and dg_l of the loss
 with respect to a_l and g_l.  The function `second_order` computes the
-gradient with respect to the weights:
+gradient of (1) + (2) with respect to M_l W_l:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
-After each `every` training steps, but not in the last `every` steps, new
-masks are computed from the dense weights W_l.  The gradient of pruned
+After each `every` training steps, new masks are computed from the dense
+weights W_l, if more than `every` steps remain.  The gradient of pruned
 weights is 0, but the momentum of an optimiser can still change these
 weights.  A pruned weight becomes active again if a new mask is 1 for this
 weight.
@@ -41,8 +42,8 @@ weight.
 Derivation.  Eqs. (5) and (6) are the chain rule.  The factor M_l in (6)
     arises because the loss depends on W_l only through M_l W_l.
 Exact.  The gradient of the loss is exact wherever the kernel K is a smooth
-    function of the weights.  K is discontinuous where a ReLU unit switches
-    on or off, or where the maximum of a pooling window moves.
+    function of the weights.  K is discontinuous if a ReLU unit switches on
+    or off, or if another entry of a pooling window becomes the largest.
 Cost.   A training step computes outputs, signals and kernel once for the
     teacher and once for the student.  The step calls `adjoint` once, and
     `second_order` once for each part of the batch.
@@ -83,7 +84,7 @@ class Target(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Hold the loss L and its terms without strength, l2 and density."""
+    """Hold the loss L and its terms.  The terms omit strength, l2 and density."""
     total: float                    # L
     kernel: float                   # sum (K - K*)^2 / (N N' k^2)
     outputs: float                  # sum (f - f*)^2 / (B k)
@@ -258,8 +259,8 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     student : Student, optional
         Initial student; by default, the teacher with the masks prune(weights).
     watch : callable (step, student), optional
-        Function that is called before each step (and before the step computes
-        new masks), and after the last step.
+        Function that is called before each step and after the last step.  The
+        call precedes the computation of new masks.
 
     Returns
     -------

@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | pruning.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute masks that prune weights by magnitude, by saliency or at random.
 
-A mask is 0 for pruned weights and 1 for kept weights.  Weights are pruned
-in groups: the weights of each layer with scope="layer", and all weights
-with scope="global".  Of the P weights W of a group, about rho P weights
-are kept, where rho is the density.  All methods except random pruning
-compare the score of each weight with a threshold.  Let s be the scores of
-a group in ascending order.  The threshold is the score s_idx with
+A mask is 0 for pruned weights and 1 for kept weights.  With scope="layer",
+the weights of each layer form a group.  With scope="global", all weights
+form one group.  Of the P weights W of a group, about rho P weights are
+kept, where rho is the density.  All methods except random pruning compare
+the score of each weight with a threshold.  Let s be the scores of a group
+in ascending order.  The threshold is the score s_idx with
 
     idx = int((1 - rho) P), at most P - 1                (1)  [LZ20]
 
@@ -22,8 +22,8 @@ respect to W.  In gradient signal preservation (GraSP), h = H g is the
 product of the Hessian H of the loss and the gradient g.  To first order,
 the removal of one weight W changes |g|^2 / 2 by -W h.  GraSP keeps the
 weights whose removal would reduce |g| most.  SNIP and GraSP use the
-cross-entropy loss, which needs labels.  Logit SNIP uses a loss of the
-outputs f without labels:
+cross-entropy loss, which needs labels.  Logit SNIP needs no labels,
+because its loss depends only on the outputs f:
 
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
@@ -62,8 +62,8 @@ SCOPES = ("layer", "global")
 
 
 def magnitude(weights, rho, *, scope="layer"):
-    """Compute masks that keep the weights of largest magnitude: a list of arrays
-    of 0 and 1, in the shapes and the dtype of the weights, eq. (2).
+    """Compute masks that keep the weights of largest magnitude, eq. (2).  Return
+    a list of arrays of 0 and 1, with the shapes and the dtype of the weights.
 
     >>> magnitude([np.array([[0.1, -4.0], [3.0, 2.0]])], 0.75)[0].tolist()
     [[0.0, 1.0], [1.0, 0.0]]
@@ -71,7 +71,7 @@ def magnitude(weights, rho, *, scope="layer"):
     Parameters
     ----------
     weights : list of arrays of float, one for each layer, without biases
-    rho : float, density in (0, 1]; 1 prunes the smallest weight of a group
+    rho : float, density in (0, 1]; at 1, rule (2) prunes the smallest weight
     scope : {"layer", "global"}, the weights that form a group
     """
     weights, _, rho = _checked(weights, rho)
@@ -153,8 +153,8 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
 
 
 def logit_doutputs(outputs):
-    """Return the derivative dL/df (N, K) with respect to the outputs f, for
-    example for `mlp.backward`, eq. (6).
+    """Return the derivative dL/df (N, K) of the loss of logit SNIP, eq. (6).  The
+    function `mlp.backward` converts dL/df to the gradient g.
 
     >>> logit_doutputs(np.array([[1.0, -3.0]])).tolist()
     [[2.0, -6.0]]
@@ -191,8 +191,8 @@ def random(weights, rho, rng, *, scope="layer"):
 
 
 def density(masks):
-    """Return the fraction of kept weights in the network, a float, and in each
-    layer, a list of float.
+    """Return the fraction of kept weights in the whole network, and a list of the
+    fractions in each layer.
 
     >>> density([np.array([1.0, 0.0]), np.array([1.0, 1.0])])
     (0.75, [0.5, 1.0])
@@ -211,8 +211,7 @@ def density(masks):
 
 
 def scaled(weights, masks, rho):
-    """Return the list of masked weights, divided by the square root of the
-    density, eq. (7).
+    """Return the list of masked weights after division by sqrt(rho), eq. (7).
 
     >>> scaled([np.array([3, 2.0])], [np.array([0.0, 1.0])], 0.25)[0].tolist()
     [0.0, 4.0]

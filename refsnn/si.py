@@ -61,16 +61,16 @@ Derivation.  To first order, an optimiser step changes the loss by the
     scalar product of the gradient g and the displacement.  For small
     steps, the path integrals of all parameters add up to the decrease of
     the loss during the task.  With momentum or with the penalty,
-    contributions to a path integral can be negative.  The division in (2)
-    gives the penalty (3) the unit of the loss.  The damping constant xi
-    prevents very large importances of parameters that hardly changed.
+    contributions to a path integral can be negative.  Because of the
+    division in (2), the penalty (3) has the unit of the loss.  The damping
+    constant xi limits the importance of a parameter that hardly changed.
 Exact.  Eq. (4) is the exact derivative of the penalty.
 Cost.   A step takes O(p) time and memory for p parameters.
 Departures.  In a notebook of [ZPG17] for permuted MNIST, the anchor of the
-    first task is 0; for this anchor, pass arrays of zeros to `begin`.  On
-    a CPU, the library avalanche 0.6.0 stores the anchor as a view of the
-    current parameters, so that its penalty is always 0.  This module
-    stores a copy.
+    first task is 0.  To use this anchor, pass arrays of zeros to `begin`.
+    On a CPU, the library avalanche 0.6.0 stores the anchor as a view of
+    the current parameters.  Therefore, its penalty is always 0.  This
+    module stores a copy.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -142,11 +142,11 @@ def begin(parameters):
 
     Returns
     -------
-    State, with a copy of the parameters as anchor, and all else 0
+    State, in which the anchor is a copy of the parameters, and all else is 0
         path_integral  path integrals of the current task, as `parameters`
         importance     sum over completed tasks
         anchor         parameters after the last task
-        steps, tasks   numbers of steps in the current task, completed tasks
+        steps, tasks   numbers of steps in this task, and of completed tasks
     """
     theta = lists("parameters", parameters)
     return State(*(_formed("parameters", f, parameters, theta)
@@ -167,8 +167,8 @@ def _formed(name, function, like, *groups):
 
 def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                settings=DEFAULT):
-    """Return a `State` with the contribution of one optimiser step to the path
-    integral, eq. (1).
+    """Add the contribution of one optimiser step to the path integrals, eq. (1).
+    Return a new `State`.
 
     >>> state = begin(np.array([1.0, 2.0]))
     >>> state = accumulate(state, np.array([-0.5, 0.25]), np.array([4.0, 1.0]))
@@ -210,8 +210,8 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                 state = si.accumulate(state, step, gradient, pull, settings)
             state = si.consolidate(state, live(), settings)
 
-    The code ignores the settings `clip` and `reset_optimiser`.  Replace each
-    `p.grad` that is None by an array of zeros.
+    This example ignores the settings `clip` and `reset_optimiser`.  Replace
+    each `p.grad` that is None by an array of zeros.
     """
     settings = _settings(settings)
     state, path_integral, _, anchor = _state(state)
@@ -300,8 +300,8 @@ def penalty(state, parameters, settings=DEFAULT):
 
 
 def penalty_gradient(state, parameters, settings=DEFAULT):
-    """Return the gradient of the penalty with respect to the parameters, eq. (4),
-    an array or a list of arrays, as in `begin`.
+    """Return the gradient of the penalty with respect to the parameters, eq. (4).
+    The gradient is an array or a list, like the parameters of `begin`.
 
     >>> state = begin(np.zeros(2))._replace(importance=np.array([1.0, 3.0]))
     >>> theta, settings = np.array([2.0, 1.0]), Settings(strength=0.5)

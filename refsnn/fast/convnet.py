@@ -1,16 +1,16 @@
 # refsnn 0.1.0 | fast/convnet.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Train a convolutional ReLU network, with fast algorithms.
 
-The network and the results are the same as in the module `convnet`.  In
-place of patches, which need k^2 times as much memory as a map, this module
-computes row segments, for a few maps at a time, so that all intermediate
-results fit in the cache.  The segment R[l]_rs holds the k c entries of the
-map in row r and in the columns s, ..., s + k - 1.  Let W[l]_i be the
-weights of the kernel row i, of shape (c_out, k c).  A convolution has the
-pre-activations (1), and a dense layer has pre[l] = W[l] x[l] + b[l].
-Pooling computes the largest entry of each pair of neighbouring columns,
-and then the largest entry of each pair of neighbouring rows.  Dropout
-multiplies x[l+1] by the binary mask m[l+1]:
+The network and the results are the same as in the module `convnet`.  The
+patches of `convnet` need k^2 times as much memory as a map.  This module
+uses smaller row segments, and computes a few maps at a time.  Therefore,
+all intermediate results fit in the cache.  The segment R[l]_rs holds the k
+c entries of the map in row r and in the columns s, ..., s + k - 1.  Let
+W[l]_i be the weights of the kernel row i, of shape (c_out, k c).  A
+convolution has the pre-activations (1), and a dense layer has pre[l] =
+W[l] x[l] + b[l].  Pooling compares pairs of neighbouring columns (2), and
+then pairs of neighbouring rows (3).  Dropout multiplies x[l+1] by the
+binary mask m[l+1]:
 
     pre[l]_rs = b[l] + sum_i W[l]_i R[l]_(r+i,s)                 (1)
     y[l]_rs = max(pre[l]_(r,2s), pre[l]_(r,2s+1))                (2)
@@ -27,7 +27,7 @@ Derivation.  For any array X, let dX be the derivative of the loss with
     dy[l]_(2r+1,s) = dx[l+1]_rs where x[l+1]_rs > 0, minus
                      dy[l]_(2r,s)                                (4)
 
-    Of two neighbouring columns, the larger pre-activation gets dy[l]:
+    In each pair of columns, the derivative of the smaller entry is 0:
 
     dpre[l]_(r,2s) = dy[l]_rs where pre[l]_(r,2s) >=
                      pre[l]_(r,2s+1), else 0,
@@ -61,7 +61,7 @@ from refsnn._checks import arrays, flags, one_of, shown
 __all__ = ["backward", "forward"]
 
 BLOCK = 2 ** 19     # bytes of segments that are processed together, at most
-WIDE = 64           # a product of shorter segments is slow; they get all kernel rows
+WIDE = 64           # shorter segments hold all kernel rows: short products are slow
 
 
 class Tape(NamedTuple):

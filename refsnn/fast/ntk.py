@@ -2,26 +2,26 @@
 r"""Compute the neural tangent kernel and its gradients, with fast algorithms.
 
 The functions return the same results as those of the module `ntk`.  The
-kernel is computed in blocks that fit in the cache, and the Jacobian of a
-convolutional layer for a few channels at a time, to save memory.  Units
-with zero signals are skipped.  The signals of a layer are the derivatives
-of the network outputs with respect to the pre-activations of the layer.  A
-dense layer has the inputs a_n and the signals g_nk for sample n of the
-first batch and output k, and the inputs b_m and the signals h_mq for
-sample m of the second batch and output q.  The layer adds to the kernel
-the term (1).  With a mask Q, which is 0 for pruned weights and 1 for all
-other weights, the term is (2):
+kernel is computed in blocks that fit in the cache.  To save memory, the
+Jacobian of a convolutional layer is computed for a few channels at a time.
+Units with zero signals are skipped.  The signals of a layer are the
+derivatives of the network outputs with respect to the pre-activations of
+the layer.  For sample n of the first batch, a dense layer has the inputs
+a_n and the signals g_nk of output k.  For sample m of the second batch,
+the layer has the inputs b_m and the signals h_mq of output q.  The
+contribution of the layer to the kernel is (1) without a mask, and (2) with
+a mask Q.  The mask is 0 for pruned weights and 1 for all other weights:
 
     C[n, m] <g_nk, h_mq>,  C[n, m] = <a_n, b_m> + 1         (1)  [LZ20]
     sum_j C_j[n, m] g_nkj h_mqj,
     C_j[n, m] = sum_i Q_ji a_ni b_mi + 1                    (2)
 
 A convolutional layer with P output positions has input patches A_n of
-shape (P, i) and signals G_nk of shape (P, c).  The derivatives of output k
-for sample n, summed over the positions, are J_nk with respect to the
-weights, and s_nk with respect to the biases.  For the second batch, the
-derivatives are J_mq and s_mq.  With the entrywise product `o`, and with Q
-= 1 if there is no mask, the layer adds to the kernel the term (4):
+shape (P, i) and signals G_nk of shape (P, c).  Output k for sample n has
+the derivatives J_nk with respect to the weights, and s_nk with respect to
+the biases.  For the second batch, these derivatives are J_mq and s_mq.
+The contribution of the layer to the kernel is (4), where `o` is the
+entrywise product.  Without a mask, Q is 1:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
     <J_nk, Q o J_mq> + <s_nk, s_mq>                         (4)
@@ -45,13 +45,13 @@ Derivation.  See `ntk`.  With D = dL/dkernel, a dense layer without a mask
     dG_nk = A_n dJ_nk^T + sum_mq D[n, m, k, q] s_mq         (12)
     dA_n = sum_k G_nk dJ_nk                                 (13)
 
-    Exchanging the batches in (5)-(13) gives the derivatives of the loss
+    Eqs. (5)-(13) with exchanged batches give the derivatives of the loss
     with respect to the second batch.
 Exact.  The results equal those of `ntk` up to rounding.
 Cost.   Let the batches have N and M samples, and let K be the number of
-    outputs.  A dense layer has i inputs and j units.  Without masks, the
-    kernel of a batch with itself takes about half as many multiplications
-    as that of two batches.
+    outputs.  A dense layer has i inputs and j units.  If `right` is None
+    and no masks are used, the kernel needs about half of the following
+    multiplications.
 
     layer             multiplications
     dense             N M (i + K^2 j)
@@ -216,7 +216,7 @@ def _jacobian(a, g, cut, mask=None):
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False,
             mapper=map):
-    """Backpropagate a loss from the kernel to inputs and signals, eqs. (5)-(13).
+    """Compute loss derivatives with respect to inputs and signals, eqs. (5)-(13).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))

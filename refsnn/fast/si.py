@@ -1,14 +1,14 @@
 # refsnn 0.1.0 | fast/si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute Adam and synaptic intelligence (SI) together, with fast algorithms.
 
-SI keeps important parameters near their values at the end of the previous
-task (anchors), by a penalty with the coefficient `strength`.  The path
-integral of a parameter estimates how much its changes have decreased the
-loss of the current task.  In large networks, memory bandwidth limits the
-speed of Adam and of SI.  This module therefore computes all updates
-together, in blocks of parameters that fit in the cache.  Let g be the
-gradient of the task loss with respect to the parameters theta, and let
-root = sqrt(1 - beta2^t) in step t, counted from 1.  A step computes
+SI adds a penalty with the coefficient `strength` to the loss.  The penalty
+keeps important parameters near their values at the end of the previous
+task (anchors).  The path integral of a parameter estimates how much its
+changes have decreased the loss of the current task.  In large networks,
+memory bandwidth limits the speed of Adam and SI.  Therefore, this module
+computes all updates together, in blocks that fit in the cache.  Let g be
+the gradient of the task loss with respect to the parameters theta, and let
+root be sqrt(1 - beta2^t).  Step t = 1, 2, ... computes
 
     total = g + 2 strength importance (theta - anchor)   (1)  [ZPG17] eq. 4
     mean = beta1 mean + (1 - beta1) total                (2)  [KB15] alg. 1
@@ -18,12 +18,12 @@ root = sqrt(1 - beta2^t) in step t, counted from 1.  A step computes
     theta = theta + update                               (5)
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
-Derivation.  Multiplying the numerator and the denominator of the usual
-    update of Adam by `root` gives (4).
+Derivation.  Eq. (4) is the usual update of Adam, with the numerator and
+    the denominator multiplied by `root`.
 Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     the gradient `total` of (1), followed by `si.accumulate` with Adam's
     update, gradient="task", displacement="step" and no cap.
-Cost.   A step takes O(p) time for p parameters, and memory for two blocks.
+Cost.   A step takes O(p) time for p parameters, and allocates two blocks.
 Departures.  `step` changes parameters, state and path_integral in place.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
