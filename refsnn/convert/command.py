@@ -26,7 +26,7 @@ OWN = r"[0-9a-f]{64}\.npz(\.\d+\.part)?|\d\.h5(\.\d+\.part)?"   # files in a wor
 
 
 class Settings(NamedTuple):
-    """Hold the options that determine the spikes of a sound."""
+    """The options that determine the spikes of a sound."""
     channels: int           # places along the cochlea
     seed: int               # of the random spikes
     aligned: bool           # the first spike is moved to t = 0
@@ -38,15 +38,14 @@ class Settings(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """Hold the paths and the duration of a sound file."""
+    """The duration of a sound file, and its paths."""
     path: str               # of the recording
     seconds: float          # duration of the sound
     part: str               # path of the file of its spikes in the work folder
 
 
 def run(options):
-    """Convert sound files, and return the exit status of the command, an int: 1
-    if some recordings cannot be converted, and 0 otherwise.
+    """Convert sound files.  Return an int: 1 if some files fail, and 0 otherwise.
 
     >>> from refsnn.__main__ import main
     >>> main(["convert", "nowhere.wav", "-o", "spikes.h5"])

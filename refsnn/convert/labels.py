@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | convert/labels.py | SPDX-License-Identifier: MIT | needs: python
-"""Apply --label, --speaker and --test to sound files."""
+"""Evaluate the options --label, --speaker and --test of the command."""
 
 import os
 import re

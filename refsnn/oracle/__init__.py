@@ -17,8 +17,8 @@ correct outputs, run `python -m refsnn check RESULTS.npz`.  In Python:
     protocol.run(["./harness"])            test a program in any language
 
 The outputs of the golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
-`bptt_dyadic_detached` have no rounding errors in float32, which suits C++
-code and hardware.
+`bptt_dyadic_detached` have no rounding errors in float32.  Use these
+golden vectors to test C++ code and hardware.
 
 The field `text` of a golden vector describes the test problem, and names
 the equations of refsnn that define the correct outputs.  Unless this text

@@ -4,15 +4,15 @@
 A golden vector is a test problem with its correct results, see `oracle`.
 For each wrong result, `check` reports where and how the result differs
 from the correct output, and whether the forward pass, the loss or the
-backward pass is wrong.  The word "layout" means right values in a wrong
-shape or a wrong order of axes.  `check` names a known programming mistake
-only if this mistake explains all given results of the test problem.
+backward pass is wrong.  If the report says "layout", the values are right,
+but their shape or the order of the axes is wrong.  `check` names a known
+mistake only if this mistake explains all given results of a test problem.
 
-Relative to the largest entry of the correct output, errors of float64
-results may reach 1e-9, and errors of float32 results 1e-4.  Spikes, spike
-counts and outputs without rounding errors must be equal.  Results that are
-0 everywhere are rejected, and so are equal results for two test problems
-that differ in one option and in their correct outputs.
+Relative to the largest entry of the correct output, the tolerance is 1e-9
+for float64 results, and 1e-4 for float32 results.  Spikes, spike counts
+and outputs of "dyadic" test problems must be exact.  Results that are 0
+everywhere are rejected.  If two test problems differ in one option and in
+their correct outputs, equal results for both problems are rejected.
 """
 
 import re
@@ -50,7 +50,7 @@ FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outp
 
 
 class Finding(NamedTuple):
-    """Hold one result of `check`."""
+    """One result of `check`."""
     vector: str
     output: str         # empty in a summary
     status: str         # "right", "wrong", "vacuous" or "missing"; "fault" in a summary
@@ -59,7 +59,7 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Load a dict of golden vectors, and check that each reveals its mistakes.
+    """Load a dict of golden vectors, and check that mistakes change the outputs.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5
@@ -73,9 +73,9 @@ def vectors(names=None):
 
 
 def check(results, known=None):
-    """Compare results with the golden vectors.  Return a list of `Finding`: one
-    for each output of the tested golden vectors, one summary for each wrong
-    golden vector, and one for each ignored option.
+    """Compare results with the golden vectors, and return a list of `Finding`.
+    A `Finding` describes one output, summarises the wrong outputs of a golden
+    vector, or reports that an option has no effect.
 
     >>> vector = vectors(["bptt"])["bptt"]
     >>> check({"bptt.dV": vector.outputs["dV"]})[-1].status
@@ -200,7 +200,7 @@ def _single(vector, results):
 
 
 def where(vector, wrong, right):
-    """Return two str: the wrong pass and its first wrong layer, or "" for each.
+    """Return (wrong pass, first wrong layer); an unknown name is "".
 
     >>> vector = vectors(["lif_stack"])["lif_stack"]
     >>> where(vector, ["dW"], vector.outputs.keys() - {"dW"})

@@ -48,7 +48,7 @@ DEFLATED = 1032         # largest ratio of unpacked to packed size
 
 
 def write(folder):
-    """Write golden vectors to a folder or zip file; return their number, an int.
+    """Write golden vectors to a folder or zip file; return the number (int).
 
     >>> write("nowhere/a")
     Traceback (most recent call last):
@@ -137,7 +137,7 @@ def _described(values):
 
 
 def write_stimuli(folder):
-    """Write stimuli for `identify` to a folder; return their number, an int.
+    """Write stimuli for `identify` to a folder; return the number (int).
 
     >>> write_stimuli("nowhere/a")
     Traceback (most recent call last):
@@ -166,7 +166,7 @@ def write_stimuli(folder):
 
 
 def read(path, texts=()):
-    """Return a program's results, a dict of arrays, from an untrusted file.
+    """Read a program's results from an untrusted file into a dict of arrays.
 
     >>> read("nowhere.npz")
     Traceback (most recent call last):

@@ -36,7 +36,7 @@ def need(good, told):
 
 @contextlib.contextmanager
 def naming(path):
-    """Return a context in which each error is a ValueError that names a file.
+    """Return a context that turns each error into a ValueError with the path.
 
     >>> with naming("nowhere.h5"):
     ...     pass
@@ -55,11 +55,11 @@ def naming(path):
 
 
 def read(path, names, texts=()):
-    """Return the fields of all groups of a file, a dict {group: {name: value}}.
+    """Return the fields of all groups of a file as a dict {group: {name: value}}.
 
-    Only fields and attributes with a name in the set `names` are read.  A
-    value is an array, a list of strings for the names in `texts`, or the
-    float of an attribute.  The key of a group is its path, "" for the root.
+    Only fields and attributes in the set `names` are read.  A field is an
+    array, or a list of str if `texts` holds its name.  An attribute is a
+    float.  The key of a group is its path; the path of the root is "".
 
     >>> read("nowhere.h5", {"data"})
     Traceback (most recent call last):

@@ -36,7 +36,7 @@ USED = 0.5      # larger shares of values use the last bits of their own dtype
 
 
 class Place(NamedTuple):
-    """Hold the positions and the explanation of wrong array entries."""
+    """The positions and the explanation of wrong array entries."""
     share: float        # share of wrong entries
     step: int | None    # first wrong time step, or last wrong step if `backward`
     blocks: dict        # axis: wrong indices, if other indices are right;
@@ -62,7 +62,7 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     magnitude in `right`.  `axes` names all axes, such as ("step", "sample",
     "neuron"), where "step" is time.  If `backward` is true, the last wrong
     step is reported, not the first.  If `rounding` is false, rounding is not
-    tested.  A wrong factor is compared with the numbers in the dict `sizes`.
+    tested.  `sizes` is a dict of the numbers that may explain a wrong factor.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     if len(axes) not in (0, right.ndim):

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/matching.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compare the results of a program with the correct results of tests.
+"""Compare the results of a program with the correct results.
 
 The module `check` defines the tolerances.  Most functions take a golden
 vector (a `Vector`), the name of an output, and a program's result.
@@ -24,7 +24,7 @@ SLACK = 4           # rounding errors of a count, such as h + f - f, that are re
 
 
 class Judged(NamedTuple):
-    """Hold a judged result."""
+    """A judged result."""
     found: object       # float64 array, or None if the result is invalid
     rtol: float         # relative tolerance for the dtype of the result
     right: bool
@@ -38,8 +38,8 @@ def group(results, known):
     >>> group({"bptt.dW": 0}, known)
     {'bptt': {'dW': 0}}
 
-    If a program returns float32 for one output of a golden vector, Python
-    floats and float64 scalars for other outputs are rounded to float32.
+    If one result for a golden vector is float32, all Python floats and
+    float64 scalars among the results for this vector are rounded to float32.
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
@@ -66,7 +66,7 @@ def group(results, known):
 
 
 def flaw(vector):
-    """Return a message if all spikes are equal, or all entries of an output 0.
+    """Return a message if all spikes are equal, or if an output is 0 everywhere.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> flaw(vector), flaw(vector._replace(outputs={"dW": np.zeros((2, 2))}))
@@ -123,7 +123,7 @@ def judge(vector, name, value):
 
 
 def mistakes(vector, results):
-    """Describe known mistakes that explain `results`, with public examples.
+    """Describe known mistakes that explain `results`; name programs with them.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)
@@ -135,7 +135,7 @@ def mistakes(vector, results):
 
 
 def recognised(vector, results):
-    """Return the known mistakes that explain the results, a list of `Mutant`.
+    """Return a list of the known mistakes (`Mutant`) that explain the results.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> [m.id for m in recognised(vector, vector.mutants[0].outputs)]
@@ -159,7 +159,7 @@ def _untold(vector, mutant, given):
 
 
 def place(vector, name, judged, rounding=True):
-    """Return a `Place`: how a result of `judge` differs from the correct output.
+    """Return a `Place` that describes the errors in a result of `judge`.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> half = judge(vector, "dW", vector.outputs["dW"] / 2)
@@ -172,7 +172,7 @@ def place(vector, name, judged, rounding=True):
 
 def counts(values, array):
     """Remove rounding errors from spike counts that were summed as floats.
-    `array` holds the counts in float64; `values` only gives the dtype.
+    `array` holds the counts in float64; the sum had the dtype of `values`.
 
     >>> counts(np.float32([1]), np.array([1 + 1e-7, 1.5])).tolist()
     [1.0, 1.5]

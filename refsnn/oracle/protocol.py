@@ -2,9 +2,9 @@
 """Test a program in any language on golden vectors.
 
 A golden vector is a test problem with its correct results, see `oracle`.
-The tested program reads requests and writes replies, each one line of
-JSON, as `vectors/PROTOCOL.md` describes.  For some test problems, a second
-request holds new inputs, so that memorised outputs are wrong.
+The tested program reads requests and writes replies.  Each of these is one
+line of JSON, see `vectors/PROTOCOL.md`.  For some test problems, a second
+request holds new inputs.  A program with memorised outputs then fails.
 
 For tests in Python, `cases` returns test problems, and `failures` checks
 results:
@@ -45,7 +45,7 @@ BAD = "wrong", "vacuous", "errored"
 
 
 class Case(NamedTuple):
-    """Hold a test problem."""
+    """A test problem for one request."""
     id: str             # such as "bptt", or "bptt-17" with fresh inputs of seed 17
     vector: Vector
     level: str          # "required" or "optional"
@@ -54,7 +54,7 @@ class Case(NamedTuple):
 
 
 class _Peer(NamedTuple):
-    """Hold a running program."""
+    """A running program."""
     process: subprocess.Popen
     chunks: queue.Queue
     buffer: bytearray   # bytes that were read and not used
@@ -62,8 +62,8 @@ class _Peer(NamedTuple):
 
 
 def cases(only=None, seed=0):
-    """Return the stored test problems, and random variants of most problems of
-    variable size, as a list of `Case`.
+    """Return the stored test problems as a list of `Case`.  Most problems of
+    variable size have a second `Case` with random inputs.
 
     >>> [case.draw is None for case in cases(["bptt", "ewc"])]
     [True, False, True]
@@ -109,8 +109,7 @@ def _close(vector):
 
 
 def failures(case, outputs):
-    """Return a list of `Finding` for the wrong results of a test problem, and for
-    their summary.
+    """Return a list of `Finding` for all wrong results.  The last is a summary.
 
     >>> case, _ = cases(["bptt"])
     >>> failures(case, {"dV": case.vector.outputs["dV"]})
@@ -322,7 +321,7 @@ def _stop(peer, pause):
 
 
 def expected(path):
-    """Read a project's list of expected failures, a dict.
+    """Read the expected failures of a project as a dict.
 
     >>> expected("nowhere.json")
     Traceback (most recent call last):
@@ -417,7 +416,7 @@ def _free(path="report.json"):
 
 
 def table(report):
-    """Return a report as a table in Markdown, a str with a headline and one row
+    """Return a report as a str in Markdown: a headline, and a table with one row
     for each golden vector.
 
     >>> report = {"tool": "a", "version": "1", "vectors": "2026.11", "seed": 0}
@@ -453,7 +452,7 @@ def _cell(text):
 
 @contextlib.contextmanager
 def answering(command, vector, timeout=60.0):
-    """Start a program; yield a function from a dict of inputs to its outputs.
+    """Yield a function that returns a program's outputs for a dict of inputs.
 
     >>> with answering(["true"], "bptt") as function:
     ...     pass

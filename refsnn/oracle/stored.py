@@ -12,7 +12,7 @@ replaces the files whose contents have changed:
 The names of golden vectors and the identifiers of known mistakes, such as
 "bptt/reset-detached", never change.  If you rename a mistake, change its
 name in the code and in the JSON file together.  The identifier of a new
-mistake is derived from the name, and can be shortened before publication.
+mistake follows from its name.  Before publication, you may shorten it.
 """
 
 import difflib
@@ -51,8 +51,8 @@ def names(folder=FOLDER):
 def catalogue():
     """Return a dict of the version and the names of the stored golden vectors.
     The version is the year and month of the last change.  Golden vectors in
-    `required` follow from published equations, and golden vectors in
-    `optional` from the choices of one program.
+    `required` follow from published equations.  Golden vectors in `optional`
+    follow from the choices of one program.
 
     >>> found = catalogue()
     >>> "bptt" in found["required"], "si_nupic" in found["optional"]
@@ -114,9 +114,9 @@ def _arrays(rows):
 def write(folder=FOLDER):
     """Recompute golden vectors; return a list of the names of changed vectors.
 
-    Because rounding errors depend on the machine, a JSON file is replaced only
-    if a number changes by more than 1e-12 (in outputs of mistakes, 1e-10) of
-    the largest entry of its array.  Exact multiples of `2**-30` must be equal.
+    Because of rounding errors, a JSON file is replaced only if a number
+    changes by more than 1e-12 of the largest entry of its array.  For outputs
+    of mistakes, this limit is 1e-10.  Multiples of `2**-30` must be equal.
 
     >>> write("nowhere")
     Traceback (most recent call last):
@@ -211,7 +211,7 @@ def _differences(old, new, place=""):
 
 
 def _kept(old, new, place=""):
-    """Keep old arrays that differ only by rounding."""
+    """Keep the old arrays if the new arrays differ only by rounding errors."""
     if not _differences(old, new, place):
         return old
     if isinstance(new, dict) and isinstance(old, dict):

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | stack/network.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Hold layer parameters, and change them with an optimiser.
+"""Store the parameters of layers, and change parameters with an optimiser.
 
-A layer can be saved by `numpy.savez` and loaded by `numpy.load`, without
-fields that are None:
+`numpy.savez` saves a layer, and `numpy.load` loads the layer.  Fields that
+are None are not saved:
 
     >>> import io
     >>> one = layer(np.ones((2, 3)), tau_syn=5e-3, tau_mem=20e-3)
@@ -26,7 +26,7 @@ CONSTANTS = ("tau_syn", "tau_mem", "threshold", "adaptation", "tau_adapt")
 
 
 class Layer(NamedTuple):
-    """Hold layer parameters.  The function `layer` describes the fields."""
+    """The parameters of a layer.  The function `layer` describes the fields."""
     W: np.ndarray
     V: np.ndarray = None
     log_tau_syn: np.ndarray = None

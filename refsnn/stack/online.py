@@ -50,8 +50,8 @@ that the layers above layer l, including the readout, have no memory:
     dL[t]/dtheta_l = sum_i c_il e_il[t - 2 (L - l + 1)],
     where gate dy replaces dy in c_L                                  (9)
 
-With the argument `feedback`, fixed matrices G_l replace the layers above:
-the credit c_l is `G_l^T dy[t]` in (7) and `G_l^T (gate[t] dy[t])` in (9).
+With the argument `feedback`, a fixed matrix G_l maps dy[t] to layer l: c_l
+is `G_l^T dy[t]` in (7), and `G_l^T (gate[t] dy[t])` in (9).
 With "DECOLLE", each hidden layer has a readout y_l with fixed weights G_l,
 and a local loss:
 
@@ -76,17 +76,17 @@ Rules.  The rules keep the following derivatives:
     readout alone  no hidden layer learns
 
 An own derivative is the derivative of a state with respect to a state of
-the same neuron, also through the reset and through the recurrent weight
-V_ii of neuron i onto itself.  All rules for hidden layers keep
+the same neuron.  It includes the paths through the reset and through the
+weight V_ii of neuron i onto itself.  All rules for hidden layers keep
 dU[t+1]/dI[t].
 
 Derivation.  Eqs. (3)-(6) are the chain rule, applied forward in time.
 Exact.  The rule "exact" gives the gradient of backpropagation through time
     if the weights are constant.  Every rule gives the exact gradient for a
-    simulation in which recorded values replace the neglected paths.  The
-    rules with (7) are exact for the layer below the readout if their
-    derivatives inside the layer are exact; the rules with (9), if the
-    layers above have no memory.
+    simulation in which recorded values replace the neglected paths.  If
+    the derivatives inside a layer are exact, a rule with (7) is exact for
+    the layer below the readout, and a rule with (9) is exact if the layers
+    above have no memory.
 Cost.   Let N_l be the number of states and p_l the number of parameters of
     layer l.  A step of "exact" needs about B sum_l p_l sum_(m >= l) N_m^2
     products, and stores B sum_l p_l sum_(m >= l) N_m numbers.  All other
@@ -140,7 +140,7 @@ RULES = {"exact": Rule("all", "all"),
 
 
 class State(NamedTuple):
-    """Hold the last states.  The function `step` describes the fields."""
+    """The last states.  The function `step` describes the fields."""
     neurons: list
     gates: list
     influence: list
@@ -151,7 +151,7 @@ class State(NamedTuple):
 
 
 class Now(NamedTuple):
-    """Hold the results of one step.  The function `step` describes the fields."""
+    """The results of one step.  The function `step` describes the fields."""
     potentials: np.ndarray
     layers: list
     gradients: list
@@ -159,7 +159,7 @@ class Now(NamedTuple):
 
 
 class _Local(NamedTuple):
-    """Hold a layer's results; a neuron has S states, the influence p columns."""
+    """The results of a layer.  A neuron has S states, and M_l has p columns."""
     run: NamedTuple
     J: np.ndarray           # of the next state, (B, S n, S n) or (B, S, S, n)
     F: np.ndarray           # of the next state, (B, S, n, p)
@@ -466,7 +466,7 @@ def _shifted(past, newest):
 
 
 def memory(layers, B, rule, learn=(), feedback=None):
-    """Return the bytes that the stored derivatives of a rule take, an int.
+    """Return the size of all stored derivatives of a rule in bytes, an int.
 
     >>> one = network.layer(np.ones((100, 100)), tau_syn=1, tau_mem=1)
     >>> memory([one] * 3, 1, "exact"), memory([one] * 3, 1, "block")

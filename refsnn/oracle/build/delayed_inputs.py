@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/delayed_inputs.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems with known solutions for delays on a time grid."""
+"""Compute test problems for delays on a time grid."""
 
 import numpy as np
 

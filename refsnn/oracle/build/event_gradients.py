@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/event_gradients.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems with known solutions for gradients of spike times.
+"""Compute test problems for gradients of spike times.
 
 In problems with time steps, the current is constant during a step.  In
 names of mistakes, lambda_V is -dU/tau_mem and lambda_I is -dI/tau_syn,

@@ -2,12 +2,12 @@
 """List all golden vectors, and compute one of them.
 
 The function `build` calls `function(*size, **options)`.  The tuple `size`
-is (seed, T, B, m, n) for T steps, B samples, m inputs and n neurons, or
-empty if the size is fixed.  The function returns a description, the
-inputs, the correct outputs, and a dict of known mistakes.  A key of the
-dict is the name of a mistake, or a pair (name, public program), and the
-value holds wrong outputs.  If some input entries affect no output, the
-function also returns the field `idle` of the `Vector`.
+holds a seed, and the numbers T of steps, B of samples, m of inputs and n
+of neurons.  If a problem has a fixed size, `size` is empty.  The function
+returns a description, the inputs, the correct outputs, and a dict of known
+mistakes.  Each key of this dict is the name of a mistake, or a pair (name,
+public program).  Each value holds the wrong outputs.  If input entries
+affect no output, the function also returns the field `idle` of `Vector`.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ __all__ = ["REGISTRY", "Entry", "build"]
 
 
 class Entry(NamedTuple):
-    """Hold a function and its arguments."""
+    """A function and its arguments."""
     function: Callable
     size: tuple = ()
     options: dict = {}

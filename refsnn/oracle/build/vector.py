@@ -18,7 +18,7 @@ DECAYS = {"alpha": float(np.exp(-TIMES["dt"] / TIMES["tau_syn"])),
 
 
 class Mutant(NamedTuple):
-    """Hold a programming mistake."""
+    """A programming mistake."""
     name: str
     seen: str           # public source of the mistake, or ""
     outputs: dict
@@ -27,7 +27,7 @@ class Mutant(NamedTuple):
 
 
 class Vector(NamedTuple):
-    """Hold a test problem."""
+    """A test problem."""
     name: str
     text: str           # description of the problem
     inputs: dict

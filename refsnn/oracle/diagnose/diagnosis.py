@@ -47,8 +47,8 @@ equations are 0.  Nine statements are used:
     loss is right, the backward pass is wrong.
 
 If all results are right, `diagnose` calls the function again, with longer
-input sequences and several active inputs in each time step.  No membrane
-potential equals the threshold, so that ties are not tested.
+input sequences and several active inputs in each time step.  Potentials
+that equal the threshold are not tested.
 """
 
 import functools
@@ -103,7 +103,7 @@ WHY = {"surrogate": "The surrogate that the adjoints imply does not depend on ta
 
 
 class Diagnosis(NamedTuple):
-    """Hold the result of `diagnose`.  The function describes the fields."""
+    """The result of `diagnose`.  The function describes the fields."""
     side: str
     terms: tuple
     arrays: tuple
@@ -315,7 +315,7 @@ def _broken(run, where=""):
 
 
 def _constants(p):
-    """Return the numbers that may explain a factor."""
+    """Return the constants that a wrong factor may contain."""
     taus = {tau: -1 / np.log(p[key]) for tau, key in (
         ("tau_syn", "alpha"), ("tau_mem", "beta")) if p[key]}
     return {key: p[key] for key in CONSTANTS} | taus
@@ -417,7 +417,7 @@ def _multiple(parts):
 
 
 def _only(names, why=""):
-    """Return the term if only one is possible, and the reason."""
+    """Return the terms and a reason; no terms if several are possible."""
     if len(names) < 2:
         return tuple(names), (why or WHY[names[0]]) if names else ""
     return (), f"Each of {_listed(names)} alone would explain this."
@@ -505,7 +505,7 @@ def _dynamics(call, runs, given, bad):
 
 
 def _offset(runs):
-    """Find a wrong initial state or constant, or bounds of the potential."""
+    """Find a wrong initial state, an added constant, or a bounded potential."""
     parts = list(map(_residuals, runs))
     pairs = [(part["input"][0], sum(part["gain"]) / run.p["gain"])
              for run, part in zip(runs, parts, strict=True)]

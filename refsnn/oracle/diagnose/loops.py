@@ -2,9 +2,9 @@
 """This module computes the results of programs with known faults.
 
 One loop simulates a layer of leaky integrate-and-fire (LIF) neurons, and
-another loop computes a gradient.  A fault changes some arguments of one
-loop.  If a loop with a fault gives the results of the tested program for
-all test networks, this fault explains the results of the program.
+another loop computes a gradient.  Changed arguments of a loop imitate a
+fault.  If the changed loop gives the results of the tested program for all
+test networks, this fault explains the results.
 """
 
 from typing import NamedTuple
@@ -25,14 +25,14 @@ DECAYS = "current decay", "membrane decay"
 
 
 class Fault(NamedTuple):
-    """Hold a fault of a loop."""
+    """A fault of a loop."""
     terms: tuple        # at most two wrong terms
     words: str          # description of the faulty loop
     options: dict       # changed arguments; a callable depends on the inputs
 
 
 def _scaled(sizes):
-    """Return faults that multiply one argument by a factor."""
+    """Return faults in which one argument has a wrong factor."""
     return [Fault((term,), f"the {term} has the factor {words}", {
         name: lambda p, size=size, factor=factor: factor(p) * size(p)})
             for name, (term, size) in sizes.items()
@@ -134,7 +134,7 @@ BACKWARD = BOTH + [
 def _simulated(p, x, W, V, alpha, beta, gain, level, jump, bounds=FREE, read=0,
                zero=False, early=False, behind=(0,), last=0, pause=0, mute=False,
                cleared=False, sent=0):
-    """Compute eqs. (1)-(3) of `lif`; other values of arguments are faults."""
+    """Compute eqs. (1)-(3) of `lif`.  Changed arguments imitate faults."""
     x = x @ W.T
     spikes, mem = np.zeros((2, *x.shape))
     before = syn = u = np.zeros(x.shape[1:])
@@ -156,7 +156,7 @@ def _simulated(p, x, W, V, alpha, beta, gain, level, jump, bounds=FREE, read=0,
 
 def _gradient(p, V, alpha, beta, gain, jump, psi, q, zero=False, by_syn=False, read=0,
               first=0, cuts=None, kept=0):
-    """Compute eqs. (7)-(11) of `lif`; other values of arguments are faults."""
+    """Compute eqs. (7)-(11) of `lif`.  Changed arguments imitate faults."""
     adjoints = 0 * q
     before = dI = dU = 0 * q[0]
     for t in range(len(q) - 1, -1, -1):

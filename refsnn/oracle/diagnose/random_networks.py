@@ -26,7 +26,7 @@ REPEATED = 1e-6     # difference between two calls, relative to the largest entr
 
 
 class _Fault(NamedTuple):
-    """Hold wrong results for one network."""
+    """Wrong results for one network."""
     vector: Vector      # golden vector of the network
     results: dict
     wrong: list         # names of the wrong outputs
@@ -50,8 +50,8 @@ def assert_correct(rule, function, examples=60):
     Returns
     -------
     int
-        Number of tested networks, without networks with constant spikes or
-        zero outputs.
+        Number of tested networks.  Networks with constant spikes or zero
+        outputs are not counted.
 
     Raises
     ------

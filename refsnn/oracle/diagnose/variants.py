@@ -3,8 +3,8 @@
 
 A variant is a network of leaky integrate-and-fire (LIF) neurons in which
 some terms are 0.  Each input channel is 1 at one time step of one sample,
-and 0 otherwise.  Each column of the gradient dW therefore holds adjoints
-dI, the derivatives of the loss with respect to the currents, of one step.
+and 0 otherwise.  Therefore, a column of the gradient dW holds adjoints of
+one time step.  Adjoints dI are derivatives of the loss by the currents.
 """
 
 import itertools
@@ -33,7 +33,7 @@ TINY = 1e-12                # threshold so small that the reset has no visible e
 
 
 class Variant(NamedTuple):
-    """Hold the constants of a network."""
+    """The constants of a network."""
     alpha: float = 0.7
     beta: float = 0.8
     V: float = 1.0              # scale of V
@@ -46,7 +46,7 @@ class Variant(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold one call of the tested function."""
+    """One call of the tested function."""
     p: dict
     right: dict
     found: dict                 # results, or the right outputs if results are unusable

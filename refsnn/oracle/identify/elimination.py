@@ -24,8 +24,8 @@ Derivation.  For given spikes s, the input of a time step is
 
     j = p I + q d,  I := a I + f d                                    (4)
 
-    Conventions share one simulation if their coefficients in (4), beta,
-    gain, and rules for spikes and resets are equal.
+    Two conventions share one simulation if they agree in the coefficients
+    of (4), in beta and gain, and in the rules for spikes and resets.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
     equal to the threshold if `|u - threshold| <= (16 + t/2) eps S(t)`.  In
@@ -57,7 +57,7 @@ ENTRIES = 400_000       # largest number of entries simulated together: 3 MB
 
 
 class Problem(NamedTuple):
-    """Hold a recording, inputs and constants."""
+    """A recording, its inputs and its constants."""
     x: np.ndarray       # (T, B, m)
     W: np.ndarray       # (n, m)
     V: np.ndarray       # (n, n) or None
@@ -71,7 +71,7 @@ class Problem(NamedTuple):
 
 
 class _Flat(NamedTuple):
-    """Hold a `Problem` with axes (T, P)."""
+    """A `Problem` whose arrays have the axes (T, P)."""
     drive: np.ndarray   # (2, T, P): d of (4) for both choices of `test`
     V: object           # None if the recurrent input is part of `drive`
     n: int
@@ -84,7 +84,7 @@ class _Flat(NamedTuple):
 
 
 class _Runs(NamedTuple):
-    """Hold the choices of R simulations.  Each array has the shape (R, 1)."""
+    """The choices of R simulations.  Each array has the shape (R, 1)."""
     alpha: np.ndarray
     f: np.ndarray       # f, p and q of (4)
     p: np.ndarray
@@ -103,7 +103,7 @@ class _Runs(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Return conventions and their steps of rejection."""
+    """Return the conventions, and the step at which each is rejected."""
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
     runs, run, leaf = _runs(problem, codes)
     alive = np.zeros((len(runs.beta), 4), bool)

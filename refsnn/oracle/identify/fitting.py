@@ -35,8 +35,8 @@ Cost.   For each kind of reset, `_constants` takes O(T B n) time for B
 Departures.  The surrogate derivative "step" is 1 for membrane potentials
     above `threshold - 1/k` and 0 otherwise, as in the classes `Heaviside`
     of sinabs and `StepPWL` of rockpool.  With steepness k = 0, "step" is 1
-    everywhere, as in a straight-through estimator.  Peaks other than 1 are
-    tried only with the factor 1 in (3), if no gradient with peak 1 fits.
+    everywhere, as in a straight-through estimator.  If no gradient with
+    peak 1 satisfies (3), other peaks are tried with the factor 1.
 """
 
 import itertools
@@ -79,7 +79,7 @@ SCANNED = 4000          # entries of a recording for which the grid is tested
 
 
 class Fit(NamedTuple):
-    """Hold fitted constants."""
+    """Fitted constants."""
     step: object        # conventions.Step of the reset and of the recorded rows
     alpha: float
     beta: float
@@ -90,7 +90,7 @@ class Fit(NamedTuple):
 
 
 class Match(NamedTuple):
-    """Hold a surrogate gradient that satisfies (3)."""
+    """A surrogate gradient that satisfies (3)."""
     through_reset: bool
     surrogate: str
     steepness: float
@@ -102,7 +102,7 @@ class Match(NamedTuple):
 
 
 def _constants(problem):
-    """Fit (1) and (2); return a `Fit`, or None."""
+    """Fit (1) and (2).  Return a `Fit`, or None if the error is large."""
     if not {"mem", "spikes"} <= set(problem.rows):
         return None
     T, B, _ = problem.x.shape

@@ -8,13 +8,13 @@ the update, such as the kind of reset, is called settled if only one choice
 agrees with the recording.  All other properties are called open.  If an
 input signal (stimulus) distinguishes two choices for an open property, the
 report names this signal, see `stimuli`.  Only a recorded gradient shows
-whether derivatives pass through the reset, the property `through_reset`.
+whether derivatives pass through the reset (property `through_reset`).
 
 The list `members` of the report holds conventions that agree with the
 recording.  First come the conventions of published simulators (presets),
 then conventions that differ from the first preset in one property.  If no
-preset agrees, `members` holds at most 20 conventions, with the fewest
-differences from a preset.
+preset agrees, `members` holds at most 20 conventions: those that differ
+least from a preset.
 """
 
 import numpy as np
@@ -43,8 +43,8 @@ IDLE = "test", "compare", "record"      # the gradient does not depend on these 
 def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
              threshold=1.0, leak=0.0, reset_to=0.0, floor=0.0, gradients=None,
              dspikes=None, surrogate=None, alpha=None, beta=None, refractory=None):
-    """Identify the update conventions that agree with a recording.  Return a
-    `Report` with these conventions, or with the nearest convention.
+    """Return a `Report` of the update conventions that agree with a recording.
+    If no convention agrees, the report may name the nearest convention.
 
     >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
     >>> step = conventions.PRESETS["spytorch"]
@@ -116,8 +116,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 def relative(report, right, alone=False):
     """Compare the convention that `identify` found with the correct convention.
-    Return lines of text, a list of str: at most three changes of `right`, or
-    the first difference between the recording and the nearest convention.
+    Return a list of str, which names at most three differences from `right`,
+    or the first difference between the recording and the nearest convention.
 
     >>> report = Report([Candidate("lava")], {}, None, None, ("as lava",))
     >>> relative(report, conventions.PRESETS["lava"]._replace(input="next"))
@@ -143,7 +143,7 @@ def relative(report, right, alone=False):
 
 
 def terms(report, right):
-    """Return the names of the wrong terms of LIF equations, a tuple of str.
+    """Return a tuple of str: the names of the wrong terms of the LIF equations.
 
     >>> report = Report([Candidate("lava")], {}, None, None, ())
     >>> terms(report, conventions.PRESETS["lava"]._replace(floor=True))
@@ -157,7 +157,7 @@ def terms(report, right):
 
 
 def _near(report, right):
-    """Return the nearest convention of a report, as changes of `right`."""
+    """Describe the reported convention that is nearest to `right`."""
     return min((_described(_step(c, conventions.PRESETS), {"the right layer": right},
                            elimination.AXES)
                 for c in (report.members or [report.nearest]) if c is not None),
@@ -235,7 +235,7 @@ def _code(step, axes):
 
 
 def _path(codes, axes):
-    """Return the choices of each convention for `axes`."""
+    """Return the part of each code that belongs to the properties `axes`."""
     at = [list(elimination.AXES).index(axis) for axis in axes]
     return list(map(tuple, np.asarray(codes)[:, at].tolist()))
 

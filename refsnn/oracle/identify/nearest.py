@@ -17,10 +17,9 @@ The nearest convention is reported only if one of these conditions holds:
 
 Derivation.  The tolerances are those of the module `elimination`.
 Approximate.  The nearest convention is chosen among the published
-    simulators and at most 24 conventions that agree for the most steps.
-Cost.   All conventions are compared again at most eight times: with a
-    fitted gain, transposed weights, V = 0, threshold 1, or time and batch
-    exchanged.
+    simulators and at most 24 of the conventions with the largest t in (1).
+Cost.   All conventions are compared again at most eight times.  Each time,
+    one argument is changed; for example, the weights are transposed.
 Departures.  If a convention agrees only after such a change, the report
     names this change, and `members` is empty.
 """
@@ -61,7 +60,7 @@ def _nothing(problem, codes, parted, presets):
 
 
 def _started(problem, presets):
-    """Name published simulators that fit from another initial state."""
+    """Name published simulators that fit if they start from another state."""
     if problem.rows.keys() != {"mem", "spikes"}:
         return []
     names, k = [], np.arange(len(problem.x) + 1)[:, None]

@@ -63,13 +63,13 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 
 class Candidate(NamedTuple):
-    """Hold a published simulator and changes of its convention."""
+    """A convention, described as a published simulator with changes."""
     preset: str
     changes: tuple = ()     # pairs (axis, new choice)
 
 
 class Parting(NamedTuple):
-    """Hold the first difference between a recording and a simulation."""
+    """The first difference between a recording and a simulation."""
     step: int           # step, sample and neuron are None for gradients
     sample: int
     neuron: int
@@ -79,7 +79,7 @@ class Parting(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Hold the result of `identify`."""
+    """The result of `identify`."""
     members: list       # candidates that fit the recording, presets first
     apart: dict         # other member: stimulus that excludes it or the first, or ""
     nearest: Candidate  # the nearest candidate if no candidate fits, else None

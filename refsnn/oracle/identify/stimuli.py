@@ -23,7 +23,7 @@ Derivation.  Inputs that drive the membrane potential above twice the
 Exact.  For each choice of f1, f2 and f3, eq. (1) is tested for 17
     floating-point numbers x near `threshold / (f1 f2 f3)`.
 Cost.   A stimulus has 25 time steps.  "overdrive" and "inhibition" have 40
-    samples each, and "ties" at most one for each choice of f1, f2 and f3.
+    samples.  "ties" has at most one sample for each choice of f1, f2, f3.
 Departures.  If a simulator rounds differently from refsnn, the stimulus
     "ties" may miss the threshold slightly.
 """
@@ -47,7 +47,7 @@ NEAR = 8                # floating-point numbers tried on each side, for (1)
 
 
 class Stimulus(NamedTuple):
-    """Hold an input x, (T, B, 1)."""
+    """An input x of shape (T, B, 1)."""
     x: np.ndarray
     W: np.ndarray
     shows: str          # conventions that the stimulus distinguishes

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/identify/ties.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module determines whether potentials at the threshold cause spikes.
 
-Only if a potential equals the threshold (a tie), the recording shows
-whether a spike needs `potential > threshold` or `potential >= threshold`
-(property "compare").  Rounding errors can hide a tie.
+A tie is a potential that equals the threshold.  Only ties show whether a
+spike needs `potential > threshold` or `potential >= threshold` (property
+"compare").  Rounding errors can hide a tie.
 """
 
 import numpy as np
@@ -42,7 +42,7 @@ def _settled(problem, fits, presets, exact):
 
 
 def _ties(problem, steps, exact=False):
-    """Yield the choices of each convention for "compare"."""
+    """For each step, yield the choices for "compare" that the ties show."""
     for step, run, single in zip(
             steps, elimination._traces(problem, steps),
             elimination._traces(problem, steps, np.float32), strict=True):

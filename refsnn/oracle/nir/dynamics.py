@@ -26,13 +26,13 @@ The potential crosses the threshold at the time
              w_in x), q = tau_syn/tau_mem - 1, u = v_leak + r w_in x  (9)
 
 NIR does not define the signal that a spike sends.  Here, a spike is a
-pulse of height 1 and duration dt, or a Dirac pulse of area 1.  Inputs are
-heights of pulses, or areas of Dirac pulses at the start of a time step (a
-row of the recording).  A Dirac pulse of area A adds
+pulse of height 1 and duration dt, or a Dirac pulse of area 1.  The input
+in a time step (a row of the recording) is the height of a pulse, or the
+area of a Dirac pulse at the row's start.  A Dirac pulse of area A adds
 
     v: r A for I and IF, r A/tau for LI and LIF;  I: w_in A/tau_syn  (10)
 
-A simulator computes (1) with t = dt for each row, in a convention: one
+A simulator computes (1) with t = dt for each row.  Its convention is one
 choice for each key of `AXES`.  The gains are 1 - alpha and 1 - beta.
 
     alpha, beta: also 1 - dt/tau;  gains: also dt/tau, 1 or the decay  (11)
@@ -44,7 +44,7 @@ choice for each key of `AXES`.  The gains are 1 - alpha and 1 - beta.
 Derivation.  k = int_0^t exp(-(t - s)/tau_mem - s/tau_syn) ds/tau_mem.
     Eqs. (7) and (8) solve (1) for t.
 Exact.  The solution in continuous time.  It omits nodes that depend on an
-    I, LI or CubaLI node and, with Dirac pulses, all Threshold nodes.
+    I, LI or CubaLI node.  For Dirac pulses, it also omits Threshold nodes.
 Cost.   Each event or simulated row takes O(n) time for n neurons.
 Departures.  In simulations, delays are rounded to rows.
 
@@ -201,7 +201,7 @@ def _apply(node, x, bias=True):
 
 
 def _spread(nodes, sources, held, bias=True):
-    """Return the outputs and the inputs of all nodes; `held` fixes some outputs."""
+    """Return outputs and inputs of all nodes; `held` contains known outputs."""
     outputs, totals = dict(held), {}
     for name, node in [*nodes.items()] * 2:         # twice, because of loops
         totals[name] = sum((outputs[a] for a in sources[name] if a in outputs),
@@ -218,7 +218,7 @@ def _silent(nodes):
 
 
 def _solve(graph, inputs, dt, pulse=True):
-    """Return the exact `TRACE` of each node, and its spikes (time, neuron)."""
+    """Return the exact `TRACE` and the spikes (time, neuron) of each node."""
     (S, T), nodes = next(iter(inputs.values())).shape[:2], dict(graph.nodes)
     for _ in graph.nodes:
         nodes = {name: node for name, node in nodes.items() if (
@@ -329,7 +329,7 @@ def _rule(node, some, dt, unit):
 
 
 def _replay(graph, some, inputs, dt, recorded, name, unit=1.0):
-    """Simulate a node in each convention; recorded spikes replace simulated ones."""
+    """Simulate a node in each convention.  Recorded spikes are not simulated."""
     (S, T), nodes = next(iter(inputs.values())).shape[:2], graph.nodes
     given, rest = inputs | recorded, _spread(nodes, graph.sources, _silent(nodes))[0]
     wanted = {name, *_upstream(name, graph.sources, given)}

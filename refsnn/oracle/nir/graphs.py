@@ -2,8 +2,8 @@
 """Read a network from an HDF5 file in the format NIR.
 
 A NIR file holds a graph: nodes, such as neurons or weights, and edges.  A
-node sums the outputs of all nodes that have an edge to this node.  A node
-can be a graph itself; `read` names the nodes of this graph `GRAPH/NODE`.
+node sums the outputs of all nodes that have an edge to this node.  If a
+node is itself a graph, `read` names the nodes of this graph `GRAPH/NODE`.
 Arrays are flattened in C order.  Each HDF5 field is checked before the
 field is read, and must not refer to other files.
 """
@@ -45,8 +45,8 @@ GRAPH = collections.namedtuple("GRAPH", "nodes sources late skipped notes versio
 def read(path, repair=False):
     """Read a `GRAPH` from an untrusted NIR file.
 
-    If `repair` is true, the only name in the edges that no node has is read
-    as the name of the only node without an edge.
+    If `repair` is true, a single unknown name in the edges is replaced by the
+    name of the node without edges.  There must be only one such node.
 
     >>> read("nowhere.nir")
     Traceback (most recent call last):
@@ -93,7 +93,7 @@ def read(path, repair=False):
 
 
 def _node(name, found):
-    """Return a `NODE`; the size is 0 if the fields do not determine it."""
+    """Return a `NODE`.  Its size is 0 if the fields do not determine the size."""
     kind = (found.get("type") or [""])[0]
     names, fields, found = FIELDS.get(kind, "").split(), {}, DEFAULTS | found
     for field in ("type", *names):
@@ -121,7 +121,7 @@ def _node(name, found):
 
 
 def _edges(graph, found, nodes, repair, notes):
-    """Return the edges of a graph; an inner graph stands for its Input or Output."""
+    """Return the edges of a graph; replace inner graphs by Input or Output nodes."""
     where, words, ends = f"{graph}/edges".lstrip("/"), found.get("edges"), []
     need(words is not None, f"{where} is missing: must be present")
     own = {name.rpartition("/")[2]: name for name in nodes
@@ -168,7 +168,7 @@ def _order(nodes, sources):
 
 
 def _upstream(name, sources, known=()):
-    """Return all nodes that drive a node, directly or not through `known` nodes."""
+    """Return all nodes that drive a node along paths without `known` nodes."""
     found, new = set(), [name]
     while new:
         some = {a for a in sources[new.pop()] if a not in known} - found

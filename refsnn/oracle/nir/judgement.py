@@ -1,11 +1,12 @@
 # refsnn 0.1.0 | oracle/nir/judgement.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
 """Name the convention of each recorded node of a NIR graph.
 
-A factor (unit) is fitted to the recorded current, and to the potential if
-no usual unit fits.  A convention fits a recording if all spikes are equal,
-and if the errors of potential and current are at most `max(1e-6, 2**-23
-tau/dt)` of the largest value.  Without leak, tau/dt is the number of rows.
-Integer potentials may have errors of 1.
+The unit is the ratio of recorded to simulated values.  The unit of a
+current is always fitted, and the unit of a potential if no usual unit
+agrees.  A convention fits a recording if all spikes are equal, and if the
+errors of potential and current are at most `max(1e-6, 2**-23 N)` of the
+largest value.  Here, N is tau/dt, or the number of recorded time steps for
+neurons without a leak.  Integer potentials may have errors of 1.
 """
 
 import collections
@@ -31,7 +32,7 @@ VERDICT = collections.namedtuple("VERDICT", "node status fit undecided lines")
 
 
 def judge(graph, recording, pulse=True):
-    """Return a list of one `VERDICT` for each recorded neuron node.
+    """Return a list with one `VERDICT` for each recorded neuron node.
 
     If `pulse` is False, spikes in the exact solution are Dirac pulses.
 
@@ -174,7 +175,7 @@ def _fit(own, trace, convention, units, most, least):
 
 
 def _error(own, trace, T, lag, shown, unit):
-    """Return the largest relative error, and the unit of the potential."""
+    """Return (largest relative error, unit of the potential)."""
     worst, scale = 0.0, 1.0
     potential = trace.before if shown == "before" else trace.after
     for key in (key for key in ("current", "membrane") if key in own):

@@ -2,8 +2,8 @@
 """Read and write recordings of a NIR graph.
 
 Row k of a recording covers the time from `k dt` to `(k + 1) dt`.
-Potentials and currents are recorded at the end of a row.  NIRData is the
-HDF5 format of nir; `refsnn.__main__` describes npz and CSV files.
+Potentials and currents are recorded at the end of a row.  The format is
+NIRData (HDF5) of the package nir, npz or CSV, see `refsnn.__main__`.
 """
 
 import collections
@@ -71,7 +71,7 @@ def _single(graph, *kinds):
 
 
 def _table(path, graph, dt):
-    """Return the arrays of a CSV or npz file, and the durations of a row."""
+    """Return the arrays of a CSV or npz file, and a list of all values of dt."""
     if path.endswith(".csv"):
         need(os.path.getsize(path) <= ENTRIES, f"is large: must be {ENTRIES} bytes")
         columns = np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8").T
@@ -91,7 +91,7 @@ def _table(path, graph, dt):
 
 
 def _nirdata(path, graph, dt):
-    """Return the arrays of a NIRData file, and the durations of a row."""
+    """Return the arrays of a NIRData file, and a list of all values of dt."""
     groups, found = {}, {}
     for place, one in hdf5.read(path, NAMES, TEXTS).items():
         node, _, key = place.rpartition("/observables/")
@@ -131,7 +131,7 @@ def image(graph, recording, convention="", pulse=True):
     """Simulate a graph, and return the bytes of a NIRData file.
 
     If `convention` is a text such as "decay=Euler, order=new I", the graph is
-    simulated in steps.  If the text is empty, the graph is solved exactly.
+    simulated in steps.  If `convention` is empty, the solution is exact.
 
     >>> image(None, RECORDING({}, {}, 1.0, []))
     Traceback (most recent call last):
