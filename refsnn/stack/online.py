@@ -192,7 +192,7 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
         Derivative of the loss of this step with respect to the potentials of
         the readout.  By default, no gradient is computed.  "DECOLLE" also
         calls it with the readouts y_l.
-    rule, dt : str, float, name in `RULES`, and time step, in s
+    rule, dt : str, a name in `RULES`; float, the time step in s
     surrogate : callable v -> (value, derivative)
         Spike function of v = U - threshold; only the derivative is used.
     learn : list of str, names of learned constants in `network.CONSTANTS`

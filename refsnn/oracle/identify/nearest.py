@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | oracle/identify/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module describes recordings that no update convention reproduces.
 
-If no update convention (see `identify`) agrees with a recording, the
-report lists decay factors and a gain that are fitted by least squares, if
+Suppose that no update convention (see `identify`) agrees with a recording.
+The report then lists decay factors and a gain from a least-squares fit, if
 the error of the fit is small.  The report also names the nearest
-convention, which agrees with the recording for the most steps
+convention, which has the largest number of steps
 
     t = first row that contradicts the convention                     (1)
 
