@@ -68,8 +68,8 @@ the same results up to rounding errors.  `refsnn.oracle` holds golden
 vectors, which are small test problems with their correct results.
 
 Departures and errata.  The docstring of each module lists differences from
-papers and errors in papers.  Tests in brackets show these differences and
-errors.  The most important departures are:
+papers and errors in papers.  The brackets below name a test for each
+entry.  The most important departures are:
 
 - In `lif`, the membrane potential is reset one step after the spike.  The
   reset sets the potential to 0 or subtracts the threshold.  The option

@@ -33,7 +33,8 @@ def steps(words):
 def coded(words, index, T, spread=0.0, rng=None):
     """Return the input spikes (T, B, 70).
 
-    The embedded words have only every ninth channel, so `spread` is divided by 9.
+    The words in the repository contain every ninth channel.  Therefore, `spread` is
+    divided by 9.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, 1)
     spread *= stride / 9

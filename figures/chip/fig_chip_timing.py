@@ -14,8 +14,8 @@ chip, all membranes are reset 10 µs after the first input spike.
 
 A synaptic event is the arrival of one spike at one synapse.  Each input spike reaches
 all hidden neurons, and each hidden spike reaches all readouts.  Synaptic events are
-counted without the fast mode.  The published energy per image was measured in the fast
-mode, on a network of 246 hidden neurons.
+counted while the fast mode is off.  The published energy per image was measured in the
+fast mode, on a network of 246 hidden neurons.
 
 With --full, networks with 246 hidden neurons are trained for 20 epochs on MNIST images
 of 16x16 pixels.  This figure corresponds to [CB22] fig. 3 C, D and E, which use MNIST.

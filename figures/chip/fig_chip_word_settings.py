@@ -12,12 +12,12 @@ In [CB22], the chip is more accurate than software.  In the figure `chip_words`,
 software is more accurate than the chip.  A change is called the cause of the difference
 if the confidence interval of its share lies above one half.  The noise of the chip
 consists of read noise, membrane noise and lost spikes.  A reset of the chip sets the
-membrane potential to 0 for 2 µs.  Weights on the chip are integers from -63 to 63.
-Potentials on the chip are compressed outside of -1 to 1.75 thresholds, and recorded as
-8-bit codes.  With time steps of 0.34 µs, software takes five steps in each time bin of
-the chip.  In the rows "without penalties", the loss has no penalties on spikes and
-weights.  In each repetition, all networks have the same initial weights and the same
-order of words, and all chips have the same mismatch.
+membrane potential to 0 for 2 µs.  Weights on the chip are integers from -63 to 63.  The
+chip records potentials as 8-bit codes.  Potentials below -1 times the threshold or
+above 1.75 times the threshold are compressed.  With time steps of 0.34 µs, software
+takes five steps in each time bin of the chip.  In the rows "without penalties", the
+loss has no penalties on spikes and weights.  In each repetition, all networks have the
+same initial weights and the same order of words, and all chips have the same mismatch.
 
 By default, small networks are trained on English words that are stored in the
 repository.  With --full, networks of the same size as in the figure `chip_words` are

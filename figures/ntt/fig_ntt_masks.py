@@ -20,7 +20,8 @@ Magnitude masks keep the initial weights with the largest absolute values.  Neur
 Tangent Transfer (NTT) starts from a magnitude mask, and changes the mask during
 training without labels.  SNIP (single-shot network pruning) keeps the weights w for
 which `|w dL/dw|` is largest, where L is the loss.  Logit-SNIP replaces L by a function
-that needs no labels.  Random masks are uniformly random in each layer or network.
+that needs no labels.  Random masks keep weights that are drawn
+at random, either in each layer or in the whole network.
 
 The claims are about the number of kept weights per unit and per pixel in the first
 layer.  The variance of this number is divided by the variance for randomly chosen

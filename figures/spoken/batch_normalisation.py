@@ -15,8 +15,8 @@ Derivation.  Let dX be the derivative of a loss with respect to X.  Each entry o
     dscale = sum dy z,  dshift = sum dy                                  (3)
     dx = (dz - E dz - z E (dz z)) / root,  dz = scale dy                 (4)
 
-Departures.  For tests, the mean and the variance of x are computed from training words
-    after training.  Most programs use running averages over the training steps.
+Departures.  After training, the mean and the variance of x over the training words
+    replace those over a batch.  Most programs use running averages over the steps.
 
 The method is from S. Ioffe and C. Szegedy, ICML 2015, arXiv 1502.03167.
 """

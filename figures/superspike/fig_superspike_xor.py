@@ -26,7 +26,7 @@ positive feedback weight from output 0, and the other half from output 1.  Becau
 training changes the output weights, symmetric feedback weights satisfy the condition
 only before training.  Without the condition, the sum of the two feedback weights of a
 hidden neuron can be negative.  If both output neurons fail to spike, hidden neurons
-with a negative sum become less active.  Once all hidden neurons are silent, they stay
+whose sum is negative become less active.  Once all hidden neurons are silent, they stay
 silent, because the output neurons no longer spike.  With --full, the feedback weights
 of the networks called "unbalanced" are normally distributed, as in [ZG18], and do not
 satisfy the condition.  In the networks called "common times", all inputs of a group
@@ -156,10 +156,10 @@ def classification(heard, spikes, labels, ends):
     """Return the error signal of a classification task.
 
     The error signal of an output unit is -1 at each wrong spike.  All spikes between
-    response windows are wrong.  In a window, the spikes of the unit that is not correct
-    are wrong.  If the correct output unit does not spike within a response window, the
-    error signal of this unit is 1 in the last step of the window.  The paper [ZG18]
-    does not state whether spikes between response windows are errors.
+    response windows are wrong.  Within a window, only the correct unit may spike, and
+    all spikes of the other units are wrong.  If the correct unit does not spike, its
+    error signal is 1 in the last step of the window.  The paper [ZG18] does not state
+    whether spikes between response windows are errors.
 
     heard : (B,) bool, whether the correct unit has already spiked in the current
         window; False in the first call, and later the array that the previous call

@@ -200,7 +200,7 @@ def _single(vector, results):
 
 
 def where(vector, wrong, right):
-    """Return (wrong pass, first wrong layer); an unknown name is "".
+    """Return the names (wrong pass, first wrong layer), "" if unknown.
 
     >>> vector = vectors(["lif_stack"])["lif_stack"]
     >>> where(vector, ["dW"], vector.outputs.keys() - {"dW"})

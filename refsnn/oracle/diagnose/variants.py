@@ -287,7 +287,7 @@ def _back_residuals(run):
 
 
 def _fits(parts):
-    """Return the wrong and the right values of terms with a wrong factor."""
+    """Return the terms that have a wrong factor, with wrong and right values."""
     found = {}
     for term in parts[0]:
         residual, right = map(np.concatenate, zip(*(part[term] for part in parts),
@@ -303,7 +303,7 @@ def _zero(residual, term):
 
 
 def _mapped(residual, term, mixed=False):
-    """Return whether the residual is a linear map of the term."""
+    """Return whether some matrix maps the term to the residual."""
     size = term[0].size if mixed else term.shape[-1]
     residual, term = residual.reshape(-1, size), term.reshape(-1, size)
     fixed = np.linalg.lstsq(term.astype(float), residual.astype(float), rcond=None)[0]

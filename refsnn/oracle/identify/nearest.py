@@ -8,7 +8,8 @@ convention, which has the largest number of steps
 
     t = first row that contradicts the convention                     (1)
 
-The nearest convention is reported only if one of these conditions holds:
+The convention that is nearest to the recording is reported only if one of
+these conditions holds:
 
 - The least-squares fit of the constants has a small error.
 - At least 2 recorded steps and 12 nonzero entries fit the convention.

@@ -201,7 +201,7 @@ def _apply(node, x, bias=True):
 
 
 def _spread(nodes, sources, held, bias=True):
-    """Return outputs and inputs of all nodes; `held` contains known outputs."""
+    """Return the outputs and inputs of all nodes from the known outputs `held`."""
     outputs, totals = dict(held), {}
     for name, node in [*nodes.items()] * 2:         # twice, because of loops
         totals[name] = sum((outputs[a] for a in sources[name] if a in outputs),
