@@ -103,7 +103,7 @@ entry.  The most important departures are:
   in the code of Neural Tangent Transfer, but not if kind="through_mask"
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 
-The most important errors in papers and in their code are:
+The most important errata of papers and of their code are:
 
 - In the membrane equation of the arXiv version of [NMZ19], the input
   current has a minus sign.  The correct sign is plus
