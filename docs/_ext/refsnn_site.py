@@ -1,10 +1,9 @@
 """Write the pages of the site from the modules, tests, claims, vectors and verdicts.
 
-`pages` returns the text of each page.  The templates in `_pages` lay it out as HTML, so
-that docstrings and code are never parsed as reStructuredText.  A link that begins with
-"/" starts at the first page.  The build fails if an equation has no marked line or no
-proof, if no line of a paper names a reproduction or a stand-in, if a golden vector has
-no page, and if Sphinx warns.
+The templates in `_pages` are HTML, so that docstrings and code are never parsed as
+reStructuredText.  A link that begins with "/" starts at the first page.  The build
+fails if an equation has no marked line or no proof, if no line of a paper names a
+reproduction or a stand-in, if a golden vector has no page, or if Sphinx warns.
 """
 
 import ast
@@ -123,8 +122,9 @@ def keys(text, code=False):
 @functools.cache
 def coloured(code, name="a.py", **options):
     """Return code with colours."""
-    return Markup(highlight(code, get_lexer_for_filename(name, stripnl=False),
-                            HtmlFormatter(nowrap=not options, **options)))
+    found = highlight(code, get_lexer_for_filename(name, stripnl=False),
+                      HtmlFormatter(nowrap=not options, **options))
+    return Markup(re.sub('<span class="[npw]">([^<]*)</span>', r"\1", found))  # plain
 
 
 def file_of(module):
