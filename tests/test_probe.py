@@ -672,6 +672,20 @@ def test_the_potential_that_a_spike_lacks_by_hand():
     assert bounds.ravel() == pytest.approx([y[:11].max(), y[11, 0, 0] + 1], rel=1e-12)
 
 
+@proves("probe", 5)
+def test_a_threshold_is_the_mean_of_both_bounds(monkeypatch):
+    """Also if the samples of two neurons are exchanged."""
+    found, resets = [], probe._resets
+    monkeypatch.setattr(probe, "_resets", lambda *given: found.append(
+        resets(*given)) or found[-1])
+    for order in (np.arange(11), np.array([3, 1, 2, 0, *range(4, 11)])):
+        report = probe.probe(faulty(software, "samples", lambda a, order=order:
+                                    a[:, :, order]), *SIZES)
+        assert bool(report.faults) == (order[0] == 3) and np.ptp(report.unit) > 0
+        low, high = found[-1][0]            # in the order of the weights
+        assert report.unit == pytest.approx(((low + high) / 2)[order[:8]], rel=1e-12)
+
+
 def test_a_nominal_potential_of_1_is_no_spike():
     x = np.tile(np.array([1.0, 2.0, 1.0])[:, None], (9, 1, 1))
     spikes = np.zeros((9, 3, 2))
