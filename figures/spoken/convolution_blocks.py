@@ -111,7 +111,7 @@ def convolved(x, W):
 
 
 def convolution(x, W, inputs=True):
-    """Convolve x with W (c_out, side, side, c_in); without `inputs`, dL/dx is None."""
+    """Convolve x with W, which has the shape (c_out, side, side, c_in)."""
     def back(d):
         dW = sum(one.reshape(-1, len(W)).T @ patches(a, W.shape[1])
                  for one, a in zip(d, x, strict=True))

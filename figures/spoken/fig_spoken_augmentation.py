@@ -8,10 +8,11 @@ speakers 4 and 5.  Bars are means, dots are single runs.  The right panel shows 
 training accuracy of each run.  For the training accuracy, each word is classified with
 its random shifts, before the weights are updated with this word.
 
-In the figure `spoken_classifiers`, training with --full lasts 50 epochs.  This is too
-short to learn the shifted words.  Here, with --full, the time steps are 10 ms, and
-training ends when the training accuracy has gained less than 0.005 in 20 epochs, or
-after 200 epochs.  By default, this figure shows the same runs as `spoken_classifiers`.
+In the figure `spoken_classifiers`, training with --full lasts 50 epochs.  After 50
+epochs, the network has not yet learned the shifted words.  Here, with --full, the time
+steps are 10 ms, and training ends when the training accuracy has gained less than 0.005
+in 20 epochs, or after 200 epochs.  By default, this figure shows the same runs as
+`spoken_classifiers`.
 """
 
 import numpy as np

@@ -4,9 +4,9 @@ The figure shows the accuracy of classifiers on training words, on test words of
 speakers (who also speak training words), and on words of the held-out speakers 4 and 5.
 Small markers are single runs, large markers are means.  Diamonds are accuracies on all
 test words.  Filled diamonds are results of refsnn.  Open diamonds are published
-accuracies on the Spiking Heidelberg Digits (SHD) [CSSZ20].  Grey open diamonds were
-recalled from memory and not checked.  Black open diamonds were quoted by other sources.
-Only the accuracy of the tutorial was read in the tutorial itself.
+accuracies on the Spiking Heidelberg Digits (SHD) [CSSZ20].  Black open diamonds show
+accuracies that other sources quote.  The accuracy of the tutorial was read in the
+tutorial.  Grey open diamonds show accuracies that were not checked in any source.
 
 Classifiers learn to recognise spoken digits that are encoded as spikes.  Support vector
 machines (SVM) receive the number of spikes in each channel.  SVMs have the default
@@ -19,19 +19,20 @@ Networks called "augmented" are trained on words whose spikes are shifted at ran
 with new shifts in each epoch.  Each spike is shifted in time by a normally distributed
 interval with a standard deviation of 10 ms.  The channel of each spike is shifted by
 the sum of two normally distributed numbers, one for each spike and one for each spoken
-word.  Each number has a standard deviation of 2 (70 channels) or 20 (700 channels).
+word.  Both normal distributions have a standard deviation of 2 if the words have 70
+channels, and of 20 if they have 700.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, encoded in 70
 channels, and all networks have time steps of 20 ms.  With --full, the words have 700
-channels.  These words are the data set SHD, or all Heidelberg Digits after conversion
-to spikes by refsnn ("SHD regenerated").  The LSTM is trained for 50 epochs and the CNN
-for 10 epochs, both with time steps of 10 ms.  Spiking networks are trained for 50
-epochs with time steps of 4 ms, with two exceptions.  The network of 1,024 neurons is
-trained for 30 epochs with time steps of 10 ms.  Another network has the settings of a
-tutorial by authors of [CSSZ20]: 200 neurons, time steps of 14 ms, and 200 epochs.
-However, the code of the tutorial computes decay factors for time steps of 1 ms.  The
-time constants are therefore 140 ms (membrane) and 70 ms (synapse), 14 times the stated
-values.
+channels, and come from the data set SHD or from "SHD regenerated".  The latter contains
+all Heidelberg Digits, but refsnn computed the spikes.  The LSTM is trained for 50
+epochs and the CNN for 10 epochs, both with time steps of 10 ms.  Spiking networks are
+trained for 50 epochs with time steps of 4 ms, with two exceptions.  The network of
+1,024 neurons is trained for 30 epochs with time steps of 10 ms.  Another network has
+the settings of a tutorial by authors of [CSSZ20]: 200 neurons, time steps of 14 ms, and
+200 epochs.  However, the code of the tutorial computes decay factors for time steps of
+1 ms.  The time constants are therefore 140 ms (membrane) and 70 ms (synapse), 14 times
+the stated values.
 """
 
 import numpy as np
@@ -167,7 +168,7 @@ def _beside(size, key, text, name, published):
 
 
 def measured(data):
-    """Return the numbers of the claims; an SVM has only one run."""
+    """Return the results of each classifier."""
     names, found = rows(data), {}
     test = {name: spoken_words.tested(data, name) for name in names}
     lost = {name: data[name][:, 1] - data[name][:, 2] for name in names}

@@ -1,13 +1,14 @@
 """Spoken digits: the published convolutional network
 
-A convolutional network is trained on images of spoken digits.  Each pixel is the number
-of spikes in one time bin and one group of neighbouring channels.  The images cover the
-first 1.0 s.  The left panel shows the accuracy on training words, on test words of
-known speakers, and on words of the held-out speakers 4 and 5.  Bars are means, dots are
-single runs.  The diamond is the published accuracy on all test words, and the line is
-the accuracy of refsnn on all test words.  The right panel shows the training accuracy
-of each run.  For the training accuracy, each word is classified with dropout, before
-the weights are updated with this word.
+A convolutional network learns to recognise spoken digits that are encoded as spikes.
+Its input is an image of the first 1.0 s of a word.  Each pixel is the number of spikes
+in one time bin and one group of neighbouring channels.  The left panel shows the
+accuracy on training words, on test words of known speakers, and on words of the
+held-out speakers 4 and 5.  Bars are means, dots are single runs.  The diamond is the
+published accuracy on all test words, and the line is the accuracy of refsnn on all test
+words.  The right panel shows the training accuracy of each run.  For the training
+accuracy, each word is classified with dropout, before the weights are updated with this
+word.
 
 The network has a convolution with 32 kernels of 11 x 11, and three blocks.  Each block
 has two convolutions with 32 kernels of 3 x 3 and batch normalisation, then pooling,
@@ -17,10 +18,11 @@ settings of [CSSZ20] are quoted by another source.  The padding, initial weights
 number of epochs of [CSSZ20] are not known.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits in 70 channels, the
-time bins are 20 ms long, and training lasts 8 epochs.  The default network is smaller,
-with 8 kernels (5 x 5 in the first layer), two blocks, and 64 neurons.  With --full, the
-words are all Heidelberg Digits in 700 channels, the time bins are 10 ms long, and
-training lasts 16 epochs.
+time bins are 20 ms long, and training lasts 8 epochs.  The default network is smaller
+than the published one.  It has two blocks, a dense layer of 64 neurons, and 8 kernels
+in each convolution.  The kernels of the first convolution are 5 x 5.  With --full, the
+network is trained for 16 epochs on all Heidelberg Digits, in 700 channels and time bins
+of 10 ms.
 """
 
 import numpy as np

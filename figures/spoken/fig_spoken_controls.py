@@ -1,9 +1,10 @@
 """Spoken digits: a spiking network without spike times, with time steps of 10 ms
 
-A recurrent spiking network is trained and tested on spoken digits, with recorded spike
-times and in two controls.  The first control permutes the spike times of each word
-among all spikes of the word.  The second control replaces all spike times by uniformly
-distributed random times.  Bars are means of the test accuracy, dots are single runs.
+A recurrent spiking network is trained and tested on spoken digits.  The spike times are
+the recorded ones, or those of two controls.  The first control keeps the channels of
+all spikes of a word, and permutes the spike times at random.  The second control
+replaces all spike times by uniformly distributed random times.  Bars are means of the
+test accuracy, dots are single runs.
 
 With --full, this figure has time steps of 10 ms, because the network is more accurate
 with time steps of 10 ms than with the 4 ms of the figure `spoken_timing`.  By default,

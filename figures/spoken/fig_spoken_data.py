@@ -50,7 +50,7 @@ COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VER
 
 
 def jobs(size, seed, data, validated=False):
-    """Return the job; with `validated`, the test words are by two training speakers."""
+    """Return the job.  If `validated`, two training speakers are held out for tests."""
     more = {"validated": True} if validated else {}
     return [(survey, {"folder": spoken_words.folder(size, data), **more})]
 
@@ -111,7 +111,7 @@ def measured(data):
 
 
 def shown(data):
-    """Return the plotted arrays with smaller number types."""
+    """Return the plotted arrays, with fewer bytes per number."""
     kinds = {"label": np.int8, "speaker": np.int8, "set": np.int8, "spikes": np.int32,
              "duration": np.float32, "profile": np.float32}
     return data | {name: data[name].astype(kind) for name, kind in kinds.items()}

@@ -17,11 +17,11 @@ within 1/sqrt(number of inputs).  Membrane inputs are multiplied by 1 - beta, an
 reset subtracts the threshold.  Batches have 64 words.  Time steps are 2 ms (0.5 ms in
 the program).
 
-By default, the words are 1,400 recordings of the Heidelberg Digits in 70 channels, all
-time steps are 20 ms, and training lasts 12 epochs.  With --full, the words are all
-recordings in 700 channels, and the first six conditions have time steps of 4 ms.
-Training then ends when the training accuracy has gained less than 0.005 in 20 epochs,
-or after 200 epochs.
+By default, the networks are trained for 12 epochs on 1,400 recordings of the Heidelberg
+Digits, in 70 channels and time steps of 20 ms.  With --full, the networks are trained
+on all recordings in 700 channels.  The first six conditions have time steps of 4 ms.
+Training ends when the training accuracy has gained less than 0.005 in 20 epochs, or
+after 200 epochs.
 """
 
 import numpy as np

@@ -1,14 +1,15 @@
 """Spoken digits: settings of a re-implementation, removed one by one
 
-Spiking networks with and without recurrent weights are trained on spoken digits with
-the settings NH, which the caption of the figure `spoken_recurrence` describes.  Each
-further condition changes one setting of NH to the setting of the figure
-`spoken_classifiers`.  Each bar shows the test accuracy of one run.  Diamonds are
-published accuracies [CSSZ20].
+Spiking networks with and without recurrent weights are trained on spoken digits.  Their
+settings are those of NH, a program that repeats [CSSZ20]; the caption of the figure
+`spoken_recurrence` lists them.  In each other condition, one setting of NH is replaced
+by the setting of the networks in the figure `spoken_classifiers`.  Each bar shows the
+test accuracy of one run.  Diamonds are published accuracies [CSSZ20].
 
-By default, the words are 1,400 recordings of the Heidelberg Digits, and the networks
-are recurrent, have time steps of 20 ms and are trained for 12 epochs.  With --full, the
-words are all Heidelberg Digits, and training ends as in the figure `spoken_recurrence`.
+By default, recurrent networks with time steps of 20 ms are trained for 12 epochs on
+1,400 recordings of the Heidelberg Digits.  With --full, networks are trained on all
+Heidelberg Digits.  Training ends when the training accuracy has gained less than 0.005
+in 20 epochs, or after 200 epochs.
 """
 
 import numpy as np

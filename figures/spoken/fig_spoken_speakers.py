@@ -3,15 +3,15 @@
 The left panel shows how often a long short-term memory network (LSTM) confuses one
 spoken digit with another.  The middle panel shows the accuracy of the classifiers on
 the test words of each speaker, after training without the speakers 4 and 5.  The right
-panel shows the accuracy of a support vector machine (SVM) and of an LSTM on the words
-of the speakers 4 and 5, against the number of training speakers.  Training speakers are
-drawn at random from the ten other speakers.  Because the number of training epochs is
-fixed, fewer speakers also mean fewer weight updates.  Dots are single runs, lines and
-bars are means.
+panel shows the accuracy on the words of the speakers 4 and 5, against the number of
+training speakers.  The classifiers are a support vector machine (SVM) and an LSTM.
+Training speakers are drawn at random from the ten other speakers.  Because the number
+of training epochs is fixed, fewer speakers also mean fewer weight updates.  Dots are
+single runs, lines and bars are means.
 
 The classes are 10 English and 10 German words.  For each word, 10 of the 19 wrong
 answers are in the other language, for example "neun" for "nine".  If all wrong answers
-were equally frequent, 10/19 of the errors would be in the other language.
+were equally frequent, 10/19 of all wrong answers would be words of the other language.
 
 The caption of the figure `spoken_classifiers` describes the classifiers and the words.
 This figure follows the tests on held-out speakers in [CSSZ20] and the confusion matrix
@@ -118,7 +118,7 @@ def claims(size):
 
 
 def measured(data):
-    """Return the numbers of the claims; an SVM has only one run."""
+    """Return the results of each classifier."""
     held = np.isin(data["speakers"], spoken_words.HELD_OUT)
     found, counts = {"between": data["between"]}, data["counts"].tolist()
     for name, key in IDS.items():

@@ -14,9 +14,10 @@ Eqs. (1) and (2) shift the events, for example to augment training data.  Eqs. (
 (4) are controls that preserve the number of events in each channel.  Eq. (3) also
 preserves the total number of events at each time.
 
-In eq. (1), times below 0 are set to 0, and times above `end` are set to `end`.  This
-raises the density of events at 0 and at `end`.  In eq. (2), an event is dropped if the
-channel i' does not exist.  This lowers the density of events in the outermost channels.
+In eq. (1), times below 0 are set to 0, and times above `end` are set to `end`.
+Therefore, the density of events is higher at the times 0 and `end`.  In eq. (2), an
+event is dropped if the channel i' does not exist.  This lowers the density of events in
+the outermost channels.
 
 The authors of [CB22] apply eq. (2) with shared = 0 before they reduce the number of
 channels.  The value of `spread` in [CB22] is in a supplement that was not consulted.
@@ -65,7 +66,8 @@ def jitter_channels(times, units, rng, *, spread, shared, channels):
 def shuffle_times(times, units, rng, *, law, end):
     """Permute the event times, eq. (3), or replace them by random times, eq. (4).
 
-    The argument `law` is "permuted" or "uniform", and `end` is in s.
+    law : "permuted" for eq. (3), or "uniform" for eq. (4).
+    end : upper limit of the times in eq. (4), s.
 
     >>> t, u = shuffle_times(np.arange(6) / 8, np.array([0, 0, 0, 1, 1, 2]),
     ...                      np.random.default_rng(1), law="permuted", end=1.0)

@@ -6,7 +6,7 @@ one to three hidden layers, a recurrent spiking network, a long short-term memor
 network (LSTM) and convolutional networks (CNN).  For comparison, support vector
 machines are trained on spike counts.
 
-If the spoken words are read from files, several calls of `classify` train one network.
+One network can be trained by several calls of `classify`, to keep each job short.
 Each call continues with the weights, the optimiser state and the random generator of
 the previous call.  Therefore, the number of calls does not change the results.
 """
@@ -303,7 +303,7 @@ def steps(words, dt, longest=LONGEST):
 
 
 def changed(words, index, generator, o, longest):
-    """Shift the events of some words, for augmentation or tests."""
+    """Shift the events of the words `index` at random in time and channel."""
     times, units = list(words.times), list(words.units)
     longest *= 1 - 1e-9                 # times must be before the end of the last step
     for i in index:
@@ -347,7 +347,7 @@ def binned(network, words, index, o, longest):
 
 
 def reader(network, words, o):
-    """Return a function that maps word numbers to binned words."""
+    """Return a function of the indices of words, which returns their spike counts."""
     longest, count = steps(words, o.dt, o.longest), len(words.label)
     if network.sparse:
         T, parts = round(longest / o.dt), []
@@ -382,7 +382,7 @@ def fit(network, words, index, o, generator, count=None, learner=None, curve=())
 
     index : indices of the training words.
     count : number of epochs; by default `o.epochs`.
-    learner, curve : results of the previous call; the first call omits both.
+    learner, curve : results of the previous call; omitted in the first call.
     """
     longest, noisy = steps(words, o.dt, o.longest), o.channels or o.spread
     read, classes = None if noisy else reader(network, words, o), words.label.max() + 1
@@ -431,8 +431,9 @@ def predicted(network, parameters, words, index, o):
 def machine(kind, words, sets):
     """Predict classes with a support vector machine.
 
-    The inputs z are spike counts, standardised in each channel with the training words.
-    With m channels, the kernels are `z.z'`, `(z.z'/m)^degree` and `exp(-|z - z'|^2/m)`.
+    The inputs z are spike counts.  In each channel, the counts of the training words
+    have mean 0 and variance 1 after standardisation.  With m channels, the kernels are
+    `z.z'`, `(z.z'/m)^degree` and `exp(-|z - z'|^2/m)`.
     """
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
@@ -510,8 +511,9 @@ def named(condition, more):
 def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
-    changed : options that the label omits; None keeps the usual value.
-    more : options that the label names.
+    changed : options that the label of the classifier does not show.  An option that is
+        None keeps the usual value.
+    more : options that the label shows.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)
@@ -539,10 +541,11 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
 
     If several jobs train one network, only the last job returns accuracies.
 
-    jitters : standard deviations of time shifts of test events, s.
-    first, count : first epoch and number of epochs of this job.
+    jitters : standard deviations of the random shifts of all spike times in tests, s.
+    first : first epoch of this job.
+    count : number of epochs of this job.
     before : result of the previous job.
-    every : use only the words whose number is a multiple of `every`.
+    every : only the words 0, every, 2 every and so on are used.
     """
     o = Options(**options)
     count = o.epochs - first if count is None else count
@@ -606,7 +609,7 @@ ARRAYS = {
 
 
 def listed(size, seed, data, runs, repeats, changed):
-    """Return jobs; the values of the dict `runs` are (name of a condition, options)."""
+    """Return the jobs; `runs` holds the name and the options of each condition."""
     found = []
     for repeat in range(repeats):
         for condition, more in runs.values():
