@@ -37,10 +37,8 @@ TITLES = {"digits": "embedded digits", "mnist": "MNIST",
 AUGMENTED = {"dropout": 0.4, "degrees": 15.0}
 TESTS = 6                           # number of tests during training
 EPOCHS_FULL = 100                   # training epochs with --full
-# (task, augmented, kind): number of seeds with --full, if more than 1
-REPEATS = {("mnist", False, "chip"): 3, ("mnist", False, "software"): 3}
 SIZES = {"quick": (1, 1), "default": (5, chip_images.EPOCHS["digits"]),
-         "full": (1, EPOCHS_FULL)}  # seeds, epochs
+         "full": (3, EPOCHS_FULL)}  # seeds, epochs
 CLASS = 3                           # of the test image in the figure
 # (task, augmented): mean and standard deviation of the test accuracy of each kind
 TABLE = {("mnist", False): ((0.972, 0.001), (0.975, 0.001), (0.981, 0.001)),
@@ -71,8 +69,7 @@ def jobs(size, seed, data, repeats=None, epochs=None, hidden=None):
     found = []
     for task, augmented in pairs:
         for kind in KINDS:
-            for repeat in range(repeats or REPEATS.get((task, augmented, kind),
-                                                       SIZES[size][0])):
+            for repeat in range(repeats or SIZES[size][0]):
                 for first, count in chip_images.parts(epochs, task):
                     kwargs = {"task": task, "folder": data if size == "full" else None,
                               "kind": kind, "augmented": augmented,

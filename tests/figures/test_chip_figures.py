@@ -69,12 +69,9 @@ def test_full_size_conditions():
     assert listed(fig_chip_calibration, "copied", "repeat") == [(0,), (1,)]
     ended = [key[1:] for key in listed(fig_chip_training, "learn", "last", "task",
                                        "augmented", "kind", "repeat") if key[0]]
-    three = [("mnist", False, kind, r) for kind in ("chip", "software")
-             for r in range(3)]
-    assert ended == [*three, ("mnist", False, "ReLU", 0), *[
-        (*condition, kind, 0) for condition in (("mnist", True),
-                                                ("fashion_mnist", False))
-        for kind in ("chip", "software", "ReLU")]]
+    assert ended == [(*condition, kind, r) for condition in (
+        ("mnist", False), ("mnist", True), ("fashion_mnist", False))
+        for kind in ("chip", "software", "ReLU") for r in range(3)]
     assert fig_chip_calibration.DRAWS["mnist"] == 10
 
 
