@@ -103,7 +103,7 @@ SETTINGS = (
         *SHARED, ("epochs", "100", "same"),
         ("augmentation", "rotation by up to 15 degrees; dropout (rate unknown)",
          "same; dropout 40 %"),
-        ("runs", "5", "3"))),
+        ("runs", "5", "3 on MNIST without augmentation, else 1; planned: 3"))),
     Experiment("chip_timing", "Time and number of spikes", (
         *SHARED, ("epochs", "100", "20"),
         ("strengths of the burst regulariser", "unknown", "0, 0.3 and 1"),
