@@ -1,10 +1,10 @@
-"""Declare the claims of figures, and judge each claim by its computed value.
+"""Compare the numbers that figures compute with published numbers or with bounds.
 
-A claim is a statement with a computed number.  The function `claims(size)` of a figure
-declares the claims.  The function `measured(data)` returns a dict from the id of each
-claim to its value.  A value that depends on chance is an array with one number for each
-run, even for a single run.  Any other value is one number.  There are four kinds of
-claims:
+A claim is a statement with a computed number.  In the file of each figure, the function
+`claims(size)` returns a list of claims.  The function `measured(data)` returns a dict
+from the id of each claim to its value.  A value that depends on chance is an array with
+one number for each run, even for a single run.  Any other value is one number.  There
+are four kinds of claims:
 
     reproduction    a published number, of the same experiment or with departures that
                     are stated and believed not to matter
@@ -12,9 +12,9 @@ claims:
     own             a property that no paper states, with a bound
     shown           a number without a verdict
 
-The verdict on a published number depends on the difference between the value and the
-published number.  The tolerance has the unit of the claim, and is compared with the
-95 % confidence interval of this difference (Student's t, over runs):
+The verdict on a published number depends on the difference between the computed number
+and the published number.  The runs yield a 95 % confidence interval of this difference
+(Student's t).  This interval is compared with the tolerance, which has the same unit:
 
     whole interval within the tolerance     reproduced (a stand-in agrees)
     whole interval outside the tolerance    not reproduced (a stand-in differs)
@@ -56,7 +56,7 @@ MOST = 10_000       # more runs are not proposed
 
 
 class Published(NamedTuple):
-    """A published number or a short text, with its source."""
+    """A published result and its source.  The result is a number or a short text."""
 
     value: float | str
     paper: str              # such as "[NMZ19]"
@@ -120,7 +120,10 @@ def own(id, text, *, low=None, high=None, unit="", log=False, differs="", cause=
 
 
 def shown(id, text, *, unit="", published=None, why="", differs="", headline=""):
-    """Declare a number that is not judged, for the reason `why`."""
+    """Declare a number that is reported but not tested.
+
+    If the number was published, the text `why` must say why it is not tested.
+    """
     return Claim(id, text, "shown", unit, published, why=why, differs=differs,
                  headline=headline)
 
@@ -139,7 +142,7 @@ def declared(module, size):
 
 
 def _wrong(claim):
-    """Return an error message for a wrong declaration."""
+    """Return an error message if a claim has invalid fields, else an empty text."""
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", claim.id):
         return "the id must be words in lower case, joined by hyphens"
     if not claim.text or claim.kind not in KINDS:
@@ -168,7 +171,7 @@ def _wrong(claim):
 
 
 def _wrong_bounds(claim):
-    """Return an error message for wrong bounds."""
+    """Return an error message if bounds are invalid, else an empty text."""
     bounds = [bound for bound in (claim.low, claim.high) if bound is not None]
     if not bounds or bounds != sorted(bounds) or not all(map(math.isfinite, bounds)):
         return f"low is {claim.low}, and high is {claim.high}: must be finite numbers"
@@ -178,7 +181,7 @@ def _wrong_bounds(claim):
 
 
 def _wrong_source(published):
-    """Return an error message for a wrong published number."""
+    """Return an error message if a published number has an invalid source or spread."""
     if published.known not in KNOWN:
         return f"known is {published.known!r}: must be one of {', '.join(KNOWN)}"
     if not re.fullmatch(r"\[[A-Z]+\d\d\]", published.paper) or not published.place:
@@ -235,8 +238,8 @@ def stored(results):
 def read(module, document):
     """Return (claim, result) pairs from the content of a JSON file.
 
-    Results of quick runs, and of runs with changed options, have no verdict.  Claims
-    that were added to the code after the run are left out.
+    The results of quick runs, or of runs with changed options, are not compared with
+    published numbers or bounds.  Claims that are newer than the JSON file are omitted.
     """
     claims, entries = declared(module, document["size"]), document["claims"]
     if "ids" in document:       # of all claims that were declared at the run
@@ -306,7 +309,7 @@ def judge(claim, result):
 
 
 def misses(claim, result):
-    """Return whether the mean of a claim is outside its tolerance or bounds."""
+    """Return whether the computed mean is outside the tolerance or the bounds."""
     if not result.verdict:
         return False
     low, high = _accepted(claim)
@@ -356,7 +359,7 @@ def _half(error, freedom):
 
 
 def _runs_needed(claim, result, value, distance):
-    """Estimate how many runs would decide a claim."""
+    """Estimate how many runs are needed to confirm or reject a claim."""
     n = MOST + 1
     if result.n is not None:
         n = 1 + bisect.bisect_left(range(1, n), True, key=lambda n: _half(

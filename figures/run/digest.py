@@ -1,18 +1,19 @@
-"""Compute a digest of the code that a figure executes.
+"""Compute a hash of all code on which the results of a figure depend.
 
-The digest of a function depends on all functions, classes, and assignments at module
-level of this repository that the function uses, directly or indirectly.  The digest
-does not depend on unused code, docstrings, comments, annotations, layout or the version
-of Python.  The argument checks in `refsnn/_checks.py` and the version of refsnn are not
-part of the digest.
+This hash is called the digest of a function.  The digest covers the function and all
+code of this repository that the function uses, directly or indirectly: functions,
+classes, and assignments at module level.  The digest does not depend on unused code,
+docstrings, comments, annotations, layout or the version of Python.  The argument checks
+in `refsnn/_checks.py` and the version of refsnn are not part of the digest.
 
 The definition of a name is looked up in its module, through imports, and through
-attributes of modules such as `lif.backward`.  A class is included with all its methods.
-If code uses a module object itself, for example as an argument, the whole module is
-included.  If included code calls `eval`, `import_module` or a similar function, the
-whole module of this code is included.  If any code of a module is included, its
-statements with side effects are included, too.  If included code uses `__file__`, the
-files `data/*.npz` in the folder of its module are included.
+attributes of modules such as `lif.backward`.  If a function uses a class, the digest
+covers all methods of the class.  If a function uses a module as an object, for example
+as an argument, the digest covers this whole module.  If a function calls `eval`,
+`import_module` or the like, the digest covers the whole module in which the function is
+defined.  If the digest covers any code of a module, it also covers all statements of
+the module that have side effects.  If a function uses `__file__`, the digest covers the
+files `data/*.npz` in the folder of its module.
 """
 
 import ast
@@ -338,7 +339,8 @@ def _within(node):
 def loads(node, hidden, package):
     """Yield each name that code reads.
 
-    hidden : dict from each local name to (module, name), or to None if not imported.
+    hidden : dict with the local names of the enclosing functions.  The value of an
+        imported name is the pair (module, name).  The value of other names is None.
     """
     if isinstance(node, FUNCTIONS + (ast.Lambda,)):
         for part in [*getattr(node, "decorator_list", []), *node.args.defaults,
@@ -477,7 +479,7 @@ def _has_effect(statement):
 
 
 def _is_pure(decorator):
-    """Return whether a decorator is on the list of those without side effects."""
+    """Return whether a decorator is known to have no side effects."""
     while isinstance(decorator, (ast.Call, ast.Attribute)):
         decorator = getattr(decorator, "func", None) or decorator.value
     return isinstance(decorator, ast.Name) and decorator.id in (

@@ -13,7 +13,10 @@ UNKNOWN_S = 1.0             # if unknown, all jobs count equally in the progress
 
 
 def seconds(listed):
-    """Return {key: predicted time} of tasks; `listed` maps figures to their tasks."""
+    """Return a dict from the key of each task to the predicted computing time.
+
+    The dict `listed` maps the name of each figure to a list of tasks.
+    """
     stored = json.loads(PATH.read_text(encoding="utf-8"))
     found = {}
     for name, tasks in listed.items():

@@ -186,7 +186,8 @@ def line(claim, result):
 def notes(claim, result, before=""):
     """Yield sentences about differences and causes.
 
-    before : the field `differs` of the previous claim in the table.
+    If the text `before` of the previous table row equals `claim.differs`, this text is
+    not repeated.
     """
     if claim.differs:
         yield ("Differs from the paper as above." if claim.differs == before else
@@ -209,7 +210,7 @@ def cause(claim):
 def tag(module):
     """Return the paper and the place of a published figure, such as "[ZG18] fig. 4".
 
-    If the module has no constant PAPER, the text lists the sources of its claims.
+    If a module has no constant PAPER, the text lists the sources of published numbers.
     """
     if isinstance(getattr(module, "PAPER", None), str):
         return module.PAPER
@@ -276,7 +277,7 @@ def _documents(out, find, tell):
 
 
 def _read(document, find):
-    """Return the module of a figure, and its claims with verdicts."""
+    """Return the module of a figure, and a list of (claim, result) pairs."""
     if "error" not in document:
         module = find(document["figure"])
         return module, claims.read(module, document)
@@ -303,7 +304,7 @@ def _badge(verdict, word=None):
 
 
 def _summary(found):
-    """Return how many figures and verdicts there are, as HTML."""
+    """Return HTML with the counts of figures and of verdicts such as "reproduced"."""
     every = [result.verdict for _, _, pairs, _ in found for claim, result in pairs
              if claim.kind != "shown"]
     errors = sum("error" in document for document, *_ in found)
@@ -346,7 +347,7 @@ def caption_of(module):
 
 
 def _linked(text):
-    """Return HTML in which the keys of papers are links."""
+    """Return HTML in which each paper key, such as [ZG18], links to the paper."""
     def link(found):
         key = found[0].strip("[]")
         return (f'<a href="{ARXIV}{PAPERS[key][1]}">{found[0]}</a>' if key in PAPERS

@@ -1,4 +1,4 @@
-"""Run the jobs of figures, and store the results of the jobs.
+"""Run the computations of figures in parallel, and store their results.
 
 A job is one independent part of the computation of a figure.  A job calls one function
 of a figure file, with plain values as keyword arguments.  The result of a job is a dict
@@ -118,7 +118,7 @@ def tasks(root, name, module, size, seed, data, code=None, **options):
 
 
 def _shared(root, module, function):
-    """Return whether a function is in a module that figures share."""
+    """Return whether a function is imported from another module of `figures`."""
     package, *rest = function.__module__.split(".")
     return package == "figures" and function.__module__ != module.__name__ \
         and pathlib.Path(root, package, *rest).with_suffix(".py").is_file()
@@ -240,7 +240,10 @@ def process(start):
 
 
 def foreign(spec):
-    """Return the executor "dask:ADDRESS" or "mpi", and a function that closes it."""
+    """Return an executor and a function that closes the executor.
+
+    The text `spec` must be "dask:ADDRESS" or "mpi".
+    """
     if spec.startswith("dask:") and spec != "dask:":
         distributed = _cluster_extra("distributed")
         client = distributed.Client(spec.removeprefix("dask:"), timeout=CONNECT_S,
@@ -273,8 +276,8 @@ def compute(waiting, run, executor, lanes, start, owners, results):
     The answer of a task is the pair (result, record) that `run` returns, or None after
     an error.  The dict `results` maps the key of each stored task to its answer.  The
     dict `owners` maps the key of each task to the names of the figures that use the
-    task.  The task is skipped if each of these figures has a task that ended with an
-    error.
+    task.  If a task raises an error, all figures that use the task fail.  A task is
+    skipped if only failed figures use the task.
 
     If `executor` is None, the tasks run in `lanes` local processes.  Each process first
     calls `start`.  If a local process is killed, its task is repeated in a new process,

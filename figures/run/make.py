@@ -1,8 +1,8 @@
 """Compute and draw the figures, and judge their claims.
 
-When all jobs of a figure are done, its claims are judged, and the figure is drawn and
-saved.  See the modules `jobs` and `claims`.  If a job fails, the error is saved in
-place of the figure.
+When all jobs of a figure are done, the computed numbers are compared with published
+numbers or bounds.  The figure is then drawn and saved.  See the modules `jobs` and
+`claims`.  If a job fails, the error is saved in place of the figure.
 """
 
 import contextlib
@@ -210,7 +210,7 @@ def keep(task, result, record, data, options):
 
 
 def blame(owners, task, error):
-    """Store the traceback of a failed task in all figures that use the task."""
+    """Record the error of a failed task for each figure that uses the task."""
     for figure in owners:
         figure.error = figure.error or f"{called(task)}\n{jobs.trace(error)}"
 

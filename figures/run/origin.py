@@ -93,10 +93,11 @@ def checksum(path):
 
 
 def used(folder, required, calls):
-    """Return the names of files and folders in `folder` that jobs can read.
+    """Return the names of the data files and subfolders that the jobs can read.
 
-    calls : arguments of all jobs.  A job that receives `folder` itself can read the
-        names in `required`.  If `required` is empty, the job can read all names.
+    calls : arguments of all jobs.  A job that receives the path `folder` can read the
+        files and subfolders that `required` lists.  If `required` is empty, the job can
+        read the whole data folder.
     """
     if folder is None:
         return set()

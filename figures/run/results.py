@@ -151,7 +151,10 @@ def count(lines):
 
 
 def _counted(words, texts):
-    """Return the end of a sentence, with the first count and all counts above 0."""
+    """Return counts as text, such as "3 are reproduced, and 2 are not decided."
+
+    Counts of 0 are left out, except for the first count.
+    """
     one, many = ({"s": "s", "are": "is", "were": "was"},
                  {"s": "", "are": "are", "were": "were"})
     told = [f"{words[word]} {text.format(**(one if words[word] == 1 else many))}"
@@ -218,7 +221,7 @@ def unique(texts):
 
 
 def verdict(claim, result):
-    """Return the verdict of a claim with its reason."""
+    """Return the verdict on a claim and the reason, such as "not decided: n = 1"."""
     if result is None:
         return f"not decided: {UNSTORED}"
     word = gallery.verdict(claim, result)
@@ -337,7 +340,7 @@ def about(module):
 
 
 def _named(claim):
-    """Return whether a table must show the text of a claim before its value."""
+    """Return whether a table cell must show a claim's text in addition to the value."""
     source = claim.published
     return (source is None or source.known == "words"
             or not isinstance(source.value, numbers.Real))
@@ -376,13 +379,13 @@ def _cells(line):
 
 
 def settings(stored):
-    """Return the tables of settings."""
+    """Return tables that compare published settings with the settings of refsnn."""
     return ["## Settings", "", *(line for key, module in papers().items()
                                  for line in settings_of(key, module, stored))]
 
 
 def settings_of(key, module, stored):
-    """Return the tables of settings of one paper."""
+    """Return tables that compare the settings of one paper with those of refsnn."""
     found = []
     for one in module.SETTINGS:
         link = linked([one.figure]) if one.figure in stored else f"`{one.figure}`"
@@ -395,8 +398,9 @@ def settings_of(key, module, stored):
 def with_runs(module, one, stored):
     """Yield the settings of an experiment.
 
-    If the stored results have another number of runs than SETTINGS, their numbers are
-    shown.  If no result is stored, the number in SETTINGS is marked as planned.
+    The constant SETTINGS states a number of runs.  If the stored results were computed
+    with other numbers of runs, these numbers are shown instead.  If no result is
+    stored, the word "planned" follows the number of runs.
     """
     judged = stored[one.figure].judged if one.figure in stored else {}
     found = {judged[key][1].n for row in module.ROWS for name, _, key in (

@@ -10,7 +10,10 @@ LIMIT, BYTES = 2 ** 32, 4
 
 
 def rng(seed, figure, condition, repeat):
-    """Return a random generator; the arguments after `seed` are texts or integers."""
+    """Return a random generator for one figure, condition and repeat.
+
+    The arguments `figure`, `condition` and `repeat` are strings or integers.
+    """
     address = tuple(_address(part) for part in (figure, condition, repeat))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))
 

@@ -1,7 +1,8 @@
 """Find stored results that the code of HEAD might not reproduce.
 
 The code of HEAD is compared with the code of the commit that computed each result.
-Only code that affects the numbers of the result is compared (see `digest`).
+The comparison ignores code that cannot change the computed numbers, such as plotting
+code (see `digest`).
 """
 
 import functools
@@ -50,7 +51,7 @@ def report(root, names):
 
 
 def code_of(root, commit):
-    """Return the `digest.Code` of a commit, or None."""
+    """Return the parsed code of a commit, or None if the commit does not exist."""
     files = digest.in_commit(root, commit)
     return files and digest.Code(files, SIZE)
 
@@ -69,7 +70,7 @@ def _commits(found):
 
 
 def differences(name, found, code):
-    """Yield a line for each commit from which the code of HEAD differs."""
+    """Yield a message for each recorded commit whose code differs from HEAD."""
     functions = {found["code"]["commit"]: set(DEPENDS)}
     for job in found["jobs"]:
         called = job["call"].partition("(")[0]
@@ -106,7 +107,7 @@ def module_of(code, name):
 
 
 def roots(code, name, called):
-    """Return (module, function) pairs for the called functions of a figure."""
+    """Return a (module, function) pair for each function name in `called`."""
     return [(module_of(code, name), one) for one in sorted(called)]
 
 

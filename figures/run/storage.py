@@ -1,13 +1,15 @@
 """Store the results of full runs in `figures/full`, and draw figures from stored data.
 
 `figures/full/NAME.json` holds the values of the claims of a figure, and the commit of
-the code that computed them.  `figures/full/NAME.h5` holds the plotted data, which the
-function `shown` of the figure returns.  For each array, the HDF5 file also holds the
-axis names, the unit and the description in the dict `ARRAYS` of the figure.
+the code that computed them.  `figures/full/NAME.h5` holds the plotted data.  The
+function `shown` in the file of the figure selects these data.  The HDF5 file also holds
+the axis names, the unit and a description of each array.  These texts are copied from
+the dict `ARRAYS` in the file of the figure.
 
 The JSON file contains a checksum of the HDF5 file.  A new HDF5 file is first written
 under a temporary name, then the JSON file is replaced, and finally the HDF5 file is
-renamed.  A command that is killed therefore leaves one complete result, old or new.
+renamed.  Therefore, if the program is killed, either the old result or the new result
+is complete.
 """
 
 import hashlib

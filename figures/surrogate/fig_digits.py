@@ -4,8 +4,8 @@ The left panels show the test accuracy and the training loss against the epoch. 
 lines are single seeds, and thick lines are means over seeds.  The right panels show
 three test images, their input spikes, the spikes of the trained hidden layer, and the
 membrane potentials of the readouts.  The blue line is the membrane potential of the
-readout of the correct class.  The readout with the highest maximum over time, which is
-marked by a dot, determines the predicted class.
+readout of the correct class.  The readout with the highest maximum over time determines
+the predicted class.  A dot marks the maximum.
 
 Each pixel of an image is encoded as at most one input spike, and brighter pixels spike
 earlier (latency code).  The network has 256 inputs (16x16 pixels), 100 hidden LIF
@@ -114,7 +114,8 @@ def forward(values, weights):
 def gradients(values, labels, weights, followed, steepness, strength=0.0):
     """Return the loss, the accuracy and the gradients.
 
-    If `followed` is True, the gradients include the reset; `strength` is ignored.
+    If `followed` is True, the gradients include the derivative of the reset, and the
+    loss has no penalty on spikes.  Otherwise, `strength` multiplies this penalty.
     """
     if followed:
         net = NET._replace(through_reset=True, steepness=steepness)

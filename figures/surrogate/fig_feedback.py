@@ -16,10 +16,11 @@ below through the transposed forward weights.  In feedback alignment, fixed rand
 weights replace the transposed weights.  In direct feedback alignment, the error of the
 readout passes directly to each hidden layer through fixed random weights.  Event-driven
 random backpropagation resembles direct feedback alignment, but ignores the neuron
-dynamics and the reset.  Its surrogate derivative is a boxcar, and its input spikes are
-not filtered.  In learning with local errors, each hidden layer has a separate, fixed
-random readout, and learns from the error of this readout.  All gradients treat the
-reset term of the membrane potential as a constant.  All seeds use the same test images.
+dynamics and the reset.  This rule multiplies the error by a boxcar function of the
+membrane potential, and by the unfiltered input spikes.  In learning with local errors,
+each hidden layer has a separate, fixed random readout, and learns from the error of
+this readout.  All gradients treat the reset term of the membrane potential as a
+constant.  All seeds use the same test images.
 
 Learning with fixed random feedback weights works because the forward weights adapt to
 the feedback weights.  The cosine between the gradients of feedback alignment and

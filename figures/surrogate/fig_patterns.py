@@ -1,10 +1,11 @@
 """Surrogate gradients train a hidden layer that the true gradient cannot train
 
-The left panels show the input spikes, the hidden spikes and the readouts of a network
-that is trained with the surrogate gradient, for three patterns.  The right panels show
-the accuracy against the epoch and at the end of training, for networks trained with the
-surrogate gradient and with the true gradient.  Thin lines and dots are single seeds,
-and thick lines are means over seeds.
+The left panels show how a network responds to three patterns after training with the
+surrogate gradient.  For each pattern, the panels show the input spikes, the hidden
+spikes and the membrane potentials of the readouts.  The right panels show the accuracy
+against the epoch and at the end of training, for networks trained with the surrogate
+gradient and with the true gradient.  Thin lines and dots are single seeds, and thick
+lines are means over seeds.
 
 A spiking network of 100-4-2 neurons learns to classify 256 random patterns of Poisson
 spikes (5 Hz, 200 steps of 1 ms).  Each pattern belongs at random to one of two classes.
@@ -13,11 +14,11 @@ with respect to the hidden weights is exactly 0.  With the true gradient, only t
 readout weights change during training.
 
 The predicted class is the class whose readout has the larger maximum over time.  Each
-readout starts at 0.  If neither readout exceeds 0 in response to a pattern, both maxima
-are 0, and class 0 is predicted, as in the tutorial of [NMZ19].  In such a tie, the
-gradient is 0, because the maxima do not depend on the weights.  The accuracy therefore
-depends on the number of ties.  The figure also reports the accuracy if a tie counts as
-half correct.
+readout starts at 0.  If neither readout ever exceeds 0, both maxima are equal to the
+initial value 0.  In the case of a tie, class 0 is predicted, as in the tutorial of
+[NMZ19].  In a tie, the gradient is 0, because the maxima do not depend on the weights.
+The accuracy therefore depends on the number of ties.  The figure also reports a second
+accuracy, in which each tie counts as half a correct answer.
 
 This figure corresponds to the first experiment of the tutorials that accompany [NMZ19].
 The network is trained with Adam at a learning rate of 2e-3 for 1,000 epochs, with all

@@ -6,11 +6,11 @@ number of hidden spikes and the test accuracy of networks whose hidden layer is 
 before training.  All seeds use the same test images.
 
 A spiking network of 256-100-10 neurons classifies latency-coded digits of 16x16 pixels.
-The burst penalty is the squared spike count of a hidden neuron per pattern, averaged
-over neurons and patterns.
+For the burst penalty, the spikes of each hidden neuron are counted for each pattern,
+and the counts are squared.  The penalty is the mean of the squared counts.
 
-Training with the surrogate gradient alone makes a silent hidden layer active, because
-the derivative of the fast sigmoid is nowhere 0.  The layer becomes active faster with a
+The surrogate derivative (fast sigmoid) is nowhere 0.  Therefore, training activates a
+silent hidden layer even without a penalty.  The layer becomes active faster with a
 lower-bound penalty, which penalises each hidden neuron that does not spike in a
 pattern.
 

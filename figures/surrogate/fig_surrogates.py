@@ -3,18 +3,19 @@
 The top left panel shows seven surrogate derivatives of a spike.  These derivatives
 differ only in shape: all have the peak value 1 and the same area under the curve (2/3
 of the threshold).  The top right panel shows the median loss of many networks in
-training, for each surrogate derivative and for the true derivative.  The bottom panels
-show the loss of one network on the line through the initial and the trained hidden
-weights, and the true and the surrogate derivative of this loss.
+training, for each surrogate derivative and for the true derivative.  In the bottom
+panels, the hidden weights of one network are varied along the line through their
+initial and trained values.  The bottom left panel shows the loss along this line.  The
+bottom right panel shows the true derivative and the surrogate derivative of this loss.
 
 Networks of 2-2-2 spiking neurons learn to reproduce the output spikes of a teacher
 network.  Only the hidden weights are trained.  Along the line, the loss is constant
-except for jumps.  Its true derivative is therefore 0 at nearly all points.  For
-comparison, `refsnn.checks` builds anchored networks.  In an anchored network, a smooth
-function replaces the step function of a spike.  The derivative of the smooth function
-is the surrogate derivative.  At each point of the line, an anchored network has the
-same output as the spiking network.  A finite difference of its loss equals the
-surrogate derivative of the loss, up to rounding errors.
+except for jumps.  The true derivative is therefore 0 at nearly all points.  To verify
+the surrogate derivative of the loss, each spike is replaced by a smooth function of the
+membrane potential.  The derivative of this function is the surrogate derivative of the
+spike.  For each point of the line, `checks.anchored` chooses the function such that the
+smooth network has the same output as the spiking network.  In the smooth network, a
+finite difference of the loss equals the surrogate derivative, up to rounding errors.
 
 This figure corresponds to [NMZ19] figs. 3 and 4.
 """
