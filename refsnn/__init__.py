@@ -68,8 +68,9 @@ the same results up to rounding errors.  `refsnn.oracle` holds golden
 vectors, which are small test problems with their correct results.
 
 Departures and errata.  The docstring of each module lists differences from
-papers and errors in papers.  The brackets below name a test for each
-entry.  The most important departures are:
+papers and errors in papers.  The following two lists contain the most
+important examples.  After each example, the name of the test that covers
+it is given in parentheses.  The most important departures are:
 
 - In `lif`, the membrane potential is reset one step after the spike.  The
   reset sets the potential to 0 or subtracts the threshold.  The option
@@ -91,8 +92,8 @@ entry.  The most important departures are:
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
 - With the loss of [CB22], a readout that stays below zero for every
-  pattern has no gradient.  Its class is therefore never learned.  With
-  reduction="reached", `in_the_loop.loss` also trains this readout
+  pattern has no gradient.  Its class is therefore never learned.  The
+  option reduction="reached" of `in_the_loop.loss` avoids this problem
   (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
 - Implementations of synaptic intelligence differ in several details, which
@@ -114,10 +115,11 @@ The most important errata of papers and of their code are:
   (test_rnn.py::test_gradient_by_differences).
 
 - In the fourth tutorial of [NMZ19], time bins are numbered from 1.  Time
-  bin 0 is therefore always empty.  The tutorial uses time bins of 14 ms,
-  but decay factors for time steps of 1 ms
-  (test_binning.py::test_bins_by_hand,
-  test_check.py::test_the_well_known_mistakes_are_caught_by_name).
+  bin 0 is therefore always empty (test_binning.py::test_bins_by_hand).
+
+- The same tutorial uses time bins of 14 ms, but the decay factors are for
+  time steps of 1 ms.  The time constants are therefore 14 times too long
+  (test_check.py::test_the_well_known_mistakes_are_caught_by_name).
 
 - The surrogate derivative printed in [CB22] lacks the summand 1 in its
   denominator, and is therefore infinite at the threshold

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | __main__.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py
-"""Convert sounds to spikes, check results of simulators, and copy modules.
+"""Run the commands of `python -m refsnn`.
 
   python -m refsnn convert AUDIO... -o FILE.h5 [--label LABEL] [...]
   python -m refsnn vectors FOLDER
@@ -25,8 +25,8 @@ at time 0, as in the published Heidelberg data sets.  Unlike in these data
 sets, silence is appended to each sound, because this makes the Fourier
 transform faster.  In the HDF5 file, the list `extra/keys` holds the sorted
 labels of all sounds.  A text file for `--test` lists file names of sounds,
-with or without suffix and folders.  The next command writes two files with
-labels such as english-0:
+with or without suffix and folders.  The next command writes a training
+file and a test file.  Each sound has a label such as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
@@ -39,17 +39,19 @@ status is 1.  If an output file would be empty, the exit status is 2.
 
 A golden vector is a small test problem with its correct results.  The
 command `vectors` writes the golden vectors of `refsnn.oracle` as JSON and
-npz files.  If FOLDER ends with .zip, `vectors` writes a zip file without
-npz files.  The command `check` compares the results of a simulator with
-the correct results.  RESULTS is an npz or .json file with the simulator's
-results, such as bptt.dW for the output dW of the golden vector bptt.  A
-.json file holds arrays such as
+npz files.  If FOLDER ends with .zip, the command `vectors` writes one zip
+file, which contains no npz files.  The command `check` compares the
+results of a simulator with the correct results.  RESULTS is an npz or
+.json file with the arrays that the simulator computed.  For example, the
+array bptt.dW is the output dW of the golden vector bptt.  A .json file
+holds arrays such as
 
   {"bptt.dV": {"dtype": "float64", "shape": [2,2], "data": [1,0.5,-3,2]}}
 
-The exit status of `check` is 1 if a result is wrong or entirely 0, or if
-an option that should change a result does not change it.  The command
-`vectors` also writes report_schema.json, a JSON schema of all reports.
+The exit status of `check` is 1 if a result is wrong, or if its entries are
+all 0.  The exit status is also 1 if an option of the simulator should
+change a result but has no effect.  The command `vectors` also writes the
+file report_schema.json, which is a JSON schema of all reports.
 
 The command `run` starts the program COMMAND, sends the inputs of golden
 vectors to its standard input, and compares the replies with the correct
@@ -87,11 +89,13 @@ RECORDING is a NIRData, npz or CSV file.  In an npz file, the array x with
 the shape (T, n) or (S, T, n) is the input.  The arrays NAME/spikes,
 NAME/mem and NAME/syn are recordings of the node NAME.  The time step dt is
 optional.  A CSV file holds the columns x, v and spikes of a single neuron.
-The exit status is 1 if a node fits no convention, has no spike, or cannot
-be judged.  With --run and --out, the command simulates the graph with the
-input of the file INPUT, and writes the exact solution to a new NIRData
-file.  With --convention, the command writes a simulation in time steps,
-for example in the convention "decay=Euler,reset=subtract"; see
+The exit status is 1 if no convention reproduces the recording of a node,
+or if a recording contains no spike.  The exit status is also 1 if a
+recording cannot be judged, for example because the input is missing.  With
+--run and --out, the command simulates the graph with the input of the file
+INPUT, and writes the exact solution to a new NIRData file.  With
+--convention, the command writes a simulation in time steps, for example in
+the convention "decay=Euler,reset=subtract"; see
 `refsnn.oracle.nir.dynamics`.
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a

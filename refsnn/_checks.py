@@ -12,8 +12,8 @@ A public function describes its arguments to `arrays` in one string:
         "W (n, m) float, x (T, B, m), V? (n, n), alpha (n?) in [0, 1), "
         "k () int in [1, inf)", W, x, V, alpha, k)
 
-The specification of an argument has up to four parts.  The first part of a
-specification, such as `W`, is the name of the argument in error messages.
+The specification of an argument has up to four parts.  The first part is
+the name of the argument, such as `W`.  Error messages contain this name.
 A question mark after the name allows the value None for the argument.  A
 name such as `a[]` stands for a list of arrays that all meet the
 specification.
@@ -21,9 +21,11 @@ specification.
 The second part of a specification, such as `(n, m)`, names the axes of an
 array.  In one call of `arrays`, axes with the same letter must have the
 same size.  A number such as 3 is the required size of an axis, and an
-underscore allows any size.  An axis may have the size 0 only if a star
-follows its letter, as in `m*`.  The axes `()` require a number, and the
-axes `(n?)` allow a number or n entries.  The axes `(...)` allow any array.
+underscore allows any size.  By default, the size of an axis must not be 0.
+A star after a letter, as in `m*`, allows the size 0 for this axis.  If the
+axes are `()`, the argument must be a number.  If the axes are `(n?)`, the
+argument must be a number or an array with n entries.  If the axes are
+`(...)`, arrays of any shape are allowed.
 
 The third part of a specification is the type of the array entries.  The
 type `float` allows the dtypes float32 and float64, and the type `int`
@@ -34,11 +36,12 @@ The last part of a specification is the range of all array entries, such as
 `in [0, 1)`, or the set of their allowed values, such as `in {0, 1}`.
 Without a range, entries must be finite.
 
-The first array with the type `float` sets the dtype to which `arrays`
-casts all later real arrays, unless the caller sets the argument `dtype`.
-Arrays of the type `int` keep their dtype, and arguments with the axes `()`
-become Python numbers.  An array that needs no cast is not copied.  Masked
-arrays are refused.
+If the argument `dtype` of `arrays` is given, all real arrays are cast to
+this dtype.  Otherwise, all real arrays after the first array of the type
+`float` are cast to the dtype of this first array.  Arrays of the type
+`int` keep their dtype.  Arguments with the axes `()` are returned as
+Python numbers.  An array that needs no cast is not copied.  Masked arrays
+are refused.
 
 An error message contains the argument's name, its invalid value or shape,
 and the violated requirement.  If an axis has different sizes in two
@@ -76,7 +79,7 @@ class _Rule(NamedTuple):
 
 
 def arrays(rules, *values, dtype=None):
-    """Return `values` as arrays that satisfy the specifications `rules`.
+    """Check `values` against specifications, and return a list of arrays.
 
     >>> W, x = arrays("W (n, m) float, x (T, m)", np.ones((1, 2)), [[3, 4]])
     >>> x.tolist()

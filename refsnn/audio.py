@@ -16,14 +16,14 @@ samples (`ramp` seconds), and fades out during the last N samples:
 
 Derivation.  Eq. (2) is computed by `scipy.signal.resample_poly`.
 Exact.  Eq. (1) is exact for integers.  The filter (2) causes no delay.
-Cost.   Time and memory are O(T + max(rate, to) / gcd(rate, to)) for T
-    samples.
+Cost.   Resampling T samples from the rate Q to the rate R takes O(T +
+    max(Q, R) / gcd(Q, R)) time and memory.
 Departures.  The software of [CSSZ20] assumes a sampling rate of 48 kHz,
     and does not resample.  A fade lasts half the sound in this software
     (ramp=None, N = T//2), and 0.03 s in the paper (ramp=0.03).  A sound is
-    called clipped if four successive samples are at full scale.  The full
-    scale of floating-point samples is the largest magnitude, but at least
-    1.
+    called clipped if four successive samples are at full scale.  For
+    floating-point samples, full scale is the largest magnitude of a
+    sample, or 1 if all magnitudes are smaller than 1.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 """
@@ -169,8 +169,8 @@ def _flac(path, longest, mix):
 
 
 def resample(audio, rate, to=48000):
-    """Return the resampled sound, (M,) float64, eq. (2).  The number M of samples
-    is N times `to` / `rate`, rounded up.
+    """Return the resampled sound, (M,) float64, eq. (2).  For N samples and the
+    ratio r of the new to the old sampling rate, M is N r, rounded up.
 
     >>> resample(np.ones(3), 8000).size
     18

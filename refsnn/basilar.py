@@ -22,11 +22,12 @@ input impedance Z and the velocity V of the membrane are
         u = (2 w/alpha) sqrt(2/(h C0))                     (5)  [SDR06]
     V(f, s) = (2 w/Y(s)) Z p(s)/p(0)                       (6)  [SDR06]
 
-Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0,
-    which is exact if Y consists only of the stiffness C0 e^(-alpha s).
-    With y = e^(alpha s/2), A = a + m w^2 and Q = Y y^2, the integral in
-    eq. (3) becomes the integral of dy/sqrt(Q), which is a logarithm,
-    because Q = C0 - i w R0 y - A y^2:
+Derivation.  Eq. (4) is the uniform WKB approximation of the solution of
+    the wave equation p'' + g^2 p = 0.  The approximation is exact if the
+    stiffness C0 e^(-alpha s) is the only term of the membrane impedance Y
+    in eq. (1).  With y = e^(alpha s/2), A = a + m w^2 and Q = Y y^2, the
+    integral in eq. (3) becomes the integral of dy/sqrt(Q), which is a
+    logarithm, because Q = C0 - i w R0 y - A y^2:
 
     G(s) = (2/alpha) (g(0) + i w sqrt(rho/(h A)) log(N(y)/N(1))),
            N(y) = 2 A y + i w R0 + 2 i sqrt(A Q)           (7)
@@ -100,8 +101,9 @@ class Table(NamedTuple):
 
 
 def places(channels=700):
-    """Return equidistant places, (channels,) float64, in cm from the base.  The
-    base is at 0, and the apex is at 3.5.
+    """Return equidistant places on the basilar membrane, (channels,) float64.
+    A place is the distance from the base of the membrane: 0 cm at the base,
+    and 3.5 cm at the apex.
 
     >>> places(3).tolist()
     [0.0, 1.75, 3.5]
@@ -131,8 +133,8 @@ def _wave(w, s, own):
 
 
 def transfer(frequencies, places, membrane="2021"):
-    """Return the velocity V, (F, C) complex, of the membrane for tones of
-    amplitude 1, eq. (6).
+    """Return the velocity V of the membrane for tones of amplitude 1, eq. (6).
+    The result is an array (F, C) complex.
 
     >>> V = abs(transfer(np.array([100.0, 1000.0, 10000.0]), places(50)))
     >>> V.argmax(axis=1).tolist()           # high tones at the base

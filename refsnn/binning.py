@@ -25,8 +25,9 @@ A decay factor alpha per step corresponds to the time constant
     tau = -dt / log(alpha)                                            (6)
 
 Derivation.  Eq. (6) is the solution of alpha = exp(-dt/tau) for tau.
-Exact.  Times are compared in float64.  An event at 0.1 s that was stored
-    in float16 is at 0.09998 s, before a step that starts at 0.1 s.
+Exact.  Times are compared in float64.  A file in float16 stores the time
+    0.1 s as 0.09998 s.  If a time step starts at 0.1 s, an event at this
+    time is therefore counted in the step before.
 Cost.   `sparse` takes O(T + E log(E T)) time for E events.  Dense results
     take O(T B n) memory.
 Departures.  T is rounded if it is within a relative 1e-9 of an integer,

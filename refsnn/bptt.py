@@ -13,12 +13,14 @@ The adjoint a[t] is the total derivative dL/dh[t]:
     a[t] = q[t] + J[t+1]^T a[t+1],  a[T] = 0       (1)  [NMZ19]
     dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
 
-Eqs. (7)-(10) of the module `lif` are (1) and (2) for LIF layers.
+For LIF layers, eqs. (1) and (2) take the form of eqs. (7)-(10) of the
+module `lif`.
 
 A long trajectory can be processed in chunks of steps, from the last chunk
-to the first.  The last state of a chunk is the first state of the next
-chunk.  In the next chunk, F[first] = 0, because F of a shared state counts
-once.  The direct derivative of the loss at the last state of a chunk is
+to the first.  The last state of a chunk is also the first state of the
+next chunk.  The derivative F of this state must be counted only once.
+Therefore, F[first] = 0 in the next chunk.  The direct derivative of the
+loss at the last state of a chunk is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 

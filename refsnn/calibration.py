@@ -7,12 +7,13 @@ neurons.  Potentials are sampled by an analog-to-digital converter (ADC),
 whose integer output is called an ADC code.  An image is a pattern of input
 spikes that arrive at the end of time bin 0, and the response to an image
 is recorded for 20 time bins.  The drive of an image is the sum of the
-weights of all inputs that spike.  For each neuron, y is the sample minus
-the mean sample of 64 images without input spikes.  Nominally, the
-threshold is `unit` ADC codes above the leak potential.  The weight `scale`
-on the chip represents the weight 1 of the network model.  Let t0 be the
-time from the first sample of an image to the mean arrival time of the
-input spikes.  The parameters of the neuron follow from
+weights of all inputs that spike.  The baseline of a neuron is its mean ADC
+code for 64 images without input spikes.  The variable y is the ADC code
+minus this baseline.  Nominally, the threshold is `unit` ADC codes above
+the leak potential.  The weight `scale` on the chip represents the weight 1
+of the network model.  Let t0 be the time from the first sample of an image
+to the mean arrival time of the input spikes.  The parameters of the neuron
+follow from
 
     below threshold: y(t) = drive P(t)                                (1)
     P(t) = (unit gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal
@@ -48,8 +49,9 @@ Approximate.  Without the argument `reference`, an offset of the ADC
     the same factor.  Membrane noise lowers the measured threshold by up to
     the standard deviation of the noise.  Because synapses differ,
     measurements with different synapses are averaged.
-Cost.   Each of the `repeats` measurements has about 190 images.  On chips
-    with more than 150 inputs, each has 1.2 images per input.
+Cost.   The chip is measured `repeats` times.  Each measurement uses about
+    190 images.  If the chip has more than 150 inputs, each measurement
+    uses 1.2 times as many images as the chip has inputs.
 Departures.  Eq. (7) assumes that nominal gains and time constants lie in
     the middle of their ranges.  The number 5.45 is 1.8 V / 0.33 V, the
     range of potentials divided by the nominal distance from leak to
@@ -351,10 +353,11 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     [1.0, 1.0]
 
     If a neuron fires without input, `calibrate` raises the threshold by 1, and
-    corrects nothing else.  If a neuron fires too late to measure tau_mem,
-    `calibrate` corrects the leak potential, and lowers the threshold by 0.5
-    relative to the leak.  Calibrate a chip with such neurons twice.  If a
-    neuron never fires, `calibrate` warns and corrects only the leak potential.
+    corrects nothing else.  If the spikes of a neuron are too late for a
+    measurement of tau_mem, `calibrate` corrects the leak potential, and lowers
+    the threshold by 0.5 relative to the leak.  Correct such neurons, and then
+    call `calibrate` again.  If a neuron never fires, `calibrate` warns and
+    corrects only the leak potential.
 
     Arguments as for `measure`.
 

@@ -132,7 +132,9 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
         ...
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
 
-    Errors are the same as for `directional`, but single entries may be 0.
+    The function raises AssertionError in the same cases as `directional`, with
+    one exception: an entry and its finite difference may both be 0, if another
+    entry of the same array is not 0.
 
     Parameters
     ----------

@@ -43,11 +43,12 @@ linear:
     code = floor(80 + adc_offset
                  + 70 (1 + adc_gain) (v + leak + noise))             (12)
 
-In eq. (8), the membrane noise has the amplitude `kick` = size sqrt(1 -
-exp(-2h/tau)), and `uniform` is a uniform random number with mean 0 and
-variance 1.  Beyond the headroom, eq. (10) weakens the response to a
-constant current by the factor `slope`, if h is much shorter than tau.  Eq.
-(12) gives the output (code) of the analog-to-digital converter (ADC),
+In eq. (8), `uniform` is a random number from the uniform distribution with
+mean 0 and variance 1.  Its factor is `kick` = size sqrt(1 - exp(-2h/tau)),
+where `size` is the standard deviation of the membrane noise.  Outside the
+linear range (headroom), eq. (10) multiplies the response to a constant
+current by the factor `slope`.  This holds if h is much shorter than tau.
+Eq. (12) gives the output (code) of the analog-to-digital converter (ADC),
 which is clipped at 0 and at `adc_limit`.  The argument `code` replaces 80
 and 70.  The noise of eq. (12) is the sum of read noise, drawn for each
 sample, and baseline noise, drawn once for each neuron and input pattern.
@@ -97,7 +98,8 @@ _OFF = {"noise": (0, 0, 0), "sampling": (0, 0), "timing": (0, 0), "refractory": 
 
 
 class Effects(NamedTuple):
-    """This class holds the magnitudes of twenty-one effects.
+    """Hold the magnitudes of twenty-one effects, such as noise, that make a
+    network on an analog chip differ from an ideal network.
 
     The value None switches an effect off; with timing=None, spikes still reach
     on-chip synapses one integration step later.  A spread is a standard

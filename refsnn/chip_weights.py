@@ -60,8 +60,8 @@ SPREAD, MEAN = 0.7, 0.001       # numbers of (6), from the authors' public code
 
 
 class Weights(NamedTuple):
-    """Hold integer or real weights.  The unit of real weights is the threshold.
-    The function `initial` describes the fields."""
+    """Hold the weights of a network: integers for the chip, or real weights in
+    units of the threshold.  The function `initial` describes the fields."""
     hidden: np.ndarray
     recurrent: Optional[np.ndarray]
     readout: np.ndarray

@@ -15,9 +15,9 @@ the time step dt = 2/fs, the velocity v of the membrane is
 The transmitter of a hair cell moves between three pools: `free` can be
 released, `cleft` is in the synaptic cleft, and `store` is being recycled.
 In [M86], these pools are called q, c and w.  The class `HairCell` holds
-the constants of eqs. (3)-(7), in which x is a rate constant, not the
-sound.  With s = max(v + A, 0), the permeability k, the pools and the
-firing probability P of a fibre are
+the constants of eqs. (3)-(7).  In these equations, the letter x denotes a
+rate constant.  It does not denote the sound.  With s = max(v + A, 0), the
+permeability k, the pools and the firing probability P of a fibre are
 
     k[t] = g dt s[t]/(s[t] + B)                           (3)  [M86]
     free[t] = free + y dt max(M - free, 0) + x dt store - k[t] free
@@ -52,8 +52,9 @@ Departures.  This module keeps the following peculiarities of the published
     software.  Frequencies of v above fs/4 are aliased, because v is
     sampled at the rate fs/2.  Eq. (2) computes v at intervals of N/(n fs),
     which are slightly shorter than dt.  The frequencies f[j] start at 1 Hz
-    instead of 0 Hz.  The response to one end of the sound can appear at
-    the other end, because x is treated as periodic.
+    instead of 0 Hz.  The Fourier transform treats the sound as periodic in
+    time.  Therefore, a part of the response to the end of the sound can
+    appear at the start of v, and vice versa.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.

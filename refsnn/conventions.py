@@ -94,7 +94,8 @@ __all__ = ["AXES", "PARTS", "PRESETS", "credit", "linearise", "recorded", "simul
 
 
 class Step(NamedTuple):
-    """A convention consists of fifteen properties of a time step.
+    """Hold a convention, which defines how a simulator computes a time step.
+    The fields are fifteen properties of this time step:
 
     decay          formula of alpha, exp(-dt/tau_syn) for "exact" and
                    1 - dt/tau_syn for "euler"; beta is analogous

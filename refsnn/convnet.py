@@ -39,15 +39,17 @@ Derivation.  For any array X, let dX be the derivative of a loss with
     dW[l] = sum dpre[l]^T A[l],  db[l] = sum_p dpre[l]_p         (5)
     dpre[l-1] = S^T C^T (dpre[l] W[l])                           (6)
 
-    The signals G[l] = df_k/dpre[l] of the output f_k give the Jacobian,
-    which is the derivative of f_k with respect to the parameters:
+    The signals of the output f_k are its derivatives G[l] = df_k/dpre[l].
+    The Jacobian contains the derivatives of all outputs with respect to
+    all parameters.  Eq. (8) computes the Jacobian from the signals:
 
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
 
-    A loss that depends on this Jacobian and on f is a function of all A, G
-    and f, with the partial derivatives dA, dG and df.  Let B be the total
-    derivative of this loss with respect to G.  Reverse-mode
+    Consider a loss that depends on the Jacobian and on the outputs f.  By
+    eq. (8), this loss is a function of the patches A, the signals G and
+    the outputs f.  Let dA, dG and df be its partial derivatives, and let B
+    be its total derivative with respect to G.  Reverse-mode
     differentiation of (7) starts from B[0] = dG[0], and adds the sum (10)
     to the gradient dW.  Reverse-mode differentiation of (1) and (2) starts
     from dpre[L-1] = df, and uses (11) in place of (6):
@@ -64,7 +66,8 @@ Derivation.  For any array X, let dX be the derivative of a loss with
 
 Exact.  The derivatives are exact with two exceptions: the largest
     pre-activation of a window is 0, or it is positive and occurs twice.
-    For these exceptions, the gate (4) selects a subgradient.
+    In these two cases, the maximum in eq. (2) is not differentiable, and
+    the gate D of eq. (4) selects a subgradient.
 Cost.   In the forward pass, a convolution from c_in to c_out channels
     needs k^2 c_in c_out multiplications for each position of each sample.
     For K outputs, the time of `signals` is about K forward passes, and the
@@ -261,8 +264,8 @@ def _blocks(rows, size):
 
 
 def signals(weights, recording, pools):
-    """Return a list of the signals G of all layers, eq. (7).  Convolutions have
-    arrays (N, K, P, c_out), and dense layers have arrays (N, K, n_out).
+    """Return a list with the signals G of each layer, eq. (7).  The shape of G is
+    (N, K, P, c_out) for a convolution, and (N, K, n_out) for a dense layer.
 
     >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
     >>> x = np.arange(9.0).reshape(1, 3, 3, 1)

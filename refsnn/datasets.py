@@ -27,7 +27,8 @@ the pixels X and the labels y of all images.  The digit 0 has the label 10,
 Derivation.  Eq. (1) interpolates linearly along both axes of the image.
     Eq. (2) gives the centres of the new pixels in units of the old pixels.
 Exact.  Pixel values are scaled to [0, 1], and not changed otherwise.
-Cost.   `idx` uses up to about twice the memory of the returned array.
+Cost.   The peak memory of `idx` is at most about twice the size of the
+    array that `idx` returns.
 Departures.  The coarse labels of CIFAR-100 are not returned.
 
 Sources.  digits: E. Alpaydin and C. Kaynak, Optical recognition of
@@ -256,7 +257,8 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
 
 def fetch(name, folder):
     """Download MNIST or Fashion-MNIST with pooch, unless the files are present.
-    Return the folder (str) of the files, which is an argument of `images`.
+    Return the path (str) of the folder with these files.  Pass this path to
+    `images`.
 
     >>> fetch("minst", "data")
     Traceback (most recent call last):

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | delays.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Delay spike trains on a time grid, with delays that can be learned.
 
-A kernel of K+1 taps a_k represents a delay d between 0 and K time steps,
-which may be fractional.  The input x holds spikes or currents.
+A delay d is a real number of time steps between 0 and K.  A kernel with
+K+1 taps a_k represents this delay.  The input x holds spikes or currents.
 
     y[t] = sum_{k=0..K} a_k x[t-k]                                    (1)
     nearest:     a_k = 1 if k = rint(d), else 0                       (2)
@@ -30,10 +30,12 @@ Delays of neurons have taps a_k[j].  Delays of synapses have taps a_k[i,
 j], and the caller multiplies these taps by the weights W_ij.
 
 Derivation.  Eqs. (6)-(9) differentiate (3)-(5).  Eq. (10) transposes (1).
-Exact.  Use the same kernel in training and in evaluation.  If d is close
-    to a whole number, a narrow normalised kernel hardly depends on d, and
-    training hardly changes d.
-Cost.   `delayed` takes O(K T B m) time, or O(K T B n m) time for synapses.
+Exact.  Use the same kernel in training and in evaluation.  If a normalised
+    kernel is narrow and d is close to a whole number, one tap is almost 1,
+    and all other taps are almost 0.  The derivatives with respect to d are
+    then almost 0, and training hardly changes d.
+Cost.   `delayed` takes O(K T B m) time for delays of neurons, and O(K T B
+    n m) time for delays of synapses.
 Departures.  [H24] uses the width s + 0.27 in place of s.
 
 [H24] I. Hammouamri, I. Khalfaoui-Hassani and T. Masquelier, ICLR 2024,
@@ -102,7 +104,8 @@ def _kernel(delays, most, kernel, width):
 
 def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
     """Return the derivatives (ddelays, dwidth) of the loss, eqs. (6)-(9).  Both
-    have the shape of `delays`.  If all delays share one width, sum dwidth.
+    have the shape of `delays`.  If all delays have the same width, the
+    derivative with respect to this width is the sum of all entries of dwidth.
 
     >>> ddelays, _ = taps_backward([[0.0], [1.0], [3.0]], [1.0], most=2)
     >>> ddelays.tolist()
@@ -186,8 +189,9 @@ def _buffered(x, taps, state, *dy):
 
 def settle(delays, x, W=None, *, most, kernel="linear", width=None):
     """Round delays to whole steps for the kernel "nearest" or "linear".  Return
-    the rounded delays and a float: the norm of the change of the output,
-    divided by the norm of the output.
+    the rounded delays and the relative change of the output (float).  The
+    relative change is the norm of the difference between the outputs before
+    and after rounding, divided by the norm of the output before rounding.
 
     >>> x = np.array([[[1.0]], [[0.0]], [[0.0]], [[0.0]]])
     >>> rounded, change = settle([1.25], x, most=3)

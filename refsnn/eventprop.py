@@ -475,8 +475,8 @@ def readout(at, times, units, W, *, tau_mem, tau_syn, delays=None, integral=Fals
 
 def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None,
                      integral=False):
-    """Return the `Gradient` of a loss of `readout`.  The fields dV,
-    drecurrent_delays, dthreshold and dstate are None.
+    """Return the `Gradient` of a loss that depends on the result of `readout`.
+    The fields dV, drecurrent_delays, dthreshold and dstate are None.
 
     >>> spikes = [1.0], [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> grad = readout_backward([[[1.0]]], *spikes, tau_mem=1.0, tau_syn=1.0)

@@ -19,10 +19,10 @@ With e = d log p / df,
     F_W[l] = (1/N) sum_n E[dpre[l]^2] (a[l]^2)^T                  (5)
     F_b[l] = (1/N) sum_n E[dpre[l]^2]                             (6)
 
-One of the eqs. (7)-(9) defines vectors e and their weights.  The
-expectation E over the labels y is the weighted sum over these vectors.  In
-(7) and (8), p is the softmax of f.  In (9), p is the normal distribution
-with mean f and variance 1.  The bracket [A] is 1 if A is true, else 0:
+The expectation E over the labels y is a weighted sum over vectors e.  The
+following equations define e and the weights for three cases.  In (7) and
+(8), p is the softmax of f.  In (9), p is the normal distribution with mean
+f and variance 1.  The bracket [A] is 1 if A is true, else 0:
 
     categorical: e_k = [k = y] - p_k, weight p_y, y = 0 ... K-1   (7)
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
@@ -185,7 +185,7 @@ def accumulate(state, importance, parameters, anchors="latest", decay=1.0):
 
 
 def penalty(state, parameters, strength):
-    """Return the penalty on distances from the anchors, eq. (2), a float.
+    """Return the penalty on changes of important parameters, eq. (2), a float.
 
     >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
     >>> penalty(state, np.array([4.0]), strength=0.5)

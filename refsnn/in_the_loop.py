@@ -47,10 +47,11 @@ earlier.  For all other classes, first = 0.
 
 Derivation.  Let v[t] = U[t] + e[t].  The difference e has three causes:
     reset, mismatch and noise.  The gradient treats e as a constant.  For
-    every array A, dA is the total derivative of the loss.  The partial
-    derivatives are dspikes with respect to the recorded spikes S, and dout
-    with respect to the readout potentials o.  Because the loss does not
-    depend directly on v, dmem = 0.  The chain rule gives
+    every array A, dA is the total derivative of the loss.  Let dspikes be
+    the partial derivative of the loss with respect to the recorded spikes
+    S.  Let dout be its partial derivative with respect to the readout
+    potentials o.  Because the loss does not depend directly on v, dmem =
+    0.  The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + gain dv[t+1]                              (9)
