@@ -12,7 +12,7 @@ are four kinds of claims:
     own             a property that no paper states, with a bound
     shown           a number without a verdict
 
-The verdict on a published number depends on the difference between the computed number
+The comparison with a published number is based on the difference between the computed
 and the published number.  The runs yield a 95 % confidence interval of this difference
 (Student's t).  This interval is compared with the tolerance, which has the same unit:
 
@@ -23,7 +23,8 @@ and the published number.  The runs yield a 95 % confidence interval of this dif
 A published spread over a known number of runs widens the interval.  Otherwise, the
 published number is taken as exact.  With `log=True`, positive values are compared by
 their logarithms, and the tolerance is a factor.  With `ordered=True`, only the sign of
-a difference between two conditions is judged, by comparing its interval with 0.
+a difference between two conditions is tested.  The confidence interval of the
+difference is compared with 0.
 
 A claim of the kind "own" holds if the whole confidence interval of the value meets the
 bound, and fails if the whole interval violates the bound.  Otherwise, the claim is not
@@ -67,7 +68,7 @@ class Published(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A claim of a figure."""
+    """A statement about a number that a figure computes."""
 
     id: str                 # words and hyphens, unique in the figure, never reused
     text: str
@@ -87,7 +88,7 @@ class Claim(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The computed value of a claim, with its verdict."""
+    """The number computed for a claim, and the verdict on the claim."""
 
     value: float            # the mean over runs
     spread: float = None    # sample standard deviation; None if not known
@@ -107,7 +108,7 @@ def reproduction(id, text, published, *, tolerance=0.01, unit="", ordered=False,
 
 def stand_in(id, text, published, *, differs, tolerance=0.01, unit="", ordered=False,
              log=False, cause="", cause_run="", headline=""):
-    """Declare a claim that repeats a published result with other data or settings."""
+    """Declare that a value from other data or settings matches a published value."""
     return Claim(id, text, "stand-in", unit, published, tolerance, ordered, log,
                  differs=differs, cause=cause, cause_run=cause_run, headline=headline)
 
@@ -197,7 +198,7 @@ def _wrong_source(published):
 # ---- values
 
 def measure(value):
-    """Return mean, spread and number of runs.
+    """Return the mean, the spread and the number of runs.
 
     >>> measure([1.0, 3.0])[:3], measure(2.0)[:3]
     ((2.0, 1.4142135623730951, 2), (2.0, None, None))
@@ -214,7 +215,7 @@ def measure(value):
 
 
 def measured(module, data, size, options=()):
-    """Return a `Result` for each claim id."""
+    """Return a dict with one `Result` for the id of each claim."""
     values, claims = module.measured(data), declared(module, size)
     if options:
         claims = [claim for claim in claims if claim.id in values]
@@ -271,7 +272,7 @@ def _matched(claims, entries, where):
 # ---- verdicts
 
 def judge(claim, result):
-    """Return the `Result` with confidence interval and verdict.
+    """Return the `Result` with a confidence interval and a verdict.
 
     >>> tutorial = Published(0.863, "[NMZ19]", "tutorial 2", "read")
     >>> claim = reproduction("accuracy", "test accuracy", tutorial)
@@ -317,7 +318,7 @@ def misses(claim, result):
 
 
 def _accepted(claim):
-    """Return the limits of the compared value."""
+    """Return the smallest and the largest accepted value."""
     scale = math.log if claim.log else float
     if claim.kind == "own":
         return (-math.inf if claim.low is None else scale(claim.low),
@@ -328,7 +329,7 @@ def _accepted(claim):
 
 
 def _compared(claim, result, n=None):
-    """Return value, standard error, degrees of freedom.
+    """Return the compared value, its standard error and the degrees of freedom.
 
     If `n` is given, the standard error is computed for `n` runs.
     """

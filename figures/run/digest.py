@@ -40,7 +40,7 @@ DIGITS = 32                 # of SHA-256: 128 bits, so that two digests never ag
 # ---- where files come from
 
 def in_folder(root):
-    """Return functions that read and list files."""
+    """Return a function that reads a file, and a function that lists files."""
     root = pathlib.Path(root)
 
     def read(path):
@@ -57,7 +57,10 @@ def in_folder(root):
 
 
 def in_commit(root, commit):
-    """Return functions that read and list the files of a commit; None without it."""
+    """Return two functions that read and list the files of a commit.
+
+    If git does not find the commit, the result is None.
+    """
     done = subprocess.run(["git", "-C", str(root), "archive", commit, *FOLDERS],
                           capture_output=True)
     if done.returncode:
@@ -106,14 +109,14 @@ class Code:
             lambda path: hashlib.sha256(self.read(path)).hexdigest()[:DIGITS])
 
     def reached(self, roots):
-        """Return the digest of each used name."""
+        """Return the digest of each name that the functions in `roots` use."""
         walk = _Walk(self)
         for module, name in roots:
             walk.name(module, name)
         return walk.run()
 
     def digest(self, roots):
-        """Return one digest for pairs (module, name)."""
+        """Return one digest for a list of (module, name) pairs."""
         return hashed(json.dumps(sorted(self.reached(roots).items())))
 
     def checks(self):
@@ -280,7 +283,7 @@ class _Walk:
         self._whole(module)
 
     def _reference(self, user, index):
-        """Collect the named files of published numbers."""
+        """Collect the files of published numbers that a statement names."""
         for node in ast.walk(user.statements[index]):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 path = f"figures/reference/{node.value}.json"
@@ -426,7 +429,7 @@ def _merged(values):
 
 
 def _plain(node):
-    """Return an annotated assignment as an assignment."""
+    """Convert an annotated assignment to an assignment without annotation."""
     if isinstance(node, ast.AnnAssign):
         return ast.Assign(targets=[node.target], value=node.value)
     return node
@@ -505,7 +508,7 @@ class _Choice(ast.NodeTransformer):
 
 
 def _reduce(tree, size):
-    """In the syntax tree, delete the values for sizes other than `size`."""
+    """In a syntax tree, keep only the settings for the figure size, such as "full"."""
     _Choice(size).visit(tree)
     fixed = {node.value.id for node in ast.walk(tree)
              if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)

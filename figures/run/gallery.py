@@ -82,7 +82,7 @@ def write_bytes(path, content):
 
 
 def write_json(path, document):
-    """Write JSON, with NaN and infinity as texts."""
+    """Write a JSON file, in which NaN and infinity are strings."""
     text = json.dumps(_strict(document), indent=1, allow_nan=False,
                       ensure_ascii=False)
     write_bytes(path, (text + "\n").encode())
@@ -131,7 +131,7 @@ def with_spread(value, spread, n):
 
 
 def ours(claim, result):
-    """Return our value as text."""
+    """Format the value that refsnn computed."""
     unit = "" if claim.unit in ("1", "accuracy") else claim.unit
     value, spread, n = result[:3]
     if n and spread is None and abs(value) < LONG:      # the spread is not known

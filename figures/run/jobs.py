@@ -7,10 +7,10 @@ without pickle.
 
 A job can use the results of earlier jobs of the same figure.  The later job receives
 the result of an earlier job, or a list of results, as the argument `before`.  The name
-of the npz file contains a key.  The key is a hash of everything on which the result
-depends, such as the code and the arguments.  The key of a job depends on the keys of
-earlier jobs, but not on their results.  Therefore, the stored result of a job stays
-valid if an earlier job is computed again.
+of the npz file contains a hash of everything on which the result depends, such as the
+code and the arguments.  This hash is called the key of the job.  The key of a job
+depends on the keys of earlier jobs, but not on their results.  Therefore, the stored
+result of a job stays valid if an earlier job is computed again.
 
 If jobs of several figures call the same function of a shared module with the same
 arguments, only one of these jobs is computed.

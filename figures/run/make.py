@@ -244,7 +244,7 @@ def settle(made, results, options, bar, find):
 # ---- one figure, with all its results ------------------------------------------
 
 def finish(figure, results, options):
-    """Judge, draw and save a figure."""
+    """Test the claims of a figure, then draw and save the figure."""
     answers = {task.key: results[task.key] for task in figure.tasks
                if task.key in results}
     document = described(figure, answers, options)
@@ -303,7 +303,7 @@ def fail(figure, document, outputs):
 
 
 def described(figure, answers, options):
-    """Return the JSON content without claims."""
+    """Return the content of the JSON file without the claims."""
     origins, listed = [], []
     for task in figure.tasks:
         if task.key in answers:

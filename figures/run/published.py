@@ -2,8 +2,8 @@
 
 The file NAME.json holds published numbers for the figure NAME.  Each entry has a number
 `value` and a text `source`.  The entry `known` is a key of `claims.KNOWN`, for example
-"plot" for a number read off a plot.  An entry for a mean over runs can also have the
-number of runs `n` and the standard deviation `spread`.
+"plot" for a number read off a plot.  If the number is a mean over runs, the entry can
+also state the number of runs `n` and the standard deviation `spread`.
 """
 
 import json

@@ -122,7 +122,7 @@ def _line(root, stored, where, row):
 
 
 def unplaced(root):
-    """Return published claims that no line names."""
+    """Return the published claims that are missing in the tables of papers."""
     named = {(f"[{key}]", text) for key, module in papers().items()
              for row in module.ROWS for text in row.claims}
     return [f"{name}.{claim.id}" for name in make.names(root)
@@ -163,7 +163,7 @@ def _counted(words, texts):
 
 
 def count_undecided(lines):
-    """Return a sentence that counts undecided lines."""
+    """Return a sentence that counts the reasons of undecided table lines."""
     reasons = collections.Counter(undecided(line) for part in lines.values()
                                   for line in part if line.word == "not decided")
     return (f"Reasons of the {reasons.total()} lines that are not decided: "
@@ -171,7 +171,7 @@ def count_undecided(lines):
 
 
 def undecided(line):
-    """Return why a line is not decided."""
+    """Return why the results of a table line are not decided."""
     found = [result for _, claim, result in line.answers
              if claim.kind not in ("own", "shown")]
     if not found:
@@ -188,7 +188,7 @@ def undecided(line):
 
 
 def count_own(stored):
-    """Return a sentence that counts own properties."""
+    """Return a sentence that counts the claims that no paper states."""
     words = collections.Counter(result.verdict for one in stored.values()
                                 for claim, result in one.judged.values()
                                 if claim.kind == "own")
@@ -216,7 +216,7 @@ def linked(names):
 
 
 def unique(texts):
-    """Return a table cell with each different text on a line of its own."""
+    """Return a table cell that lists texts in separate lines, without duplicates."""
     return "<br>".join(dict.fromkeys(text for text in texts if text))
 
 
@@ -237,7 +237,7 @@ def data_of(claim):
 
 
 def value(claim, result):
-    """Return our value."""
+    """Format the value that refsnn computed."""
     return gallery.shown(None) if result is None else gallery.ours(claim, result)
 
 

@@ -17,7 +17,10 @@ SHORT = 10                                  # digits of a commit in a message
 
 
 def report(root, names):
-    """Yield a line for each code change since a result was computed, and a summary."""
+    """Yield messages about code changes since the results were computed.
+
+    The last messages list the figures by state, such as "up to date".
+    """
     code = functools.cache(lambda commit: code_of(root, commit))
     head = code("HEAD")
     if head is None:
@@ -64,7 +67,7 @@ def version(code):
 
 
 def _commits(found):
-    """Return (commit, digest) pairs of a result."""
+    """Return the (commit, digest) pairs that a result records."""
     return [(one.get("commit"), one.get("digest"))
             for one in (found.get("code", {}), *found["origins"])]
 

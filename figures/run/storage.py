@@ -138,7 +138,7 @@ def store(folder, full, names, find):
     """Copy results from `folder` to the folder `full`.
 
     If `names` is empty, all results computed with --full are copied.  For each result,
-    yield a message, and True if the result was copied.
+    yield a message and whether the result was copied.
     """
     for name in names or full_results(folder):
         try:

@@ -26,7 +26,7 @@ Learning with fixed random feedback weights works because the forward weights ad
 the feedback weights.  The cosine between the gradients of feedback alignment and
 backpropagation therefore rises from near 0 during training.  The gradients of the local
 losses are only partly aligned with the backpropagation gradients.  This figure
-corresponds to [NMZ19] fig. 5, a schematic without numbers.
+corresponds to [NMZ19] fig. 5, which is a schematic without numbers.
 """
 
 import numpy as np

@@ -2,10 +2,10 @@
 
 The left panels show how a network responds to three patterns after training with the
 surrogate gradient.  For each pattern, the panels show the input spikes, the hidden
-spikes and the membrane potentials of the readouts.  The right panels show the accuracy
-against the epoch and at the end of training, for networks trained with the surrogate
-gradient and with the true gradient.  Thin lines and dots are single seeds, and thick
-lines are means over seeds.
+spikes and the membrane potentials of the readouts.  The right panels compare networks
+that are trained with the surrogate gradient and with the true gradient.  One panel
+shows the accuracy against the epoch, and the other panel shows the final accuracy.
+Thin lines and dots are single seeds, and thick lines are means over seeds.
 
 A spiking network of 100-4-2 neurons learns to classify 256 random patterns of Poisson
 spikes (5 Hz, 200 steps of 1 ms).  Each pattern belongs at random to one of two classes.
