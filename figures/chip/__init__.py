@@ -1,1 +1,1 @@
-"""Compute the figures on training with an analog chip in the loop [CB22]."""
+"""Compute the figures about networks that are trained on an analog chip [CB22]."""

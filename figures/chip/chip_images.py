@@ -2,8 +2,8 @@
 
 The functions `learn` and `test` need a function `run(weights, x)`, which simulates a
 network for the input spikes `x`, and returns an `in_the_loop.Recording`.  To emulate a
-chip, `run` is the result of the function `on_chip`.  To simulate a network without a
-chip, `run` is the function `in_software`.
+chip, pass the result of the function `on_chip` as the argument `run`.  To simulate a
+network without a chip, pass the function `in_software`.
 """
 
 import functools

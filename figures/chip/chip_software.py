@@ -1,8 +1,8 @@
 """Simulate recurrent networks in software, with selected effects of an analog chip.
 
 Without effects of the chip, the simulation equals `chip_images.in_software`, up to
-rounding.  The effects are defined in `refsnn.chip`; comments give the numbers of its
-equations.  Mismatch is not simulated.
+rounding.  The module `refsnn.chip` defines these effects.  Numbers in comments, such as
+`(10)`, refer to equations of `refsnn.chip`.  Mismatch is not simulated.
 """
 
 import numpy as np
@@ -18,11 +18,12 @@ SCALE, CODE = 240.0, (80.0, 70.0)
 def simulated(effects, rng, parts=1):
     """Return a function `run(weights, x)` as described in `chip_images`.
 
-    effects : `refsnn.chip.Effects`.  All effects are ignored except `weight_limit`,
-        `refractory`, `noise` (read and membrane noise), `loss`, `headroom` and
-        `adc_limit`.  With `refractory`, a spike resets the membrane potential to 0 for
-        the refractory time.  Otherwise, the reset subtracts the threshold.
-    rng : random generator of noise and lost spikes.
+    effects : `refsnn.chip.Effects`.  The simulation uses only the effects
+        `weight_limit`, `refractory`, `noise`, `loss`, `headroom` and `adc_limit`.  The
+        simulated noise consists of read noise and membrane noise.  With `refractory`, a
+        spike resets the membrane potential to 0 for the refractory time.  Without
+        `refractory`, a spike reduces the membrane potential by the threshold.
+    rng : random generator that samples the noise and the lost spikes.
     parts : number of integration steps in a time bin.  A spike reaches its targets
         after one step.  The sampled response to an input spike is the same for all
         values of `parts`.  Without `refractory`, a neuron spikes at most once in a time

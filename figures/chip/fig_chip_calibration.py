@@ -1,26 +1,27 @@
 """Training in the loop compensates for mismatch of an emulated chip
 
-The left panel shows the test accuracy against the de-calibration of emulated chips,
-which is the size of random parameter errors.  The right panel shows the relative
-increase of the test error against the fraction of hidden neurons that are silenced
-after training.  Small markers are single seeds, large markers are means over seeds, and
-stars are published values.
+The left panel shows the test accuracy against the size of random parameter errors
+(de-calibration) of emulated chips.  The right panel shows the relative increase of the
+test error against the fraction of hidden neurons that are silenced after training.
+Small markers are single seeds, large markers are means over seeds, and stars are
+published values.
 
 Spiking networks with 256 inputs, 100 hidden neurons and 10 readouts run on emulated
 analog chips, and classify the handwritten digits included in refsnn ("embedded
 digits").  For a de-calibration of 30 %, the time constants and thresholds of a
 calibrated chip are multiplied by random factors with mean 1 and standard deviation 0.3.
-For a de-calibration of 50 %, some neurons fire without input, because their thresholds
-lie below their leak potentials.
+If these factors have the standard deviation 0.5, some thresholds lie below the leak
+potential.  Neurons with such thresholds fire without input.
 
 Some networks are trained with the chip in the loop: the forward pass runs on the
 de-calibrated chip, and the backward pass uses the nominal time constants and
 thresholds.  Other networks are trained in ideal software (without noise and mismatch).
 Their weights are clipped to the range of the chip, rounded, and transferred to the
 chip.  Further networks are trained on a twin of the chip, and their weights are then
-transferred to the chip.  A twin is an emulated copy of the chip.  Its mismatch and
-latency were measured from spikes and membrane samples of the chip.  The networks in the
-right panel were trained with the calibrated chip in the loop.
+transferred to the chip.  A twin is an emulated copy of the chip.  The mismatch and
+latency of the chip are measured from spikes and membrane samples, and used for the
+twin.  The networks in the right panel were trained with the calibrated chip in the
+loop.
 
 With --full, networks with 246 hidden neurons are trained for 20 epochs on MNIST images
 of 16x16 pixels.  This figure corresponds to [CB22] fig. 4, which uses MNIST.

@@ -3,11 +3,11 @@
 The top panels show the test accuracy of networks on emulated analog chips.  Some
 networks are trained with the chip in the loop.  The weights of the other networks are
 trained in ideal software, and then transferred to the chip.  The bottom panels show the
-difference between the accuracies after both kinds of training.  In the left panels, the
-time constants and thresholds of calibrated chips are multiplied by random factors
-(de-calibration).  In the right panels, the read noise and the membrane noise are
-multiplied by a factor.  Small markers are single runs, large markers are means, and
-vertical lines are 95 % confidence intervals of mean differences.
+test accuracy with the chip in the loop minus the test accuracy with weights from
+software.  In the left panels, the time constants and thresholds of calibrated chips are
+multiplied by random factors (de-calibration).  In the right panels, the read noise and
+the membrane noise are multiplied by a factor.  Small markers are single runs, large
+markers are means, and vertical lines are 95 % confidence intervals of mean differences.
 
 In [CB22] fig. 4 B, networks trained in software are less accurate on the calibrated
 chip than networks trained in the loop.  On the calibrated emulated chip, both kinds of

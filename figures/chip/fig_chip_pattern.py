@@ -11,21 +11,24 @@ The spread is the standard deviation over the neurons that can fire.  For gains 
 constants, the standard deviation is divided by the mean.  For potentials, the standard
 deviation is divided by the nominal threshold minus the nominal leak potential.  Bars
 are means over chips, and dots are single chips.  Diamonds are published spreads after
-calibration, as read or estimated from the tests of the public calibration software.
+calibration.  These spreads were read or estimated from the tests of the public
+calibration software for the real chip.
 
 An emulated chip is calibrated in two rounds.  In each round, the parameters of all 256
-neurons are measured from spikes and membrane samples, and then corrected.  The spreads
-before calibration are inputs of the emulation, and most are taken from the published
-calibration of one chip.  In membrane samples, an error of the leak potential looks the
-same as an offset of the neuron's analog-to-digital converter (ADC).  After calibration,
-the leak potentials therefore vary as much as the ADC offsets do.  A second calibration
-("with references") first measures each ADC offset, while a known voltage holds all
-membranes at the nominal leak potential.
+neurons are measured from spikes and membrane samples, and then corrected.  Before
+calibration, the parameters are sampled with prescribed spreads.  Most of these spreads
+are taken from the published calibration of one real chip.  In membrane samples, an
+error of the leak potential looks the same as an offset of the neuron's
+analog-to-digital converter (ADC).  After calibration, the leak potentials therefore
+vary as much as the ADC offsets do.  A second calibration ("with references") first
+measures each ADC offset, while a known voltage holds all membranes at the nominal leak
+potential.
 
 Emulated chips can have smaller spreads than real chips, because the parameters of
 emulated chips can be set independently and do not change after calibration.  In the
-other figures, calibrated chips have the spreads `chip.CALIBRATED`.  Except for the
-reset potentials (4 %), these spreads are taken from the public tests.
+other figures, the parameters of calibrated chips are sampled with the spreads in
+`chip.CALIBRATED`.  These spreads are taken from the tests of the public calibration
+software, except for the spread of the reset potential (4 %).
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """

@@ -1,1 +1,1 @@
-"""Compute the figures on online learning [ZN21]."""
+"""Compute the figures about online learning [ZN21]."""

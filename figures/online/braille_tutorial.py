@@ -13,12 +13,12 @@ the test accuracies are 0.993 and 0.989.  For another split of the data, tutoria
 reports 0.994 (training) and 0.967 (test).  The accuracy varies strongly between epochs.
 
 The layer sizes, time constants, surrogate derivative and optimiser are taken from
-tutorial 5, and so are the standard deviations of the initial recurrent and readout
-weights.  In tutorial 5, the encoder neurons are reset one time step later than in this
-file (see `reset_at` in `refsnn.conventions`).  The input of the encoder neurons is not
-filtered by synapses.  The readout unit with the largest mean potential over time
-determines the predicted class.  When the maximum was used instead of the mean, the
-accuracy remained at about 0.1 or lower for 30 epochs.
+tutorial 5.  The initial recurrent and readout weights also have the same standard
+deviations as in tutorial 5.  In tutorial 5, the encoder neurons are reset one time step
+later than in this file (see `reset_at` in `refsnn.conventions`).  The input of the
+encoder neurons is not filtered by synapses.  The readout unit with the largest mean
+potential over time determines the predicted class.  When the maximum was used instead
+of the mean, the accuracy remained at about 0.1 or lower for 30 epochs.
 """
 
 import sys

@@ -12,10 +12,11 @@ networks.
 
 Each gradient of the loss is compared with the exact gradient, which is computed by
 BPTT.  The gradient of RTRL is exact.  Truncated BPTT is exact if it covers all time
-steps.  SnAp-n keeps the effect of a weight on a neuron only if a path of at most n
-synapses starts with the synapse of this weight and ends at this neuron.  In a ring of n
-neurons, SnAp-n is therefore exact.  The rules "block", "implicit", "presynaptic" and
-"e-prop" are described in the caption of the figure `delay`.
+steps.  SnAp-n keeps the effect of a weight on a neuron only if a signal can pass from
+this weight to this neuron through at most n synapses.  This number includes the synapse
+of the weight.  In a ring of n neurons, SnAp-n is therefore exact.  The rules "block",
+"implicit", "presynaptic" and "e-prop" are described in the caption of the figure
+`delay`.
 
 In a layer with n neurons and n inputs, the memory of exact RTRL grows as `n^3`, and the
 memory of the rule "block" as `n^2`.  The memory of the rule "presynaptic" grows
@@ -29,17 +30,18 @@ standard deviation s / 4.  The strength s is varied in panels a and b.  In panel
 in the sparse layer of panel d, s is 1.  The relative error of a gradient g is
 `|g - G| / |G|`, where G is the exact gradient for all input and recurrent weights.
 
-The rule "e-prop" is applied to a layer of adaptive neurons with the same weights.  The
-result is compared with the exact gradient of this adaptive layer.  All rules
-approximate only the derivative of the spikes with respect to the weights.  In the ring
-of 6 neurons, each neuron excites the next neuron with weight 1.  In the sparse layer,
-about one tenth of the recurrent weights are non-zero.
+The rule "e-prop" is applied to another layer.  This layer has the weights of the first
+layer, but its neurons are adaptive.  The result is compared with the exact gradient of
+this adaptive layer.  The rules approximate the derivative of the spikes with respect to
+the weights.  The direct derivative of the loss with respect to the spikes is exact.  In
+the ring of 6 neurons, each neuron excites the next neuron with weight 1.  In the sparse
+layer, about one tenth of the recurrent weights are non-zero.
 
 The memory of a rule is the size of the float32 arrays that must be kept between two
 time steps, for one input sequence.  The computing time includes argument checks and the
 computation of the gradient, and is the shortest of several repetitions.  This figure
-does not correspond to a published figure.  According to a secondary source, [NMZ19]
-states that the memory of RTRL grows as n^3.
+does not correspond to a published figure.  A translation of the paper [NMZ19] states
+that the memory of RTRL grows as n^3.
 """
 
 import time

@@ -9,7 +9,7 @@ Networks with a recurrent layer of 16 spiking neurons and a leaky readout are tr
 classify spike trains.  At every time step, the loss is the cross entropy of the readout
 potentials.  An online rule computes the gradient of the loss forward in time, and
 changes all weights at every time step.  The caption of the figure `delay` describes the
-five online rules.  One of them is exact real-time recurrent learning (RTRL).  For
+five online rules.  The rule "exact" is real-time recurrent learning (RTRL).  For
 comparison, backpropagation through time (BPTT) changes the weights once for each batch,
 after the last time step.  In the condition "readout alone", online training changes
 only the readout weights.
@@ -22,11 +22,12 @@ same order.  The weights do not change during tests.
 By default, the networks classify the handwritten digits of 8x8 pixels included in
 refsnn.  The pixel rows of a digit are presented one after the other, for 4 ms each.
 With --full, the data are recordings of four tactile sensors that were moved over
-Braille letters (27 classes).  An input channel spikes when a grey level (digits) or a
-sensor signal (letters) crosses a fixed level.  Because a constant grey level or signal
-yields no spikes, the network must remember earlier spikes.  The readout unit with the
-largest mean potential determines the predicted class.  The mean is computed over the
-last 8 ms (digits) or over all 76 time steps (letters).
+Braille letters (27 classes).  The input signals are the grey levels in each pixel
+column, or the signals of the sensors.  An input channel spikes when an input signal
+crosses a fixed level.  While a signal is constant, its value is known only from earlier
+spikes.  The readout unit with the largest mean potential determines the predicted
+class.  The mean is computed over the last 8 ms (digits) or over all 76 time steps
+(letters).
 
 Panel b counts the multiplications for the simulation, the eligibility traces and the
 gradient, except multiplications by spikes.  BPTT needs few multiplications, but must
@@ -44,10 +45,10 @@ set.  The learning rate was chosen for exact RTRL, and is the same for all onlin
 Separate learning rates were chosen for BPTT and for the condition "readout alone".  The
 optimiser is Adam, with beta1 = 0.9 for BPTT, and beta1 = 0.99 for all rules that change
 the weights at every time step.  The bounds were fixed before the networks were trained.
-Approximations were expected to be at most as accurate as exact RTRL.  To allow for
-random differences, an approximation may be more accurate than exact RTRL by up to 0.02.
-This figure does not correspond to a published figure.  No published accuracy of RTRL or
-its approximations on these recordings is known.
+Approximations were expected to be at most as accurate as exact RTRL.  Because
+accuracies vary at random, a claim holds if an approximation is at most 0.02 more
+accurate than exact RTRL.  This figure does not correspond to a published figure.  No
+published accuracy of RTRL or its approximations on these recordings is known.
 """
 
 import os

@@ -1,12 +1,12 @@
 """Directions of the gradients of online rules, against the number of layers
 
 Each curve shows one online learning rule.  The vertical axis is the cosine of the angle
-between the gradient of this rule and the exact gradient of the loss, and the horizontal
-axis is the number of hidden layers.  The upper panels show the gradient with respect to
-the weights of the first hidden layer, which is farthest from the readout.  The lower
-panels show the gradient with respect to the weights of all hidden layers.  The left
-panels show networks before training, and the right panels show the same networks after
-training.  Bands show the standard deviation over networks.
+between the gradient of a learning rule and the exact gradient of the loss.  The
+horizontal axis is the number of hidden layers.  The upper panels show the gradient with
+respect to the weights of the first hidden layer, which is farthest from the readout.
+The lower panels show the gradient with respect to the weights of all hidden layers.
+The left panels show networks before training, and the right panels show the same
+networks after training.  Bands show the standard deviation over networks.
 
 A network consists of recurrent layers of 20 leaky integrate-and-fire neurons with
 subtractive reset, and of a leaky readout.  The network must produce two given curves in

@@ -240,7 +240,7 @@ def learn(task, folder, rule, rate, epochs, seed, repeat, hidden=16, after=False
 # ---- the cost
 
 def multiplications(rule, task):
-    """Count the multiplications in one time step, except those by spikes (0 or 1)."""
+    """Count the multiplications in one time step, except multiplications by spikes."""
     n, k = task.hidden, task.classes
     c = task.inputs + n
     simulated = 2 * n + 2 * k           # decay of layer and readout

@@ -1,8 +1,8 @@
-"""List the published results of all papers, and the settings of repeated experiments.
+"""List the published results of all papers, and the settings of some experiments.
 
 Each module describes one paper.  The tuple `ROWS` has one `Row` for each published
 figure, table and number.  The tuple `SETTINGS` has one `Experiment` for each experiment
-that refsnn repeats.
+that refsnn repeats.  An `Experiment` lists published settings beside those of refsnn.
 """
 
 from typing import NamedTuple

@@ -1,8 +1,8 @@
 """List results of [CB22].  Topic: surrogate gradients on the analog chip BrainScaleS-2.
 
-Cramer, Billaudelle and others, 2022, arXiv 2006.07239.  The main text and the tables of
-the paper were read, but not the supplement.  The numbers in table 1 are means over five
-seeds.  All results of refsnn are from an emulated chip.
+Cramer, Billaudelle and others, 2022, arXiv 2006.07239.  The authors of refsnn have read
+the main text and the tables of the paper, but not the supplement.  The numbers in table
+1 are means over five seeds.  All results of refsnn are from an emulated chip.
 """
 
 from figures.papers import Experiment, Row

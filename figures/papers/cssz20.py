@@ -1,13 +1,15 @@
-"""List results of [CSSZ20].  Topic: the Heidelberg data sets of spoken words as spikes.
+"""List results of [CSSZ20].  Topic: data sets with spikes that encode spoken words.
 
-Cramer, Stradmann, Schemmel and Zenke, 2020, arXiv 1910.07407.  The abstract and the
-description of the data sets were read, but not the text of the paper.  Accuracies were
-quoted by other sources ("second-hand") or recalled from memory ("recalled").  In the
-program `snn/shd.py`, other authors repeat the paper and quote its appendix.  This
+Cramer, Stradmann, Schemmel and Zenke, 2020, arXiv 1910.07407.  The authors of refsnn
+have read the abstract and the description of the data sets, but not the text of the
+paper.  Accuracies with the mark "second-hand" are quoted by other sources.  Accuracies
+with the mark "recalled" were not looked up.  Other authors wrote the program
+`snn/shd.py`, which repeats experiments of the paper and quotes its appendix.  This
 program gives the accuracies and settings of the support vector machines and of the CNN,
 and the accuracy of the recurrent network with 128 neurons.  The repository of the
-program was not recorded.  The accuracy of the feed-forward network is from the web page
-thrindex.  The accuracy of the network with 1,024 neurons is from public tables for SHD.
+program was not recorded.  The accuracy of the feed-forward network is from a web page
+with the name "thrindex".  The accuracy of the network with 1,024 neurons is from public
+tables for SHD.
 """
 
 from figures.papers import Experiment, Row

@@ -1,9 +1,9 @@
 """List results of [NMZ19] and its tutorials.  Topic: surrogate gradients.
 
-Neftci, Mostafa and Zenke, 2019, arXiv 1901.09948.  The equations, the figures and the
-tutorials (SpyTorch) of the paper were read.  Each number from a tutorial is the result
-of a single run.  The statement about memory is from a translation of the paper
-("second-hand").
+Neftci, Mostafa and Zenke, 2019, arXiv 1901.09948.  The authors of refsnn have read the
+equations and figures of the paper, and the tutorials (SpyTorch).  Each number from a
+tutorial is the result of a single run.  The statement about memory has the mark
+"second-hand", because it is from a translation of the paper.
 """
 
 from figures.papers import Experiment, Row

@@ -1,8 +1,9 @@
 """List results of [ZG18].  Topic: SuperSpike.
 
-Zenke and Ganguli, 2018, arXiv 1705.11146.  The paper was read.  The paper shows the
-loss only in plots.  No numbers were read off these plots.  Settings that the paper does
-not state are from the published code (github.com/fzenke/pub2018superspike).
+Zenke and Ganguli, 2018, arXiv 1705.11146.  The authors of refsnn have read the paper.
+The paper shows the loss only in plots.  No numbers were read off these plots.  Settings
+that the paper does not state are from the published code
+(github.com/fzenke/pub2018superspike).
 """
 
 from figures.papers import Experiment, Row

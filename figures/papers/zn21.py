@@ -1,9 +1,9 @@
 """List results of [ZN21].  Topic: RTRL and biologically plausible learning rules.
 
-Zenke and Neftci, 2021, arXiv 2010.11931.  Only the abstract was read.  The abstract
-states no accuracy.  All accuracies below are from tasks and networks of refsnn.  The
-block-diagonal rule is expected to be at most as accurate as exact RTRL.  The bound of
-0.02 allows for random differences.
+Zenke and Neftci, 2021, arXiv 2010.11931.  The authors of refsnn have read only the
+abstract.  The abstract states no accuracy.  All accuracies below are from tasks and
+networks of refsnn.  The block-diagonal rule is expected to be at most as accurate as
+exact RTRL.  The bound of 0.02 allows for random differences.
 """
 
 from figures.papers import Row

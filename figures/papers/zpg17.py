@@ -1,8 +1,9 @@
 """List results of [ZPG17].  Topic: synaptic intelligence (SI).
 
-Zenke, Poole and Ganguli, 2017, arXiv 1703.04200.  The authors' code, notebooks and
-stored results were read, but not the text of the paper.  The equations of the section
-on theory were read in programs of other authors ("second-hand").
+Zenke, Poole and Ganguli, 2017, arXiv 1703.04200.  The authors of refsnn have read the
+published code, notebooks and stored results, but not the text of the paper.  The
+equations of the section on theory have the mark "second-hand", because they are from
+programs of other authors.
 """
 
 from figures.papers import Experiment, Row

@@ -16,7 +16,7 @@ from refsnn.fast import lif as fast_lif
 
 
 class Scores(NamedTuple):
-    """Loss, accuracy, and number of spikes per pattern."""
+    """Loss, accuracy, and mean number of hidden spikes in response to a pattern."""
 
     loss: float
     accuracy: float
@@ -69,11 +69,13 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
         penalty=None, after_epoch=None):
     """Train a network; return weights and training losses.
 
-    x : input spikes, converted by `events`.
-    batch : number of patterns in a random mini-batch.  With None, each step uses all
-        patterns.
-    penalty : function from hidden spikes (T, B, n) to a loss term and its derivative.
-    after_epoch : function called with (epoch, weights) after each epoch.
+    x : sparse matrix of input spikes, which the function `events` returns.
+    batch : number of patterns in a random mini-batch.  If `batch` is None, each
+        training step uses all patterns.
+    penalty : function of the hidden spikes (T, B, n), which returns a loss term and the
+        derivative of this term with respect to the spikes.
+    after_epoch : function that is called after each epoch, with the arguments `epoch`
+        and `weights`.
     """
     if net.surrogate != "fast_sigmoid" or net.through_reset:
         raise ValueError(f"net is {net}: must have the fast sigmoid and stop the "
