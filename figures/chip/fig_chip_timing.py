@@ -8,9 +8,10 @@ hidden neurons.  Dots are single seeds, and diamonds are means over seeds.
 
 Spiking networks with 256 inputs, 100 hidden neurons and 10 readouts classify the
 handwritten digits included in refsnn ("embedded digits").  The networks are trained
-with an emulated analog chip in the loop.  The selected strength has the highest
-training accuracy of all strengths above 0 with at most 40 hidden spikes per test image.
-In the fast mode of the chip, all membranes are reset 10 µs after the first input spike.
+with an emulated analog chip in the loop.  Some strengths above 0 lead to at most 40
+hidden spikes per test image.  Of these strengths, the strength with the highest
+training accuracy is selected.  In the fast mode of the chip, all membranes are reset 10
+µs after the first input spike.
 
 A synaptic event is the arrival of one spike at one synapse.  Each input spike reaches
 all hidden neurons, and each hidden spike reaches all readouts.  Synaptic events are

@@ -3,7 +3,8 @@
 Zenke and Neftci, 2021, arXiv 2010.11931.  The authors of refsnn have read only the
 abstract.  The abstract states no accuracy.  All accuracies below are from tasks and
 networks of refsnn.  The block-diagonal rule is expected to be at most as accurate as
-exact RTRL.  The bound of 0.02 allows for random differences.
+exact RTRL.  Because accuracies vary at random, a claim holds if this rule is at most
+0.02 more accurate than exact RTRL.
 """
 
 from figures.papers import Row
