@@ -2,8 +2,9 @@
 
 The left panels show the correlation between the weight importances of each pair of
 tasks (mean over runs), separately for the three layers of a network.  The right panels
-show the mean correlation against the number of positions between the two tasks in the
-sequence.  Thin lines are single runs, and lines with markers are means over runs.
+show how this correlation depends on the distance between the two tasks in the sequence.
+Consecutive tasks have distance 1.  Thin lines are single runs, and lines with markers
+are means over runs.
 
 A fully connected network of 784-200-200-10 units learns six tasks in sequence.  The
 images are the handwritten digits of refsnn, enlarged and centred in 28x28 pixels as in
@@ -14,9 +15,10 @@ weight decreased the loss, Delta is the change of the weight during the task, an
 damping xi is 0.1.
 
 Because the pixels are permuted, different tasks depend on different weights of the
-first layer.  In the second and output layers, different tasks depend partly on the same
-weights.  The paper [ZPG17] reports, as recalled from memory, that the penalty of
-synaptic intelligence (consolidation) reduces the correlation between different tasks.
+first layer.  In the second layer and in the output layer, some weights are important
+for several tasks.  Training with the penalty of synaptic intelligence is called
+consolidation.  According to [ZPG17], consolidation reduces the correlation between the
+importances of different tasks.  This statement about [ZPG17] was written from memory.
 
 By default, each task has 1,437 training images and 450 training steps, and the strength
 of the penalty is 5.  In layers with more than 20,000 weights, 20,000 random weights are

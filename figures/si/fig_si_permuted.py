@@ -4,18 +4,19 @@ The left panel shows the mean test accuracy over all tasks learnt so far, agains
 number of learnt tasks.  Thin lines are single runs, thick lines are means.  The middle
 panel shows how the test accuracy on the first task changes while the network learns
 further tasks.  The right panel shows the test accuracy on each task directly after the
-training on this task, which is low if the method impairs the learning of new tasks.
-The grey dotted line is the chance accuracy.
+training on this task.  This accuracy is low if the method impairs the learning of new
+tasks.  The grey dotted line is the chance accuracy.
 
 A fully connected network of 784-200-200-10 units learns ten tasks in sequence.  The
 images are the handwritten digits of refsnn, enlarged to 20x20 pixels and centred in
 28x28 pixels as in MNIST.  The first task shows the digits unchanged.  In each later
 task, the pixels of all images are reordered by a random permutation.  Three methods
 penalise changes of the parameters: synaptic intelligence (SI, with damping 0.1),
-elastic weight consolidation (EWC) and L2.  Two methods have no penalty: plain training,
-and training in which half of the hidden units are dropped at random (dropout).  In EWC,
-the importance of a parameter is half its Fisher information.  In L2, the penalty is
-proportional to the squared change of all parameters since the last task.
+elastic weight consolidation (EWC) and the L2 penalty.  Two methods have no penalty:
+plain training, and training in which half of the hidden units are dropped at random
+(dropout).  In EWC, the importance of a parameter is half its Fisher information.  The
+L2 penalty is proportional to the sum of the squared changes of all parameters since the
+last task.
 
 In each run, all methods use the same pixel permutations, the same split into training
 and test images, and the same initial weights.  The penalty strengths 5 (SI), 100 (EWC)
@@ -108,9 +109,11 @@ def jobs(size, seed, data, repeats=None, tasks=None, epochs=None, strength=None)
 
 def learn(condition, strength, first, number, total, epochs, batch, repeat, seed,
           folder, before=None):
-    """Train on `number` tasks; return test accuracies (trained tasks, tested tasks).
+    """Train on the next `number` tasks.
 
-    If `strength` is None, the strength of the most accurate run in `before` is used.
+    The returned array "rows" contains test accuracies.  This array has one row for each
+    trained task and one column for each tested task.  If `strength` is None, the
+    strength of the most accurate run in `before` is used.
     """
     images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES),

@@ -5,10 +5,11 @@ against the strength c of the penalty.  Colours stand for seven variants of syna
 intelligence, called presets.  Rings mark the default strength of each preset (c = 1 for
 `avalanche`, because the library avalanche has no default strength).  The middle panel
 shows how the parameter importances of each preset correlate with those of the preset
-`pathint`.  The right panel shows the product of the prefactor of the penalty and the
-sum of all parameter importances, relative to the preset `pathint`.  If a preset limits
-the importance of each parameter, these two panels use the limited importances.  Thin
-lines and small markers are single runs, and thick lines and large markers are means.
+`pathint`.  For the right panel, the sum of all parameter importances is multiplied by
+the prefactor of the penalty.  The panel shows the result for each preset, divided by
+the result for `pathint`.  In the middle and right panels, importances of `avalanche`
+above 1e-3 are set to 1e-3, as in the penalty of this preset.  Thin lines and small
+markers are single runs, and thick lines and large markers are means.
 
 A fully connected network of 64-50-50-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits with two

@@ -17,15 +17,16 @@ The penalty of synaptic intelligence (consolidation) has strength c = 1 and damp
 With --full, networks of 784-256-256-10 units learn split MNIST in 10 runs.  As
 published, the mini-batches have 64 images, and each task is trained for 10 epochs.
 Stars are published accuracies on training images after the last task.  White markers
-are the corresponding accuracies in this figure (means over the runs shown as thin
-lines).  This figure corresponds to [ZPG17] fig. 3.
+are also accuracies on training images after the last task, but of the networks in this
+figure.  They are means over the runs in which only the moments of Adam are reset.  This
+figure corresponds to [ZPG17] fig. 3.
 
 The published numbers are from the authors' notebook of 2018.  The code of this notebook
-was read, but not run.  It never resets Adam, because it searches for the variables of
-Adam by a name that Keras 2.2.2 does not use.  With Keras 2.0.5 (2017), the code resets
-the moments and keeps the step counter.  For training without consolidation, the plots
-in the notebook of 2017 show accuracies of 0.61 on task 1 and 0.48 on task 2, and a mean
-accuracy of 0.80.
+was read, but not run.  With Keras 2.2.2, this code never resets Adam, because it
+searches for the variables of Adam by a name that this version does not use.  With Keras
+2.0.5 (2017), the code resets the moments and keeps the step counter.  For training
+without consolidation, the plots in the notebook of 2017 show accuracies of 0.61 on task
+1 and 0.48 on task 2, and a mean accuracy of 0.80.
 """
 
 import numpy as np

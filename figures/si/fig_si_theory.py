@@ -5,25 +5,28 @@ compute path integrals of synaptic intelligence during gradient descent on quadr
 losses of 12 parameters.
 
 The top left panel shows `w / Delta^2` for each parameter, where w is the path integral
-of the parameter and Delta is its total change.  For a diagonal Hessian and small
-learning rates, this quotient tends to half the diagonal entry.  A penalty of strength 1
-with the importance `w / Delta^2` therefore equals the original loss.  If the Hessian
-has rank 1, the quotient tends to half the nonzero eigenvalue for every parameter.  For
-random Hessians of full rank ("generic"), the quotient is large for parameters that
-hardly move.  The top middle panel shows the importance `w / (Delta^2 + xi)` against the
-damping xi.  The importance is divided by half the diagonal entry of the Hessian.  The
-damping limits the importance of parameters that hardly move.  The top right panel shows
-the path integral w, averaged over 4,000 start points (40,000 with --full) from a
-standard normal distribution.  This average tends to half the diagonal entry.
+of the parameter and Delta is its total change.  For parameter k, the diagonal entry of
+the Hessian is H_kk.  For a diagonal Hessian, `w / Delta^2` tends to `H_kk / 2` as the
+learning rate tends to 0.  A penalty of strength 1 with the importance `w / Delta^2`
+therefore equals the original loss.  For a Hessian of rank 1, `w / Delta^2` of every
+parameter tends to half the nonzero eigenvalue in this limit.  For random Hessians of
+full rank ("generic"), `w / Delta^2` is large if the total change Delta of the parameter
+is small.  The top middle panel shows the importance `w / (Delta^2 + xi)` against the
+damping xi.  The importance is divided by `H_kk / 2`.  The damping limits the importance
+of parameters with a small total change.  The top right panel shows the path integral w,
+averaged over 4,000 start points (40,000 with --full) from a standard normal
+distribution.  As the learning rate tends to 0, the expected value of w tends to
+`H_kk / 2`.
 
-The bottom left panel shows the relative difference between the sum of the path
-integrals of all parameters and the decrease of the loss.  For small learning rates,
-this difference is proportional to the learning rate.  The bottom middle panel shows
-simulations with gradient noise: the sum of the path integrals is divided by the initial
-loss minus the minimum of the loss.  The sum increases linearly with the variance of the
-noise.  The bottom right panel shows, for each parameter, the largest relative
-difference between the simulated and the theoretical path integral.  This figure tests
-predictions of [ZPG17].
+In the bottom left and bottom middle panels, sum(w) is the sum of the path integrals of
+all parameters.  The bottom left panel shows `sum(w) / drop - 1`, where drop is the
+decrease of the loss.  For small learning rates, `sum(w) / drop - 1` is proportional to
+the learning rate.  The bottom middle panel shows `sum(w) / drop` in simulations with
+gradient noise.  In this panel, drop is the largest possible decrease of the loss, from
+its initial value to its minimum.  The sum of the path integrals increases linearly with
+the variance of the noise.  The bottom right panel shows, for each parameter, the
+largest relative difference between the simulated and the theoretical path integral.
+This figure tests predictions of [ZPG17].
 """
 
 import numpy as np

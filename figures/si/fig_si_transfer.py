@@ -93,7 +93,7 @@ def style(strength):
 
 
 def jobs(size, seed, data, repeats=None, strength=None):
-    """Return all jobs; `strength` replaces the first strength of each data set."""
+    """Return jobs; `strength` replaces the first value of each tuple in STRENGTHS."""
     names = ["digits"] if size != "full" else ["Fashion", "pairs", "CIFAR"]
     listed = []
 
@@ -174,10 +174,11 @@ def few(images, number):
 def widened(folder, classes, margin):
     """Load CIFAR images, and add `margin` black pixels on each side.
 
-    A margin of 1 is the published padding of the first convolution.  With a margin of
-    3, the pooled maps have 17 x 17 entries.  The inner 15 x 15 entries equal those of
-    the published network.  The outer entries are set to 0, as padding of the third
-    convolution.
+    With a margin of 1, the first convolution is padded as in the published network.
+    With a margin of 3, the feature maps after the first pooling have 17 x 17 entries.
+    The inner 15 x 15 entries of these maps equal the feature maps of the published
+    network.  The outer entries are set to 0, because the published network pads the
+    third convolution with zeros.
     """
     parts, sides = [], (margin, margin)
     for kind in ("train", "test"):

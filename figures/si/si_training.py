@@ -48,10 +48,11 @@ class Rule(NamedTuple):
     """Penalty on changes of the parameters.
 
     The penalty is `strength * sum(importance * (theta - anchor)**2)`, where theta are
-    the parameters, and the anchor is their value at the end of the previous task.  The
-    importance of a parameter is computed by synaptic intelligence ("SI"), equals half
-    the Fisher information (elastic weight consolidation, "EWC"), or equals 1 ("L2").
-    With `reset="moments"`, the step counter of Adam is not reset.
+    the parameters, and the anchor is their value at the end of the previous task.  If
+    `name` is "SI", synaptic intelligence computes the importances.  If `name` is "EWC"
+    (elastic weight consolidation), the importance of a parameter is half its Fisher
+    information, summed over all learnt tasks.  If `name` is "L2", all importances are
+    1.  With `reset="moments"`, the step counter of Adam is not reset.
     """
 
     name: str               # "SI", "EWC", "L2" or "plain"

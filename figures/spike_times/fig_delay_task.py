@@ -1,36 +1,39 @@
 """Learned delays are compared with random delays in a task of spike order
 
-Eight input neurons spike once in each sample, at intervals of 15 ms.  The eight classes
-differ only in the order of these spikes.  Each run draws these orders at random.  Each
-spike time has a normal jitter of 4 ms, and is rounded to time steps of 5 ms.  A pattern
-lasts 105 ms, or 14 membrane time constants of 7.5 ms.  Panel a shows the patterns of
-three classes.
+In each sample, eight input neurons spike one after the other, and each neuron spikes
+once.  Without jitter, the interval between two consecutive spikes is 15 ms.  The eight
+classes differ only in the order of these spikes.  Each run draws these orders at
+random.  Each spike time is shifted by Gaussian jitter with a standard deviation of 4
+ms, and is rounded to time steps of 5 ms.  A pattern lasts 105 ms, or 14 membrane time
+constants of 7.5 ms.  Panel a shows the patterns of three classes.
 
 The network is one layer of leaky neurons that do not spike (`lif.readout`).  The
 predicted class is that of the neuron with the highest membrane potential at any time.
 Three conditions are compared, each with 128 trainable parameters.  With learned delays,
 each class has one neuron with 8 weights and 8 delays (module `delays`, linear kernel).
-With fixed random delays or without delays, each class has two neurons with 8 weights
-each.  The output is the higher of their potentials.  The fixed delays are drawn from
-the range of the learned delays, 0 to 120 ms.
+In the other two conditions, the delays are random and fixed, or there are no delays.
+In these conditions, each class has two neurons, and each neuron has 8 weights.  The
+output of a class is the higher potential of its two neurons.  The fixed delays are
+drawn from the range of the learned delays, 0 to 120 ms.
 
 All conditions use exact gradients of the cross-entropy, the optimiser Adam, and the
 same training samples, which are new at each step.  For each condition and run, networks
 are trained with five learning rates.  The network with the fewest wrong predictions on
 400 validation samples is selected.  Panel b shows the test errors of the selected
 networks on 2000 other samples.  Each line connects the three errors of one run, and
-large markers show means over runs.  On the logarithmic axes, an error of 0 is drawn as
-0.25 wrong samples.  Panel c shows the validation errors against the learning rate;
-thick lines are medians over runs.
+large markers show means over runs.  Panel c shows the validation errors against the
+learning rate; thick lines are medians over runs.  Panels b and c have logarithmic error
+axes.  Therefore, an error of 0 is drawn at 0.25 divided by the number of samples.
 
-Panel d shows the first run with learned delays, before and after learning.  Each marker
-is the arrival time of an input spike (without jitter) at the neuron of the class.
-Marker areas are proportional to the absolute weights after learning, and crosses mark
-negative weights.  After learning, most inputs with positive weights arrive at nearly
-the same time.
+Panel d shows the first run with learned delays, before and after learning.  Each row
+belongs to one class.  Each marker shows when one input spike of this class arrives at
+the neuron of this class.  The arrival times do not include jitter.  Marker areas are
+proportional to the absolute weights after learning, and crosses mark negative weights.
+After learning, most inputs with positive weights arrive at nearly the same time.
 
-In the claims on test errors, the learned delays are not rounded.  The effect of
-rounding them to whole time steps (`delays.settle`) is reported separately.
+The test errors are measured with learned delays that are not rounded.  A separate
+number states how much the test accuracy changes if the learned delays are rounded to
+whole time steps (`delays.settle`).
 
 The results hold for this single layer.  In trial runs, networks with hidden spiking
 neurons were compared at equal numbers of parameters.  In most of these runs, learned
@@ -194,7 +197,7 @@ def gather(results):
 
 
 def claims(size):
-    """Return the claims; their bounds were fixed before the runs."""
+    """Return the statements to test.  Their bounds were fixed before the runs."""
     text = "test errors with learned delays, divided by those with {}, with equal " \
         "numbers of parameters (mean of logarithms; half an error is added to each)"
     return [

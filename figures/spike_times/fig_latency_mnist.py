@@ -4,23 +4,25 @@ Each pixel of an image is encoded as at most one input spike.  A pixel with the 
 between 0 (black) and 1 spikes at the time (1 - x) 30 ms, and black pixels do not spike.
 The network has one hidden layer of spiking neurons, and ten readout neurons that do not
 spike.  The predicted class is that of the readout whose membrane potential has the
-highest maximum.  Training uses the exact gradients of the hidden spike times
-(`refsnn.fast.eventprop`), the cross-entropy of the maxima, and the optimiser Adam.  The
-weights of hidden neurons that are silent in a whole mini-batch increase slightly.  The
-time constants are 20 ms for potentials and 5 ms for currents.
+highest maximum.  The loss is the cross-entropy of the ten maximum potentials.  Training
+uses the exact gradients of the hidden spike times (`refsnn.fast.eventprop`) and the
+optimiser Adam.  In training, Gaussian jitter with a standard deviation of 1 ms is added
+to the input spike times.  The weights of hidden neurons that are silent in a whole
+mini-batch increase slightly.  The time constants are 20 ms for potentials and 5 ms for
+currents.
 
-Panel a shows the accuracy on the first 2000 test images against the epoch.  The claim
-is about the accuracy on all test images.  Panels b and c show the hidden spikes and the
-readouts of the first network after training, for one test image.  The blue line is the
-readout of the correct class.
+Panel a shows the accuracy on the first 2000 test images against the epoch.  The final
+test accuracy is measured on all test images.  Panels b and c show the hidden spikes and
+the readouts of the first network after training, for one test image.  The blue line is
+the readout of the correct class.
 
 By default, three networks with 100 hidden neurons learn the digits of refsnn, which
 have 8x8 pixels.  With --full, one network with 350 hidden neurons learns MNIST for 18
-epochs, which takes about 3 core-hours.  With --full, mini-batches have 128 images, the
-input spikes have a normal jitter of 1 ms, and the learning rate of 0.005 falls by 3 %
-each epoch.  These settings are those of [WP21], where ten networks learn for 100
-epochs.  For the digits, mini-batches have 32 images, the initial weights have wider
-distributions, and the learning rate of 0.1 falls by 30 % each epoch.
+epochs, which takes about 3 core-hours.  With --full, mini-batches have 128 images, and
+the learning rate of 0.005 falls by 3 % each epoch.  These settings and the jitter are
+those of [WP21], where ten networks learn for 100 epochs.  For the digits, mini-batches
+have 32 images, and the learning rate of 0.1 falls by 30 % each epoch.  The initial
+weights have wider distributions than for MNIST.
 """
 
 import os
@@ -83,10 +85,12 @@ def encode(images, rng=None):
 
 
 def highest(times, units, W):
-    """Return times, slopes and spikes of the maxima of all readouts, each (B, k).
+    """Find the maximum of the potential of each readout over time.
 
-    If a readout stops rising at a hidden spike, the slope before this spike and the
-    number of this spike are returned.  For other maxima, 0 and -1 are returned.
+    Return three arrays (B, k).  The first array contains the times of the maxima.  If
+    the potential has its maximum at a hidden spike, the second array contains the slope
+    of the potential before this spike, and the third array contains the index of this
+    spike.  Otherwise, the slope is 0 and the index is -1.
 
     Between two spikes, the potential is c (a exp(-p t) - b exp(-q t)), with p =
     1/tau_mem, q = 1/tau_syn, c = p/(q - p), a = sum_j W_j exp(p t_j) and b = sum_j W_j
@@ -112,7 +116,7 @@ def highest(times, units, W):
 
 
 def network(weights, spikes):
-    """Return the hidden recording, the result of `highest`, and the maxima (B, k)."""
+    """Simulate the network, and find the highest potential of each readout."""
     hidden = fast.simulate(*spikes, weights[0], until=UNTIL, **TAUS)
     tops = highest(hidden.times, hidden.units, weights[1])
     return hidden, tops, eventprop.readout(tops[0][None], hidden.times, hidden.units,
@@ -120,7 +124,7 @@ def network(weights, spikes):
 
 
 def gradient(weights, spikes, labels):
-    """Return the hidden recording, and the gradients of both weight matrices."""
+    """Return the recording of the hidden layer, and the gradients of all weights."""
     hidden, (at, slope, spike), top = network(weights, spikes)
     _, dtop = losses.cross_entropy(top[None], labels)
     grad = eventprop.readout_backward(dtop, at[None], hidden.times, hidden.units,
@@ -195,7 +199,7 @@ def gather(results):
 
 
 def claims(size):
-    """Return the claims; their bound and their tolerance were fixed before all runs."""
+    """Return the statements to test.  Their bounds were fixed before all runs."""
     _, epochs, hidden, *_ = SIZES[size]
     text = f"test accuracy, {hidden} hidden neurons, {epochs} epochs"
     first = stand_in(
@@ -217,7 +221,7 @@ def shown(data):
 
 
 def plot(data, fig):
-    """Draw learning curves, and one test image in the trained network."""
+    """Draw learning curves, and the response of a trained network to one image."""
     fig.set_size_inches(12, 4)
     a, b, c = fig.subplots(1, 3)
     epochs = np.arange(1, data["accuracy"].shape[1] + 1)

@@ -6,22 +6,23 @@ errors are those of the spike times (a), the loss (b), and the gradients with re
 weights (c) and input spike times (d).  The loss is a sum of all spike times with random
 positive factors.  The error of a gradient is the median over neurons.  Lines in panels
 a to e show medians over networks, and bands show quartiles.  Three integration schemes
-are compared.  The scheme "euler" is the explicit Euler method, "held" keeps the current
-constant during each step (as in `lif`), and "exact" uses the exact solution between
-spikes.  If each spike is placed at the end of its time step (solid lines), the errors
-of all schemes are proportional to the time step.  If spike times are interpolated
-linearly within the step (dashed lines), the error of the exact solution is proportional
-to the squared time step.  A neuron is left out if its number of spikes differs from
-that in the exact simulation.  Panel e shows the share of such neurons.
+are compared.  The scheme "euler" is the explicit Euler method.  The scheme "held"
+assumes that the current does not change during a step, as in `lif`.  The scheme "exact"
+uses the exact solution between spikes.  If each spike is placed at the end of its time
+step (solid lines), the errors of all schemes are proportional to the time step.  If
+spike times are interpolated linearly within the step (dashed lines), the error of the
+exact solution is proportional to the squared time step.  A neuron is left out if its
+number of spikes differs from that in the exact simulation.  Panel e shows the share of
+such neurons.
 
 Panel f shows why the gradients of some neurons have much larger errors than the median.
 A neuron receives one input spike, and its potential U crosses the threshold shortly
 before the maximum of U.  The gradient of the spike time is proportional to `1/(dU/dt)`
-at the crossing, and dU/dt is 0 at the maximum.  Simulations in time steps evaluate
-dU/dt up to one step late.  If U reaches its maximum a few steps after the crossing, the
-simulated dU/dt is therefore too small or has the wrong sign.  With interpolated spike
-times, the gradient is accurate unless U reaches its maximum within one step of the
-crossing.
+at the crossing, and dU/dt is 0 at the maximum.  A simulation in time steps computes
+dU/dt from the current at the end of the step.  The crossing occurs up to one step
+earlier.  If U reaches its maximum within a few steps after the crossing, the computed
+dU/dt is too small or has the wrong sign.  With interpolated spike times, the gradient
+is accurate unless U reaches its maximum within one step of the crossing.
 
 Panel g shows the cosine of the angle between the surrogate gradient of the same
 networks and the exact gradient, for three losses sum_i a_i sum_k f(t_k), where neuron i
@@ -184,7 +185,7 @@ def gather(results):
 
 
 def claims(size):
-    """Return the claims; their bounds were chosen before the runs."""
+    """Return the statements to test.  Their bounds were chosen before the runs."""
     text = "order of convergence of the error of the {} from steps of 0.1 ms to the " \
         "smallest, "
     near = "largest relative error of the gradient of one neuron if the maximum of U " \

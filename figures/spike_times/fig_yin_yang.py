@@ -127,7 +127,7 @@ def learn(epochs, hidden, samples, seed, repeat, first=0, before=None):
 
 
 def gather(results):
-    """Combine the last results of all runs, which hold all epochs."""
+    """Combine the results of the last job of each run."""
     results = [*{int(r["repeat"]): r for r in results}.values()]
     return {"error": np.array([r["error"] for r in results]),
             "spikes": np.array([r["spikes"] for r in results]),
@@ -135,7 +135,7 @@ def gather(results):
 
 
 def claims(size):
-    """Return the claims; their tolerance was fixed before the full run."""
+    """Return the statements to test.  The tolerance was fixed before the full run."""
     text = f"test accuracy after {SIZES[size][1]} epochs"
     published = Published(0.981, "[WP21]", "fig. 2", "read", 0.0018, 10)
     first = reproduction(

@@ -1,11 +1,12 @@
 """Compute spike times and EventProp gradients in discrete time steps.
 
-The neurons follow `eventprop`, without delays and recurrence.  An input
-spike arrives at the start of a step.  If the membrane potential U is above
-the threshold at the end of a step, the neuron spikes.  The scheme "euler"
-is the explicit Euler method.  The scheme "held" keeps the current constant
-during a step, like `lif` with the argument gain = 1 - beta.  The scheme
-"exact" uses the analytic solution of the neuron equations.
+The neuron model is that of the module `eventprop`.  Delays and recurrent
+weights are not supported.  An input spike arrives at the start of a step.
+If the membrane potential U is above the threshold at the end of a step,
+the neuron spikes.  The scheme "euler" is the explicit Euler method.  The
+scheme "held" assumes that the current does not change during a step, like
+`lif` with the argument gain = 1 - beta.  The scheme "exact" uses the
+analytic solution of the neuron equations.
 
 By default, a spike occurs at the end of a step.  The option `between`
 interpolates spike times linearly within a step.  Because spike times on

@@ -17,11 +17,11 @@ through fixed random weights (random feedback), or through weights that are all 
 
 In a control network, the weights of the hidden layer stay fixed, and only the output
 weights learn.  The linear learning rule sets the derivative of a spike to 1 in both
-layers.  Let z be the filtered spike train of a hidden neuron, and e its filtered error.
-The heterosynaptic regulariser reduces each weight w of the neuron in proportion to w
-(exponent 0), to w z^4 (exponent 4), or to w z^4 e^2.  This figure corresponds to [ZG18]
-figs. 6 to 8, with another target picture and other network sizes.  The target picture
-and the training costs in [ZG18] are published only as plots.
+layers.  Let z be the filtered spike train of a hidden neuron, and let e be the filtered
+error of this neuron.  The heterosynaptic regulariser reduces each weight w of the
+neuron in proportion to w (exponent 0), to w z^4 (exponent 4), or to w z^4 e^2.  This
+figure corresponds to [ZG18] figs. 6 to 8, with another target picture and other network
+sizes.  The target picture and the training costs in [ZG18] are published only as plots.
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
 coefficient of variation, which is 1 for a Poisson process, is the standard deviation of
@@ -39,8 +39,9 @@ is the time of the last spike, rounded up to a multiple of 0.5 s.  The file
 The entry "loop_s" is the duration of a trial in seconds.  The entries "input" and
 "target" hold options for reading the two files with `ras.read_ras`.
 
-As in the published code, the learning rate is 1 mV, and the standard deviation of the
-initial weights is 50 mV / sqrt(fan-in).  The learning rate falls to 0.1 mV after 800 s
+Weights have the unit of a voltage.  The learning rate of the optimiser RMaxProp is 1
+mV, and the standard deviation of the initial weights is 50 mV / sqrt(fan-in).  Both
+values are those of the published code.  The learning rate falls to 0.1 mV after 800 s
 (after 400 s in the published code).  The heterosynaptic regulariser has strength 1 and
 exponent 4.  In networks with the regulariser, the product of error and eligibility
 trace is multiplied by about 5, as in the published code.  In hidden neurons with random

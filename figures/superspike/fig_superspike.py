@@ -12,9 +12,10 @@ other spike.  The cost of a trial is the root mean square of the filtered differ
 between target and output spikes.  Each neuron has its own inputs and weights.
 
 The eligibility trace of a synapse is the filtered product of the neuron's surrogate
-derivative and the presynaptic trace.  At the end of each trial, the weight of the
-synapse is updated with the sum of the products of filtered error and eligibility trace.
-This figure corresponds to [ZG18] figs. 2 and 3.
+derivative and the presynaptic trace.  In each time step, the filtered error is
+multiplied by the eligibility trace.  At the end of each trial, the optimiser computes
+the weight change from the sum of these products.  This figure corresponds to [ZG18]
+figs. 2 and 3.
 
 The optimiser is RMaxProp with a learning rate of 1 mV, reduced to 0.1 mV after trial
 300.  The initial weights have a standard deviation of 2 mV.  This value was chosen in

@@ -1,11 +1,11 @@
 """The range of usable learning rates is wider with RMSprop and RMaxProp than without
 
 For three optimisers, the top panels show the relative final cost against the learning
-rate.  The relative final cost is the mean cost of the last 20 trials, divided by the
-cost of the first trial.  The best learning rate of an optimiser has the lowest median
-of the relative final cost.  The bottom panels show the cost of each trial at the best
-learning rates.  Thin lines and dots show single networks, and thick lines show the
-median over networks.
+rate.  The relative final cost of a network is its mean cost in the last 20 trials,
+divided by its cost in the first trial.  At the best learning rate of an optimiser, the
+median over networks of the relative final cost is lowest.  The bottom panels show the
+cost of each trial at the best learning rates.  Thin lines and dots show single
+networks, and thick lines show the median over networks.
 
 Spiking networks with four hidden neurons learn to fire five output spikes at target
 times.  The output error reaches the hidden neurons through the transposed output

@@ -46,7 +46,7 @@ def jobs(size, seed, data, repeats=None, loops=None):
 
 
 def learn(scale, law, repeats, loops, seed):
-    """For each learning rate, count the trials until each neuron hits all targets."""
+    """Count the trials that each neuron needs to learn at each learning rate."""
     generators = [seeds.rng(seed, "superspike_trials", "neuron", r)
                   for r in range(repeats)]
     x = training.poisson(generators, fig_superspike.INPUTS, fig_superspike.INPUT_HZ)

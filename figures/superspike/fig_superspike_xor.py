@@ -2,35 +2,37 @@
 
 The left panels show the input spikes, the hidden spikes and the output spikes in the
 last 0.5 s of the best run with random feedback.  The upper right panel shows the
-fraction of wrong patterns against the training time.  A pattern is wrong if an error
-occurs in its response window.  The lower right panels show the fraction of wrong
-patterns and the number of live hidden neurons in the last 20 s of each run.  Live
-hidden neurons have a mean firing rate of at least 1 Hz.
+fraction of misclassified ("wrong") patterns against the training time.  A pattern is
+misclassified if the wrong output neuron spikes in the response window, or if the
+correct output neuron does not spike.  The lower right panels show the fraction of
+misclassified patterns and the number of active ("live") hidden neurons in the last 20 s
+of each run.  A hidden neuron counts as active if its mean firing rate in these 20 s is
+at least 1 Hz.
 
 A spiking network with two outputs learns the exclusive or (XOR) of spike patterns.  The
 100 inputs form three groups: a reference group, group A and group B.  In each pattern,
-the reference group spikes, and each of the groups A and B spikes with probability 1/2.
-If a group spikes, each of its inputs spikes once within the first 10 ms of the pattern.
+the reference group is active, and each of the groups A and B is active with probability
+1/2.  Each input of an active group spikes once within the first 10 ms of the pattern.
 In each run, the time of this spike is drawn once, and is the same in all patterns.
-Output neuron 1 must spike if exactly one of the groups A and B spikes, and otherwise
+Output neuron 1 must spike if exactly one of the groups A and B is active, and otherwise
 output neuron 0 must spike.  The output error reaches the hidden neurons through the
 transposed output weights (symmetric feedback), through fixed random weights (random
 feedback), or through weights that are all 1 (uniform feedback).  A network reaches zero
 error if the last third of its training contains 20 consecutive seconds (about 320
 patterns) without an error.
 
-Symmetric and random feedback weights satisfy a sign condition, which is not part of
-[ZG18].  The two feedback weights of each hidden neuron have opposite signs, and the
-positive weight has the larger absolute value.  Half of the hidden neurons have a
-positive feedback weight from output 0, and the other half from output 1.  Because
-training changes the output weights, symmetric feedback weights satisfy the condition
-only before training.  Without the condition, the sum of the two feedback weights of a
-hidden neuron can be negative.  If both output neurons fail to spike, hidden neurons
-whose sum is negative become less active.  Once all hidden neurons are silent, they stay
-silent, because the output neurons no longer spike.  With --full, the feedback weights
-of the networks called "unbalanced" are normally distributed, as in [ZG18], and do not
-satisfy the condition.  In the networks called "common times", all inputs of a group
-spike at the same time.
+In networks with symmetric or random feedback, the feedback weights satisfy a sign
+condition.  This condition is not part of [ZG18].  The two feedback weights of each
+hidden neuron have opposite signs, and the positive weight has the larger absolute
+value.  Half of the hidden neurons have a positive feedback weight from output 0, and
+the other half from output 1.  Because training changes the output weights, symmetric
+feedback weights satisfy the condition only before training.  Without the condition, the
+sum of the two feedback weights of a hidden neuron can be negative.  If neither output
+neuron spikes, hidden neurons with a negative sum become less active on average.  Such
+neurons can become permanently silent.  With --full, the figure also shows networks
+called "unbalanced".  In these networks, the feedback weights are normally distributed,
+as in [ZG18], and do not satisfy the sign condition.  In the networks called "common
+times", all inputs of a group spike at the same time.
 
 The figure also shows networks without hidden neurons, networks with eight hidden
 neurons, and networks with the heterosynaptic regulariser in [ZG18] eq. (A.5).  The
@@ -41,22 +43,22 @@ solve the task, and networks with uniform feedback make more errors on average.
 
 As in [ZG18], the 100 inputs also fire noise spikes at random times (4 Hz).  The correct
 output neuron must spike within the response window, which begins with the pattern and
-ends 15 ms after the last possible input spike of the pattern.  In the learning rule,
-each spike of the wrong output neuron is an error.  If the correct output neuron does
-not spike, an error occurs at the end of the response window.
+ends 15 ms after the last possible input spike of the pattern.  For the learning rule,
+the error signal of the wrong output neuron is -1 at each of its spikes.  If the correct
+output neuron does not spike, its error signal is 1 at the end of the response window.
 
 The following settings were chosen in trial runs with other seeds.  The three groups
-have 34, 33 and 33 inputs.  A new pattern begins every 50 to 70 ms.  In the learning
-rule, all output spikes outside the response windows are wrong.  This figure does not
-count these spikes as errors.  The learning rate is 0.3 mV for weights from the inputs.
-For weights from hidden to output neurons, the learning rate is 5 mV with symmetric
-feedback, and 10 mV with other feedback.  The rates are divided by 10 after 60 % of the
-training time, and by 100 after 85 %.  The standard deviation of the initial weights is
-s / sqrt(fan-in).  For weights from the inputs, s is 20 mV.  For weights from hidden to
-output neurons, s is 100 mV with symmetric feedback, and 30 mV with other feedback.
-Weights from the inputs to hidden neurons are clipped to [-3 mV, 3 mV], so that the
-input weights of silent hidden neurons do not become very negative.  The strength of the
-regulariser is 1e-3.
+have 34, 33 and 33 inputs.  A new pattern begins every 50 to 70 ms.  The learning rule
+treats all output spikes outside the response windows as errors.  The fractions of
+misclassified patterns do not include these errors.  The learning rate is 0.3 mV for
+weights from the inputs.  For weights from hidden to output neurons, the learning rate
+is 5 mV with symmetric feedback, and 10 mV with other feedback.  The rates are divided
+by 10 after 60 % of the training time, and by 100 after 85 %.  The standard deviation of
+the initial weights is s / sqrt(fan-in).  For weights from the inputs, s is 20 mV.  For
+weights from hidden to output neurons, s is 100 mV with symmetric feedback, and 30 mV
+with other feedback.  Weights from the inputs to hidden neurons are clipped to [-3 mV, 3
+mV], so that the input weights of silent hidden neurons do not become very negative.
+The strength of the regulariser is 1e-3.
 """
 
 import numpy as np

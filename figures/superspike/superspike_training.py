@@ -11,11 +11,10 @@ running maximum of the optimiser RMaxProp decays once per block, with a time con
 heterosynaptic regulariser decays with a time constant of 0.1 s.  Initial weights are
 normally distributed with mean 0, and weights are clipped to [-0.1 V, 0.1 V].
 
-Two values were chosen for refsnn.  The first value is the standard deviation of the
-initial weights, which the caption of each figure states.  The second value is a delay
-of 1.6 ms.  A hidden spike affects the output error after two axonal delays of 0.8 ms.
-Therefore, the learning rule of hidden layers delays the input and the surrogate
-derivative by 1.6 ms.
+In most figures, the standard deviation of the initial weights was chosen for refsnn.
+In the learning rule of hidden layers, the input and the surrogate derivative are
+delayed by 1.6 ms.  This delay was also chosen for refsnn, because a hidden spike
+affects the output error after two axonal delays of 0.8 ms.
 """
 
 from typing import NamedTuple
