@@ -2,27 +2,29 @@
 
 The left panels show three network outputs for one unseen image during training, for a
 narrow network (above) and for a wide network (below).  Dashed lines are the outputs
-that the tangent kernel predicts.  The middle panel shows the relative deviation after
-training, which is the norm of the prediction error divided by the norm of the change of
-the outputs.  Each dot is one seed.  The right panel shows the error of the predicted
-outputs after a single training step.
+that the tangent kernel predicts.  The middle panel shows the relative prediction error
+after training.  The norm of the error is divided by the norm of the output change
+during training.  Each dot is one seed.  The right panel shows the prediction error
+after only one training step.
 
 The tangent kernel of a network at its initial weights predicts how gradient descent on
 the squared loss changes the outputs.  Networks with two hidden layers of ReLU units are
 trained for 300 steps on 32 of the handwritten digits included in refsnn.  With the
-option --full, MNIST images replace the digits.  The learning rate is 0.5 divided by the
-largest eigenvalue of the tangent kernel.  This is a quarter of the largest stable
-learning rate.  Initial weights are sampled from a normal distribution with variance 1 /
-fan-in, and initial biases are 0.
+option --full, the networks are trained on 32 MNIST images.  The learning rate is 0.5
+divided by the largest eigenvalue of the tangent kernel.  This is a quarter of the
+largest stable learning rate.  Initial weights are sampled from a normal distribution
+with variance 1 / fan-in, and initial biases are 0.
 
 The networks of the right panel have tanh units, because ReLU units can turn on or off
 during the training step.  If the error decreases with the square of the learning rate,
 the prediction is exact to first order.  In the sparse networks, a random half of the
-weights is pruned (fixed at 0).  The tangent kernel "through mask" uses only the
-derivatives of the outputs with respect to unpruned weights.  The tangent kernel "at
-masked" uses the derivatives with respect to all weights.  Because training does not
-change the pruned weights, the error of the kernel "at masked" is only proportional to
-the learning rate.  Tangent kernels are the basis of [LZ20].
+weights is pruned (fixed at 0).  For these networks, two tangent kernels are compared.
+The first kernel contains only the derivatives of the outputs with respect to unpruned
+weights (label `through mask`).  The second kernel contains the derivatives with respect
+to all weights (label `at masked`).  Because training does not change pruned weights, a
+kernel with their derivatives does not predict exactly to first order.  In this case,
+the prediction error is proportional to the learning rate.  Tangent kernels are the
+basis of [LZ20].
 """
 
 import numpy as np

@@ -4,8 +4,8 @@ The panels show the test accuracy after 100 training steps with labels, or the f
 test accuracy (mean of the last five tests).  The density is the fraction of kept
 weights.  Error bars are the standard deviation over runs, and the dashed line is the
 accuracy of a dense network.  Layer-wise masks have the same density in each layer, as
-in [LZ20].  Masks with one threshold use one pruning threshold for the whole network.
-Therefore, the density can differ between layers.
+in [LZ20].  In the panels titled "one threshold", the same pruning threshold applies to
+all layers.  Therefore, the density can differ between layers.
 
 Neural Tangent Transfer (NTT) trains a sparse network without labels, and selects the
 weights that are kept (the mask).  All other methods compute only a mask, and keep the
@@ -23,14 +23,16 @@ With the option --full, perceptrons with 784-300-100-10 units are trained on MNI
 on Fashion-MNIST, with the same initial weights on both data sets.  NTT takes 18,720
 steps, as published.  The training with labels takes 18,720 steps in place of the
 published 42,200 steps.  Each method is run three times at densities up to 3 %, and once
-at higher densities.  At a density of 1 %, layer-wise NTT masks, magnitude masks and
-random masks keep only 9 of the 1,000 weights of the output layer (eqs. (2) and (5) of
-`pruning`).  Therefore, at least one of the 10 output units has no incoming weight.
+at higher densities.  At a density of 1 %, some layer-wise masks (NTT, magnitude and
+random) keep only 9 of the 1,000 weights of the output layer.  The number 9 follows from
+eqs. (2) and (5) of `pruning`.  With only 9 weights, at least one of the 10 output units
+has no incoming weight.
 
-The option --full also trains two convolutional networks without dropout.  LeNet-5-Caffe
-on MNIST keeps 3 or 10 % of the weights.  Conv-4 on CIFAR-10 keeps 5 %.  Both networks
-are trained once for each density, for 3,000 steps of NTT and 5,000 steps with labels.
-NTT of Conv-4 has mini-batches of 16 images, and Conv-4 is trained with some masks only.
+With the option --full, two convolutional networks without dropout are also trained.
+LeNet-5-Caffe on MNIST keeps 3 or 10 % of the weights.  Conv-4 on CIFAR-10 keeps 5 % of
+the weights.  NTT takes 3,000 steps, and the training with labels takes 5,000 steps.
+Each method is run once at each density.  For Conv-4, NTT uses mini-batches of 16
+images.  Several methods are not tested with Conv-4.
 """
 
 import numpy as np
@@ -195,7 +197,7 @@ def measured_large(data, name):
 
 
 def ahead(rows, *others):
-    """Return the accuracy of NTT minus the accuracy of the best other method."""
+    """Return the accuracy of Neural Tangent Transfer minus the best other accuracy."""
     ours = "NTT", "layer"
     return rows[ours] - max((values for row, values in rows.items() if row != ours
                              and (row[0] in others or not others)), key=np.mean)

@@ -6,29 +6,31 @@ Filled markers are masks with one threshold for the whole network, and open mark
 masks with one threshold per layer.  Error bars are the standard deviation over seeds.
 The dotted line is the density of the whole network.
 
-All other panels show the first layer of masks with one threshold per layer.  The middle
-panels show the number of kept weights of each input pixel, averaged over seeds.  The
-last middle panel shows the standard deviation of the grey level of each pixel.  The
-number r is the correlation coefficient of this standard deviation and the number of
-kept weights.  The bottom left panel shows the number of kept weights of each hidden
-unit, in descending order.  Thin lines are single seeds, and thick lines are means.  The
-lines of magnitude masks and random masks coincide.  The bottom right panels show the
-incoming weights of six hidden units for the first seed.  A blank square is a unit
-without kept weights (an empty unit).
+All other panels show only the first layer, for masks with one threshold per layer.  The
+middle panels show the number of kept weights of each input pixel, averaged over seeds.
+The rightmost middle panel shows how much the grey level of each pixel varies between
+images (standard deviation).  In the titles, r is the correlation between the number of
+kept weights of a pixel and the standard deviation of its grey level.  The bottom left
+panel shows the number of kept weights of each hidden unit, in descending order.  Thin
+lines are single seeds, and thick lines are means.  The lines of magnitude masks and
+random masks coincide.  The bottom right panels show the incoming weights of six hidden
+units for the first seed.  A blank square is a unit without kept weights (an empty
+unit).
 
 Magnitude masks keep the initial weights with the largest absolute values.  Neural
 Tangent Transfer (NTT) starts from a magnitude mask, and changes the mask during
 training without labels.  SNIP (single-shot network pruning) keeps the weights w for
 which `|w dL/dw|` is largest, where L is the loss.  Logit-SNIP replaces L by a function
-that needs no labels.  Random masks keep weights that are drawn
-at random, either in each layer or in the whole network.
+that needs no labels.  Random masks keep weights that are drawn at random, either in
+each layer or in the whole network.
 
 The claims are about the number of kept weights per unit and per pixel in the first
-layer.  The variance of this number is divided by the variance for randomly chosen
-weights (chance variance).  The chance variance is (1 - density) times the mean number.
-NTT masks keep few weights of pixels whose grey level hardly varies between images.  A
-further claim therefore states the variance within groups of 16 pixels (28 with --full)
-whose grey levels have similar standard deviations.
+layer.  The variance of this number is divided by the chance variance, which is the
+variance for randomly chosen weights.  The chance variance is (1 - density) times the
+mean number of kept weights.  NTT masks keep few weights of pixels whose grey level
+hardly varies between images.  Therefore, a further claim compares only pixels whose
+grey levels vary similarly.  These pixels form groups of 16 (28 with --full), and the
+variance is computed within each group.
 
 By default, the images are the handwritten digits included in refsnn, the network has
 256-100-50-10 units, the density is 0.1, and NTT takes 500 steps.  With the option
@@ -36,9 +38,9 @@ By default, the images are the handwritten digits included in refsnn, the networ
 and NTT takes 18,720 steps, as published.  As in the code of [LZ20], the loss of NTT
 contains an L2 penalty with the coefficient 1e-4.  Because this penalty could empty
 units, NTT without the penalty is also tested with --full.  With --full, permuted masks
-are also tested.  As in the code of [LZ20], these are magnitude masks that are permuted
-at random among the inputs of each unit.  This figure tests what [LZ20] states about the
-masks within each layer.
+are also tested.  As in the code of [LZ20], a permuted mask is a magnitude mask in which
+the incoming weights of each unit are shuffled.  This figure tests what [LZ20] states
+about the masks within each layer.
 """
 
 import numpy as np
@@ -126,12 +128,12 @@ def follows(data, method):
 
 
 def unevenness(counts, density):
-    """Return the variance of `counts` divided by the chance variance."""
+    """Return the variance of `counts`, relative to its value for random masks."""
     return counts.var(axis=1) / counts.mean(axis=1) / (1 - density)
 
 
 def unevenness_given(varies, counts, density):
-    """Return `unevenness` within groups of pixels of similar variability."""
+    """Group the pixels by `varies`; return the `unevenness` within these groups."""
     order = np.argsort(varies, axis=1)
     groups = np.take_along_axis(counts, order, axis=1)
     side = int(np.sqrt(counts.shape[1]))

@@ -1,25 +1,29 @@
 """One transfer without labels for two sets of images
 
 The top panels show the test accuracy on two image sets during the training with labels
-(with the option --full, during the first 1,000 steps).  Thin lines are single runs,
+(with the option --full, during the first 1,000 steps).  Thin lines are single runs, and
 thick lines are means.  The bottom panels show networks that learn to distinguish the
 digits 0 and 1.  The margin of an image is the logit of the correct class minus the
-logit of the wrong class.  The bottom left panel shows, for the first seed, the mean
-margin of unseen images of the digit 1 against the mean margin of unseen images of the
-digit 0.  Successive dots are 20 training steps apart.  The bottom right panel shows the
-root mean square difference between the logits of each sparse network and of the dense
-network, for unseen images at the same training step.
+logit of the wrong class.  The bottom left panel shows mean margins of unseen images for
+the first seed.  The horizontal axis is for images of the digit 0, and the vertical axis
+is for images of the digit 1.  Successive dots are 20 training steps apart.  The bottom
+right panel compares the logits of each sparse network with the logits of the dense
+network at the same training step.  The panel shows the root mean square difference for
+unseen images.
 
 Neural Tangent Transfer (NTT) needs no labels, and can therefore train one sparse
 network on two image sets.  The sparse network keeps 5 % of the weights, and is then
-trained with labels on one of the two image sets.  For comparison, other networks use
-the same image set during NTT and during the training with labels.
+trained with labels on one of the two image sets.  For comparison, NTT is also run on
+each image set alone.  The resulting network is then trained with the labels of this
+image set.
 
 The networks for the digits 0 and 1 learn by gradient descent.  The sparse networks keep
-10 % of the weights of the dense network.  The NTT variant "through mask" fits the
-tangent kernel of the kept weights.  This kernel determines how gradient descent changes
-the outputs of a sparse network.  The NTT variant "at masked" fits the tangent kernel of
-all weights, pruned or not, as in the published code of [LZ20].
+10 % of the weights of the dense network.  Two variants of NTT are compared.  In the
+first variant, the tangent kernel contains only the derivatives of the outputs with
+respect to the kept weights (label `through mask`).  This kernel determines how gradient
+descent changes the outputs of a sparse network.  In the second variant, the tangent
+kernel contains the derivatives with respect to all weights (label `at masked`), as in
+the published code of [LZ20].
 
 The first image set contains the handwritten digits included in refsnn.  The second
 image set contains the transposed images of the same digits with inverted grey levels.
@@ -27,12 +31,12 @@ The networks for two image sets have 256-300-100-10 units, and the networks for 
 digits 0 and 1 have 256-100-100-2 units.
 
 With the option --full, the image sets are MNIST and Fashion-MNIST.  The networks have
-784-300-100-10 units, keep 3 % of the weights, and are trained for 5,000 steps of NTT
-and 5,000 steps with labels.  The networks for the digits 0 and 1 have 784-300-100-2
-units, and are trained for 2,000 steps of NTT.  If the data folder holds CIFAR-10 and
-SVHN images, Conv-4 is also trained on 10,000 images of each data set, for only 200
-steps of NTT.  This figure corresponds to the experiments of [LZ20] with two image sets
-and with two classes.
+784-300-100-10 units, and keep 3 % of the weights.  Neural Tangent Transfer and the
+training with labels take 5,000 steps each.  For the digits 0 and 1, the networks have
+784-300-100-2 units, and NTT takes 2,000 steps.  If the data folder holds CIFAR-10 and
+SVHN images, the network Conv-4 is also trained on 10,000 images of each data set.  NTT
+then takes only 200 steps.  This figure corresponds to the experiments of [LZ20] with
+two image sets and with two classes.
 """
 
 import os

@@ -1,19 +1,21 @@
 """The authors' logged transfers are reproduced until rounding separates the runs
 
 The first panels show the kernel distance of sparse networks during Neural Tangent
-Transfer (NTT).  The next panel shows relative differences of the kernel distance.
-Circles compare float32 with the published log, and dots compare float32 with float64.
-The histogram shows the kernel distance before training for 100 further dense networks,
-on the same held-out images.  Vertical lines mark the repeated runs.
+Transfer (NTT).  The next panel shows the relative difference between the kernel
+distances of two computations of the same run.  Circles compare refsnn in float32 with
+the values that the authors of [LZ20] published.  Dots compare refsnn in float32 with
+refsnn in float64.  The histogram shows initial kernel distances for 100 other dense
+networks and the same held-out images.  Vertical lines mark the initial kernel distances
+of the repeated runs.
 
-NTT trains a sparse network without labels to match the outputs and the tangent kernel
-of a dense network (the teacher).  The kernel distance is the mean squared difference
-between the tangent kernels of both networks on 64 held-out images.  The output distance
-is the mean squared difference between the outputs of both networks.  The authors of
-[LZ20] published the logs of four runs on MNIST: two with perceptrons of 784-300-100-10
-units, and two with LeNet-5-Caffe.  The sparse networks keep 3 % of the weights.  This
-figure samples the weights of the four teachers with the same pseudo-random numbers as
-the code of [LZ20].
+NTT trains a sparse network to match the outputs and the tangent kernel of a dense
+network (the teacher).  NTT needs no labels.  The kernel distance is the mean squared
+difference between the tangent kernels of both networks on 64 held-out images.  The
+output distance is the mean squared difference between the outputs of both networks.
+The authors of [LZ20] published the logs of four runs on MNIST: two with perceptrons of
+784-300-100-10 units, and two with LeNet-5-Caffe.  The sparse networks keep 3 % of the
+weights.  This figure samples the weights of the four teachers with the same
+pseudo-random numbers as the code of [LZ20].
 
 With the option --full, the four runs are repeated with the images and the mini-batches
 of [LZ20].  The perceptrons are trained for 18,720 steps, as published.  LeNet-5-Caffe
@@ -25,8 +27,9 @@ Two computations of the same run therefore diverge.  Rounding can also change th
 which are updated after every 100 training steps.  To show the effects of rounding, all
 runs except the second run of LeNet-5-Caffe are repeated in float64.
 
-By default, the images are the handwritten digits included in refsnn, for which no log
-is published.  The networks have 256-100-50-10 units, and keep 10 % of the weights.
+By default, the images are the handwritten digits included in refsnn.  No log of NTT on
+these images is published.  The networks have 256-100-50-10 units, and keep 10 % of the
+weights.
 """
 
 import functools
@@ -183,7 +186,7 @@ def runs(data):
 
 
 def pair(data, run, other):
-    """Return the float32 log and the log `other` of a run, at their common steps."""
+    """Return two logs of a run, reduced to the steps that both logs contain."""
     ours, other = data[f"{run} float32"], data[f"{run} {other}"]
     steps = np.intersect1d(ours[:, 0], other[:, 0])
     if f"{run} log" in data and ours[-1, 0] < data[f"{run} log"][-1, 0]:

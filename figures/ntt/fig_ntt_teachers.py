@@ -5,22 +5,22 @@ Tangent Transfer (NTT).  Each line stands for one dense network (teacher); dark 
 have a large initial kernel distance.  The right panel shows the distance ratio, which
 is the kernel distance after 200 steps of NTT divided by its initial value.
 
-NTT trains a sparse network (student) without labels to match the outputs and the
-tangent kernel of its teacher.  The kernel distance is the mean squared difference
+NTT trains a sparse network (student) to match the outputs and the tangent kernel of its
+teacher.  NTT needs no labels.  The kernel distance is the mean squared difference
 between the tangent kernels of student and teacher on 64 held-out images.  The weights
 of all teachers are sampled from the same distribution.  By default, the networks have
 256-100-50-10 units, 90 % of the weights of each student are pruned, and the images are
 the handwritten digits included in refsnn.  The held-out images then differ between
 teachers.
 
-With the option --full, networks with 784-300-100-10 units are trained on MNIST, and 97
-% of the weights of each student are pruned.  The students of the first five teachers,
-and of the teacher with the largest initial kernel distance, are trained for 18,720
-steps.  As in the code of [LZ20], distances are computed on 64 of 120 held-out images.
-All teachers have the same held-out images.  Stars mark the two runs of the published
-NTT demonstration, whose initial kernel distances are 6,439 and 8,147.  The published
-distance ratios can differ, because other teachers and images were used.  The figure
-`ntt_replay` repeats the published runs with the same teachers and images.
+With the option --full, the networks have 784-300-100-10 units, and the images are
+MNIST.  In each student, 97 % of the weights are pruned.  The students of the first five
+teachers, and of the teacher with the largest initial kernel distance, are trained for
+18,720 steps.  As in the code of [LZ20], distances are computed on 64 of 120 held-out
+images.  All teachers have the same held-out images.  Stars mark the two runs of the
+published NTT demonstration, whose initial kernel distances are 6,439 and 8,147.  The
+published distance ratios can differ, because other teachers and images were used.  The
+figure `ntt_replay` repeats the published runs with the same teachers and images.
 """
 
 import numpy as np

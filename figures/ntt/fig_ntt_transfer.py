@@ -1,24 +1,25 @@
 """A sparse network approximates the tangent kernel of a dense one, without labels
 
-The top panels show the kernel distance, the output distance, and the sum of the squared
-unpruned weights of sparse networks during Neural Tangent Transfer (NTT).  The kernel
+The top panels show three quantities during Neural Tangent Transfer (NTT).  The kernel
 distance is the mean squared difference between the tangent kernels of the sparse
 network and the dense network on 64 held-out images.  The output distance is the mean
-squared difference between the outputs of both networks.  The bottom left and middle
+squared difference between the outputs of both networks.  The third quantity is the sum
+of the squared unpruned weights of the sparse network.  The bottom left and middle
 panels show the test accuracy during the training with labels.  The bottom right panel
 shows the final test accuracy (mean of the last ten tests).  Thin lines are single
 seeds.
 
-NTT trains a sparse network without labels to match the outputs and the tangent kernel
-of a dense network with random initial weights.  After NTT, the sparse network is
-trained with labels, without further pruning.  The tangent kernel "at masked" uses the
-derivatives of the outputs with respect to all weights, pruned or not, as in the code of
-[LZ20].  The tangent kernel "through mask" uses only the derivatives with respect to
-unpruned weights.  For comparison, other sparse networks have permuted masks, as in the
-code of [LZ20].  Permuted masks start from masks that keep the weights with the largest
-absolute values.  These masks are permuted at random among the inputs of each unit, or
-along the height of each kernel.  The networks of one seed are trained with labels on
-the same mini-batches.
+NTT trains a sparse network to match the outputs and the tangent kernel of a dense
+network with random initial weights.  NTT needs no labels.  After NTT, the sparse
+network is trained with labels, without further pruning.  As in the code of [LZ20], the
+tangent kernel contains the derivatives of the outputs with respect to all weights,
+pruned or not (label `at masked`).  By default, NTT is also run with a kernel that
+contains only the derivatives with respect to unpruned weights (label `through mask`).
+For comparison, other sparse networks have permuted masks, as in the code of [LZ20].  A
+permuted mask is computed from a mask that keeps the weights with the largest absolute
+values.  The entries of this mask are shuffled among the inputs of each unit.  In
+convolutional layers, the entries are shuffled along the height of each kernel.  For
+each seed, the training with labels uses the same mini-batches for all networks.
 
 By default, the networks have 256-100-50-10 units, keep a tenth of the weights, and are
 trained on the handwritten digits included in refsnn.
@@ -26,14 +27,14 @@ trained on the handwritten digits included in refsnn.
 With the option --full, the published demonstration of [LZ20] is repeated on MNIST with
 3 % of the weights.  NTT trains 20 perceptrons with 784-300-100-10 units for 18,720
 steps, as published.  NTT trains one LeNet-5-Caffe for 3,000 steps (published: 18,720
-steps).  Another perceptron is trained on Fashion-MNIST.  This perceptron, LeNet-5-Caffe
-and five of the 20 perceptrons are then trained for 42,200 steps with the labels of
-54,000 training images.  Further masks are uniformly random in each layer.  The training
-images are in the same order as in the code of [LZ20], and the first 1,000 images are
-held out during NTT.  The panels show the distances on the first 64 images, which are
-the held-out images of the published runs.  The claims also state the distances on the
-first 64 test images and on all 1,000 held-out images.  The distances on 1,000 images
-are means over batches of 50 images.
+steps).  Another perceptron is trained on Fashion-MNIST.  Seven of these 22 networks are
+then trained with the labels of 54,000 images for 42,200 steps: LeNet-5-Caffe, the
+perceptron on Fashion-MNIST, and five other perceptrons.  Further masks are uniformly
+random in each layer.  The training images are in the same order as in the code of
+[LZ20], and the first 1,000 images are held out during NTT.  The panels show the
+distances on the first 64 images, which are the held-out images of the published runs.
+The claims also state the distances on the first 64 test images and on all 1,000
+held-out images.  The distances on 1,000 images are means over batches of 50 images.
 
 If the data folder holds the published logs, dotted lines show these logs.  The
 published runs used other initial weights.  At steps that update the masks, the
@@ -41,9 +42,10 @@ distances are computed before the update.  The last row of panels shows the dist
 ratio against the initial kernel distance.  The distance ratio is the kernel distance
 divided by its initial value.  The line is a linear regression of the logarithms over
 the 20 runs, and the band is the 95 % prediction interval for a further run.  Stars are
-the two published runs.  If the initial distance of a published run is outside the range
-of the 20 runs, the claim about this run is not decided.  The figure `ntt_replay`
-repeats the published runs with the same initial weights, images and mini-batches.
+the two published runs.  The comparison with a published run remains undecided if its
+initial kernel distance is outside the range of the 20 initial kernel distances.  The
+figure `ntt_replay` repeats the published runs with the same initial weights, images and
+mini-batches.
 """
 
 import csv
@@ -179,7 +181,11 @@ def start(name, folder, repeat, seed):
 
 
 def distances(net, teacher, student, x, density, kind):
-    """Return kernel distance, output distance and sum of squared weights."""
+    """Compare the student with the teacher on the images `x`.
+
+    Return the kernel distance, the output distance, and the sum of the squared unpruned
+    weights of the student.
+    """
     found = []
     for part in np.array_split(training.read(net, x), max(1, len(x) // BLOCK)):
         goal = training.ntt.target(net.model, *teacher, part)
@@ -358,7 +364,7 @@ def declared(name):
 
 
 def distance(name, key, row, images):
-    """Declare a claim about a distance on one set of images."""
+    """Return the claim about one kernel distance or output distance."""
     text, tolerance, bounds = row
     given = f"{name.lower()}-{key}{images[0]}", f"{TITLES[name]}: {text}"
     if name == "digits":
@@ -384,12 +390,12 @@ def known(name, text):
 
 
 def three(log):
-    """Return kernel and output distance at the start, at step `SOON` and at the end."""
+    """Return kernel and output distances at the start, at `SOON` and at the end."""
     return np.stack([log[:, 0, 1:3], at(log, SOON)[:, 1:3], log[:, -1, 1:3]], axis=1)
 
 
 def accuracies(data, name):
-    """Return a dict of the test accuracies for the keys of `ACCURACIES`."""
+    """Return a dict that maps keys of `ACCURACIES` to test accuracies of all runs."""
     ours, found = data[f"{name}_at_masked_curve"], {}
     for law, step, ids in (
             ("permuted", 101, ("ntt-101", "permuted-101", "gain-101", "gain-permuted")),
@@ -406,14 +412,14 @@ def accuracies(data, name):
 
 
 def published_point(key, run):
-    """Return the published initial distance and distance ratio, as logarithms."""
+    """Return the logarithms of the published initial distance and distance ratio."""
     paper = published.values("ntt_teachers")
     end = paper[f"{'soon' if key == 'soon' else 'end'} {run}"]
     return np.log(paper[f"start {run}"]), np.log(end / paper[f"start {run}"])
 
 
 def predicted(x, y, new):
-    """Return the linear prediction at x = `new`, and half its 95 % interval."""
+    """Fit a line; return its value at `new` and half the width of the 95 % interval."""
     fit, n = stats.linregress(x, y), len(x)
     spread = np.sqrt(((y - fit.intercept - fit.slope * x) ** 2).sum() / (n - 2))
     away = (new - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum()
@@ -422,7 +428,7 @@ def predicted(x, y, new):
 
 
 def points(data, key):
-    """Return the computed initial distances and distance ratios, as logarithms."""
+    """Return the logarithms of the computed initial distances and distance ratios."""
     kernel = three(data["MLP_at_masked_log"])[..., 0]
     return np.log(kernel[:, 0]), np.log(
         kernel[:, 1 if key == "soon" else 2] / kernel[:, 0])

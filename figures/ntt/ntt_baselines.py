@@ -1,8 +1,9 @@
 """Prune networks with different methods, and train the sparse networks with labels.
 
-The function `transfer` runs Neural Tangent Transfer (NTT), which computes the masks and
-the weights of a sparse network without labels.  The other pruning methods compute masks
-from the initial weights.  The function `learn` trains one sparse network with labels.
+The function `transfer` runs Neural Tangent Transfer (NTT).  NTT computes the masks and
+the weights of a sparse network, and needs no labels.  The other pruning methods compute
+masks from the initial weights.  The function `learn` trains one sparse network with
+labels.
 """
 
 from typing import NamedTuple
@@ -48,7 +49,10 @@ TASKS = {
 
 
 def jobs(size, names, seed, data, repeats=None, **steps):
-    """Return the jobs of all sparse networks; `steps` overrides fields of `Task`."""
+    """Return the jobs of all networks.
+
+    Each keyword argument in `steps` replaces the field of `Task` with the same name.
+    """
     listed, steps = [], {key: value for key, value in steps.items() if value}
     for name in names:
         task = TASKS[size][name]._replace(**steps)

@@ -1,8 +1,8 @@
 """Provide images, networks and training functions for the figures on [LZ20].
 
-Neural Tangent Transfer (NTT) trains a sparse network (student) without labels to match
-the outputs and the tangent kernel of a dense network (teacher).  In function names, NTT
-is called "transfer".
+Neural Tangent Transfer (NTT) trains a sparse network (student) to match the outputs and
+the tangent kernel of a dense network (teacher).  NTT needs no labels.  In function
+names, NTT is called "transfer".
 
 The images are the handwritten digits included in refsnn (enlarged to 16x16 pixels), or
 MNIST, Fashion-MNIST or CIFAR-10 from a data folder.  As in the code of [LZ20], images
@@ -263,10 +263,11 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
                   kind="at_masked", log=None):
     """Run `count` of `total` steps of NTT, from step `first` on.
 
-    The next call takes the returned dict as `before`.  Several calls yield the same
-    student as one call of `ntt.transfer` if the mini-batches are the same and each
-    `first` is a multiple of `every`.  The number of threads does not change the result.
-    At each step, `log(step, student)` is called before the masks are updated.
+    The next call takes the returned dict as `before`.  The masks are updated after each
+    `every` steps.  If each call starts at a multiple of `every` and the mini-batches
+    are the same, the final student is the same as after one call of `ntt.transfer`.
+    The number of threads does not change the result.  At each step, the function
+    `log(step, student)` is called before the masks are updated.
     """
     given, kept = [], collections.deque(maxlen=2 * len(teacher[0]))
     prune = functools.partial(pruning.magnitude, rho=density, scope=scope)
@@ -326,9 +327,10 @@ def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,
     """Train a sparse network with labels.
 
     Each row of the returned learning curve is (step, test accuracy).  Training can be
-    divided into several calls, each of `count` steps from step `first` on.  The network
-    is the same as after one call if each call takes the weights, biases and `state` of
-    the previous call, and a new generator with the same seed.
+    divided into several calls.  Each call runs `count` steps, and starts with the step
+    `first`.  Later calls take the weights, the biases and the `state` that the previous
+    call returned.  If all calls use new generators with the same seed, the final
+    network is the same as after one call.
     """
     weights = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
     biases, order = [b.copy() for b in student.biases], np.arange(len(images.x))
