@@ -1,17 +1,19 @@
 """Computing times of other tools, relative to refsnn
 
 For each task, the figure shows the computing times of other tools, divided by the
-computing time of refsnn.  If a ratio is above 1, refsnn is faster.  A lower bound is
-the time for the dense matrix products of a task ("bare products").  For synaptic
-intelligence (SI), the lower bound is the time for copying all parameters.  The other
-tools compute the same quantities as refsnn, but Norse, snnTorch and SpikingJelly use
-their own models of LIF neurons.  In the tasks of training and inference, refsnn
-receives spikes as a sparse matrix.  refsnn always uses one thread.
+computing time of refsnn.  If a ratio is above 1, refsnn is faster.  For some tasks, the
+figure also shows the time for the dense matrix products alone ("bare products").  For
+the update with synaptic intelligence (SI), the figure also shows the time for copying
+all parameters.  The other tools compute the same quantities as refsnn, but Norse,
+snnTorch and SpikingJelly use their own models of LIF neurons.  In the tasks of training
+and inference, refsnn receives spikes as a sparse matrix.
 
 Dots are medians over 7 runs (25 with --full, one with --quick).  Lines extend from the
 first to the third quartile.  In each run, all tools are measured one after the other,
 in separate processes.  A warm-up run is not counted.  Numbers are float32, or float64
-for sound.  The figure has no claims, because computing times depend on the computer.
+for sound.  Some other tools are also measured with two threads, but refsnn always uses
+one thread.  Computing times depend on the computer, and are therefore not compared with
+expected values.
 """
 
 import contextlib

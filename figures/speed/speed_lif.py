@@ -1,4 +1,4 @@
-"""Build the spiking networks of the figure `fig_speed` in refsnn and in other tools.
+"""Build spiking networks in refsnn and in other tools, for the figure `fig_speed`.
 
 For each tool, this module has a function that builds a network of LIF neurons, and
 returns a function `run()`.  The function `run` simulates one batch, and computes

@@ -4,8 +4,9 @@ Each tool simulates a network with input weights W and recurrent weights V.  The
 returns the gradient of the loss with respect to `[W | V]`.  The influence matrix M
 holds the derivatives of the states with respect to all weights.  In each time step,
 RTRL replaces M by `J M + F`.  J is the derivative of the new states with respect to the
-old states, and F is their derivative with respect to the weights.  JAX and PyTorch
-compute J and F by reverse-mode automatic differentiation.  The JAX code is compiled.
+old states.  F is the direct derivative of the new states with respect to the weights.
+JAX and PyTorch compute J and F by reverse-mode automatic differentiation.  The JAX code
+is compiled.
 """
 
 import functools

@@ -1,8 +1,8 @@
 """Update parameters with synaptic intelligence (SI), for `fig_speed`.
 
-The task is one update of all parameters with SI and the optimiser Adam.  The gradient
-of the loss is given.  Memory access limits the speed of the update.  Therefore, the
-time for copying all parameters is a lower bound.
+The task is one update of all parameters with synaptic intelligence and the optimiser
+Adam.  The gradient of the loss is given.  Memory access limits the speed of the update.
+Therefore, no tool can be faster than a copy of all parameters.
 """
 
 import functools

@@ -1,8 +1,8 @@
 """Measure the computing times of refsnn and other tools.
 
-The word competitor stands for refsnn, for another tool, or for a computation whose time
-is a lower bound.  Each competitor runs in a separate process, so that the threads of
-one tool do not slow another tool.  Only one competitor runs at a time.
+A competitor is refsnn, another tool, or a simple computation for comparison, such as a
+copy of all parameters.  Each competitor runs in a separate process, so that the threads
+of one tool do not slow another tool.  Only one competitor runs at a time.
 
 Each module with tasks, such as `speed_lif`, defines:
 
