@@ -21,12 +21,13 @@ The command `convert` reads WAV or FLAC files, converts the sounds to
 spikes with a cochlea model, and writes an HDF5 file in the format of the
 module `events`.  The command `convert --help` explains all options.  By
 default, each sound is faded in and out over 0.03 s, and the spikes start
-at time 0, as in the published Heidelberg data sets.  Unlike in these data
-sets, silence is appended to each sound, because this makes the Fourier
-transform faster.  In the HDF5 file, the list `extra/keys` holds the sorted
-labels of all sounds.  A text file for `--test` lists file names of sounds,
-with or without suffix and folders.  The next command writes a training
-file and a test file.  Each sound has a label such as english-0:
+at time 0, as in the published Heidelberg data sets.  Silence is appended
+to each sound, because the Fourier transform of the longer sound is faster.
+In the published data sets, no silence was appended.  In the HDF5 file, the
+list `extra/keys` holds the sorted labels of all sounds.  A text file for
+`--test` lists file names of sounds, with or without suffix and folders.
+The next command writes a training file and a test file.  Each sound has a
+label such as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
@@ -55,8 +56,9 @@ file report_schema.json, which is a JSON schema of all reports.
 
 The command `run` starts the program COMMAND, sends the inputs of golden
 vectors to its standard input, and compares the replies with the correct
-results.  The file PROTOCOL.md, which `vectors` writes, specifies inputs,
-replies and expected failures.  `run` prints a table, and writes
+results.  The command `vectors` writes the file PROTOCOL.md.  This file
+specifies the inputs, the replies that COMMAND must send, and the file of
+expected failures.  The command `run` prints a table, and writes
 report.json to the current folder.  The exit status of `run` is 1 if a
 required output is wrong, or if an expected failure does not occur.  The
 option `--xfail` names a file of expected failures.  The command `diagnose`
@@ -100,9 +102,10 @@ the convention "decay=Euler,reset=subtract"; see
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
 folder or to a new .py file.  The copy needs no other module of `refsnn`.
-Data files of the module, and their licence, are copied to the folder
-`data` beside the copy.  Line 2 of the copy holds a SHA-256 digest of all
-other lines.  To test the copy, run
+If the module reads data files, these files and their licence are copied to
+a folder `data`.  This folder is in the same folder as the copy of the
+module.  Line 2 of the copy holds a SHA-256 digest of all other lines.  To
+test the copy, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing

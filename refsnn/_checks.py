@@ -6,7 +6,8 @@ the package except `refsnn._checks`.  The command `python -m refsnn vendor
 NAME FILE` copies a module to a file, and adds the functions of
 `_checks.py` that the module uses.
 
-A public function describes its arguments to `arrays` in one string:
+Public functions check their arguments with the function `arrays`.  The
+first argument of `arrays` is a string that specifies all other arguments:
 
     W, x, V, alpha, k = arrays(
         "W (n, m) float, x (T, B, m), V? (n, n), alpha (n?) in [0, 1), "
@@ -361,9 +362,9 @@ def bundle(name, value, kind, dtype=None):
 
 
 def shown(value):
-    """Return a value as text, with arrays as dtype and shape.  Named tuples use
-    this function as `__repr__`.  At most eight entries of a list, tuple or
-    dict are shown.
+    """Return a value as text, which contains the dtype and shape of each array.
+    Named tuples use this function as `__repr__`.  At most eight entries of a
+    list, tuple or dict are shown.
 
     >>> class State(NamedTuple):
     ...     syn: np.ndarray

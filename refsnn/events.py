@@ -21,8 +21,9 @@ Exact.  `read` converts times to float64, and returns all stored values
 Cost.   A spike takes 16 bytes.  `write` holds the whole file in memory.
 Departures.  `write` rounds times to float16, as in the published files.
     Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
-    accepts other float and integer types.  `read` rejects HDF5 links,
-    references and data in other files.  On some damaged files, the HDF5
+    accepts other float and integer types.  `read` rejects soft links,
+    external links and references of HDF5.  `read` also rejects fields
+    whose data is stored in another file.  On some damaged files, the HDF5
     library and therefore `read` hang.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg

@@ -24,8 +24,9 @@ without reset that receives only x, with weight 1:
     trace[t+1] = beta trace[t] + gain syn[t]                      (6)
     dW = sum_t (psi[t] dspikes[t]) trace[t]^T                     (7)
 
-Event-driven random backpropagation combines the credit (2) with rule (7),
-where x replaces the trace and psi is a boxcar function of the potential.
+Event-driven random backpropagation computes the credit by eq. (2), and the
+weight change by rule (7).  In this case, the input x replaces the trace in
+eq. (7), and psi is a boxcar function of the membrane potential.
 
 Derivation.  Eq. (1) is the chain rule for the term W S[t] of the current
     I[t+1].  Without a reset, U[t] = W trace[t], which gives (7).

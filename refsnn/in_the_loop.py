@@ -62,7 +62,8 @@ Derivation.  Let v[t] = U[t] + e[t].  The difference e has three causes:
     The derivatives dv_o and dI_o of readouts follow eqs. (8) and (9) with
     psi = 0 and dmem = dout.  If a chip does not report all membrane
     potentials, the function `complete` simulates the missing potentials.
-    The reset subtracts the threshold, which is 0 for readouts:
+    The last term of eq. (12) is the reset.  Readouts have no reset, and
+    therefore threshold = 0:
 
     v[t+1] = beta v[t] + gain I[t] - threshold S[t]                  (12)
 
