@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/analog_chip.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems for analog chips."""
+"""Create test problems for analog chips."""
 
 import numpy as np
 

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/consolidation.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems for synaptic intelligence and EWC."""
+"""Create test problems for synaptic intelligence and EWC."""
 
 import math
 

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/delayed_inputs.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems for delays on a time grid."""
+"""Create test problems for delays on a time grid."""
 
 import numpy as np
 

@@ -1,9 +1,10 @@
 # refsnn 0.1.0 | oracle/build/event_gradients.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems for gradients of spike times.
+"""Create test problems for gradients of spike times.
 
-In problems with time steps, the current is constant during a step.  In
-names of mistakes, lambda_V is -dU/tau_mem and lambda_I is -dI/tau_syn,
-where dA is the derivative of the loss with respect to A.
+In problems with time steps, the current is constant during a step.  Let dU
+and dI be the derivatives of the loss with respect to the membrane
+potential U and the synaptic current I.  Some messages contain the symbols
+lambda_V = -dU/tau_mem and lambda_I = -dI/tau_syn.
 """
 
 import numpy as np

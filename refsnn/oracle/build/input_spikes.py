@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/input_spikes.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems for the encoding and the binning of spikes."""
+"""Create test problems for the encoding and the binning of spikes."""
 
 import numpy as np
 

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/kernels.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems for tangent kernels and pruning."""
+"""Create test problems for tangent kernels and pruning."""
 
 import numpy as np
 

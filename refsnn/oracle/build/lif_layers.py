@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/lif_layers.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems for LIF layers.
+"""Create test problems for LIF layers.
 
 In test problems with "dyadic" in their names, the decay factors are 1/2,
 and the weights are multiples of 1/4, so that float32 rounds no value.

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/lif_networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems for networks that the tested program must simulate."""
+"""Create test problems for networks that the tested program must simulate."""
 
 import numpy as np
 

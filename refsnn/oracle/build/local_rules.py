@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/local_rules.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems for local learning rules."""
+"""Create test problems for local learning rules."""
 
 import numpy as np
 

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/losses_and_optimisers.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems for losses and optimisers."""
+"""Create test problems for losses and optimisers."""
 
 import numpy as np
 

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems for recurrent, convolutional and spike-time networks."""
+"""Create test problems for recurrent, convolutional and spike-time networks."""
 
 import numpy as np
 

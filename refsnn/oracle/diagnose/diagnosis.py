@@ -6,9 +6,9 @@ neurons, and computes gradients of a loss.  `diagnose` calls the function
 for several variants of a network, in which different terms of the LIF
 equations are 0.  Nine statements are used:
 
-(A) If one term of the LIF equations is wrong, the results are wrong for
-    exactly those variants in which this term has an effect.  A term has no
-    effect if:
+(A) If one term of the LIF equations is wrong, the function gives wrong
+    results for all networks in which this term has an effect.  For all
+    other networks, the results are right.  A term has no effect if:
 
     term             forward                     backward
     current decay    alpha = 0                   alpha = 0
@@ -35,9 +35,9 @@ equations are 0.  Nine statements are used:
     the adjoints do not depend on the surrogate derivative.
 (F) A correct function gives the same results in a second call as in the
     first call, changes no inputs, and reads all inputs in each call.
-(G) If a loop with one fault, see the module `loops`, gives the results of
-    the function for all networks, the function has this fault.  If several
-    faults are possible, other networks may separate these faults.
+(G) The module `loops` imitates programs with one fault.  If such a program
+    gives the same results as the function for all networks, the function
+    has this fault.  If several faults remain, more networks are tested.
 (H) If the target is 1/2 at step t and equals the spikes at later steps,
     the derivative of the loss with respect to the current I[t-2] of one of
     B samples is `dI[t-2] = gain psi[t] (S[t] - 1/2) / B`.  Spikes and
@@ -315,7 +315,7 @@ def _broken(run, where=""):
 
 
 def _constants(p):
-    """Return the constants that a wrong factor may contain."""
+    """Return the constants of a network, and the time constants for dt = 1."""
     taus = {tau: -1 / np.log(p[key]) for tau, key in (
         ("tau_syn", "alpha"), ("tau_mem", "beta")) if p[key]}
     return {key: p[key] for key in CONSTANTS} | taus
@@ -417,7 +417,7 @@ def _multiple(parts):
 
 
 def _only(names, why=""):
-    """Return the terms and a reason; no terms if several are possible."""
+    """Return the wrong term and a reason, unless several terms are possible."""
     if len(names) < 2:
         return tuple(names), (why or WHY[names[0]]) if names else ""
     return (), f"Each of {_listed(names)} alone would explain this."
@@ -505,7 +505,9 @@ def _dynamics(call, runs, given, bad):
 
 
 def _offset(runs):
-    """Find a wrong initial state, an added constant, or a bounded potential."""
+    """Test for one of three faults: a wrong initial state, a constant that is
+    added to an equation, or bounds of the membrane potential.
+    """
     parts = list(map(_residuals, runs))
     pairs = [(part["input"][0], sum(part["gain"]) / run.p["gain"])
              for run, part in zip(runs, parts, strict=True)]

@@ -2,9 +2,10 @@
 """This module computes the results of programs with known faults.
 
 One loop simulates a layer of leaky integrate-and-fire (LIF) neurons, and
-another loop computes a gradient.  Changed arguments of a loop imitate a
-fault.  If the changed loop gives the results of the tested program for all
-test networks, this fault explains the results.
+another loop computes a gradient.  With changed arguments, each loop
+imitates a program with a fault, such as a missing reset.  If the loop and
+the tested program give equal results for all test networks, this fault
+explains the wrong results of the program.
 """
 
 from typing import NamedTuple
@@ -25,14 +26,14 @@ DECAYS = "current decay", "membrane decay"
 
 
 class Fault(NamedTuple):
-    """A fault of a loop."""
+    """A programming error, which changed arguments of a loop imitate."""
     terms: tuple        # at most two wrong terms
     words: str          # description of the faulty loop
     options: dict       # changed arguments; a callable depends on the inputs
 
 
 def _scaled(sizes):
-    """Return faults in which one argument has a wrong factor."""
+    """Return faults that multiply one argument by a wrong factor."""
     return [Fault((term,), f"the {term} has the factor {words}", {
         name: lambda p, size=size, factor=factor: factor(p) * size(p)})
             for name, (term, size) in sizes.items()
@@ -172,7 +173,7 @@ def _gradient(p, V, alpha, beta, gain, jump, psi, q, zero=False, by_syn=False, r
 
 
 def _result(fault, run, forward):
-    """Return the results of a loop with a fault."""
+    """Return the results of a program that has the given fault."""
     p = run.p
     own = {name: size(p) for name, (_, size) in SHARED.items()}
     own |= {"x": p["x"], "W": p["W"], "level": p["threshold"]} if forward else {

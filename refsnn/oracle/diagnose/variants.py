@@ -2,9 +2,10 @@
 """This module tests a function on networks in which some LIF terms are 0.
 
 A variant is a network of leaky integrate-and-fire (LIF) neurons in which
-some terms are 0.  Each input channel is 1 at one time step of one sample,
-and 0 otherwise.  Therefore, a column of the gradient dW holds adjoints of
-one time step.  Adjoints dI are derivatives of the loss by the currents.
+some terms are 0.  The adjoint dI is the derivative of the loss with
+respect to the synaptic currents.  Each input channel is 1 at one time step
+of one sample, and 0 otherwise.  Therefore, each column of the gradient dW
+equals dI of one sample at one time step.
 """
 
 import itertools
@@ -19,7 +20,7 @@ __all__ = ["Run", "Variant"]
 
 FORWARD = ("loss", "spikes", "mem")
 CONSTANTS = ("alpha", "beta", "gain", "threshold", "steepness")
-LEARNED = {     # derivatives by constants that all neurons share, and the constants
+LEARNED = {     # for each derivative, the constant, which all neurons share
     "dalpha": "alpha", "dbeta": "beta", "dgain": "gain", "dthreshold": "threshold",
     "dtau_syn": "alpha", "dtau_mem": "beta", "dlog_tau_syn": "alpha",
     "dlog_tau_mem": "beta"}
@@ -99,7 +100,7 @@ def _long(seed):
 
 
 def _loud(p):
-    """Return a network that spikes even if the currents are much too small."""
+    """Return a network with larger input weights, and therefore more spikes."""
     return _recorded(p | {"W": 8 * p["W"]})
 
 
@@ -287,7 +288,7 @@ def _back_residuals(run):
 
 
 def _fits(parts):
-    """Return the terms that have a wrong factor, with wrong and right values."""
+    """Return the wrong and the right values of each term with a wrong factor."""
     found = {}
     for term in parts[0]:
         residual, right = map(np.concatenate, zip(*(part[term] for part in parts),
@@ -303,7 +304,7 @@ def _zero(residual, term):
 
 
 def _mapped(residual, term, mixed=False):
-    """Return whether some matrix maps the term to the residual."""
+    """Return whether the residual of an equation is a linear map of a term."""
     size = term[0].size if mixed else term.shape[-1]
     residual, term = residual.reshape(-1, size), term.reshape(-1, size)
     fixed = np.linalg.lstsq(term.astype(float), residual.astype(float), rcond=None)[0]

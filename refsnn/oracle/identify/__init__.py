@@ -1,12 +1,14 @@
 # refsnn 0.1.0 | oracle/identify/__init__.py | SPDX-License-Identifier: MIT | needs: numpy
 """This package infers from a recording how a simulator updates LIF neurons.
 
-Fifteen properties (in the code: axes) describe how a simulator updates
-leaky integrate-and-fire (LIF) neurons, for example the kind of reset.  An
-update convention is a choice for all fifteen properties.  The report of
-`identify` names the published simulators that reproduce the recording, and
-each property for which only one choice agrees.  The report may also name a
-stimulus: an input signal that would exclude further update conventions.
+Fifteen properties describe how a simulator updates leaky
+integrate-and-fire (LIF) neurons, for example the kind of reset.  The code
+calls these properties axes.  An update convention states how a simulator
+computes a time step, and therefore specifies all fifteen properties.  The
+report of `identify` names the published simulators that reproduce the
+recording.  The report also lists the properties that the recording
+determines.  For other properties, the report may name an input signal
+(stimulus) for which different simulators give different results.
 """
 
 from refsnn.oracle.identify.arguments import QUANTITIES

@@ -13,9 +13,10 @@ at the first step t at which (1) or (3) holds:
     not  c(u - tol) <= recorded spikes <= c(u + tol)                  (3)
 
 In (1), eps is the relative rounding error of the recorded numbers.  In
-(2), s are the recorded spikes; for synaptic currents, `threshold s` is
-omitted.  In (3), c(u) is the number of spikes that a neuron with the
-potential u emits, and tol is the right-hand side of (1) for potentials.
+(2), s is the recorded number of spikes.  For synaptic currents, S(t) does
+not contain `threshold s`.  In (3), c(u) is the number of spikes that a
+neuron with the membrane potential u emits.  The tolerance tol is the
+right-hand side of (1) for membrane potentials r.
 
 Derivation.  For given spikes s, the input of a time step is
     `d = W x + V s`.  With coefficients p, q, a and f, a time step computes
@@ -27,13 +28,13 @@ Derivation.  For given spikes s, the input of a time step is
     Two conventions share one simulation if they agree in the coefficients
     of (4), in beta and gain, and in the rules for spikes and resets.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
-    resets and the recurrent inputs.  A simulated potential u counts as
-    equal to the threshold if `|u - threshold| <= (16 + t/2) eps S(t)`.  In
-    this case, the property `compare` determines whether the neuron emits a
-    spike, half a spike or no spike.
+    resets and the recurrent inputs.  A simulated potential is treated as
+    equal to the threshold if the difference is at most `(16 + t/2) eps
+    S(t)`, with eps and S(t) of (1).  In this case, the property `compare`
+    determines whether the neuron emits a spike, half a spike or no spike.
 Cost.   At most 331,776 simulations are run.  Each simulation takes at most
     O(T B n^2) time for B samples of n neurons.
-Departures.  Whether gradients pass through the reset is not determined.
+Departures.  The module does not test gradients through the reset.
 """
 
 from typing import NamedTuple
@@ -103,7 +104,7 @@ class _Runs(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Return the conventions, and the step at which each is rejected."""
+    """Return each convention, and the first time step that contradicts it."""
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
     runs, run, leaf = _runs(problem, codes)
     alive = np.zeros((len(runs.beta), 4), bool)

@@ -21,22 +21,24 @@ In (3), dW is the gradient of the loss with respect to the input weights W.
 If `side` is "above" or "below", the surrogate derivative is nonzero only
 above or only below the threshold.  The peak is the value of the surrogate
 derivative at the threshold.  Derivatives pass through the reset only if
-`reset path` is True.  If no gradient satisfies (3), gradients without
-derivatives through the recurrent weights V are tried.
+`reset path` is True.  If no gradient satisfies (3), the search is repeated
+with gradients that do not pass through the recurrent weights V.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     linear in the constants beta, g and c.  Gauss-Newton steps refine the
     best of 49 trial values of alpha.  The backward recursion for dW
     follows from eqs. (12)-(15) of the module `conventions`.
-Exact.  If spikes are recorded, they drive resets and recurrent inputs.
+Exact.  If the recording contains spikes, the recorded spikes drive the
+    resets and the recurrent inputs of the simulation.
 Cost.   For each kind of reset, `_constants` takes O(T B n) time for B
     samples of n neurons.  For each surrogate derivative, `_gradients`
     takes O(T B n (m + n)) time.
 Departures.  The surrogate derivative "step" is 1 for membrane potentials
     above `threshold - 1/k` and 0 otherwise, as in the classes `Heaviside`
-    of sinabs and `StepPWL` of rockpool.  With steepness k = 0, "step" is 1
-    everywhere, as in a straight-through estimator.  If no gradient with
-    peak 1 satisfies (3), other peaks are tried with the factor 1.
+    of sinabs and `StepPWL` of rockpool.  If the steepness k is 0, this
+    surrogate derivative is 1 everywhere (straight-through estimator).  The
+    search first allows only the peak 1, but any factor in (3).  If this
+    search fails, it allows other peaks, but only the factor 1.
 """
 
 import itertools

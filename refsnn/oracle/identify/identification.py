@@ -7,14 +7,15 @@ convention, and compares each simulation with the recording.  A property of
 the update, such as the kind of reset, is called settled if only one choice
 agrees with the recording.  All other properties are called open.  If an
 input signal (stimulus) distinguishes two choices for an open property, the
-report names this signal, see `stimuli`.  Only a recorded gradient shows
-whether derivatives pass through the reset (property `through_reset`).
+report names this signal, see `stimuli`.  The property `through_reset`
+states whether gradients pass through the reset.  To determine this
+property, `identify` needs a recorded gradient.
 
-The list `members` of the report holds conventions that agree with the
-recording.  First come the conventions of published simulators (presets),
-then conventions that differ from the first preset in one property.  If no
-preset agrees, `members` holds at most 20 conventions: those that differ
-least from a preset.
+The list `members` of the report holds update conventions that agree with
+the recording.  The first entries are conventions of published simulators
+(presets).  The other entries differ from the first preset in one property.
+If no preset agrees with the recording, `members` holds at most 20
+conventions, which are most similar to a preset.
 """
 
 import numpy as np
@@ -116,8 +117,9 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 def relative(report, right, alone=False):
     """Compare the convention that `identify` found with the correct convention.
-    Return a list of str, which names at most three differences from `right`,
-    or the first difference between the recording and the nearest convention.
+    Return a list of str.  If there are at most three differences, the list
+    names them.  If `identify` found no convention, the list describes the
+    first difference between the recording and the most similar convention.
 
     >>> report = Report([Candidate("lava")], {}, None, None, ("as lava",))
     >>> relative(report, conventions.PRESETS["lava"]._replace(input="next"))
@@ -157,7 +159,7 @@ def terms(report, right):
 
 
 def _near(report, right):
-    """Describe the reported convention that is nearest to `right`."""
+    """Return the convention of `report` that is most similar to `right`."""
     return min((_described(_step(c, conventions.PRESETS), {"the right layer": right},
                            elimination.AXES)
                 for c in (report.members or [report.nearest]) if c is not None),
@@ -235,7 +237,7 @@ def _code(step, axes):
 
 
 def _path(codes, axes):
-    """Return the part of each code that belongs to the properties `axes`."""
+    """Return the choices of each convention for the properties `axes`."""
     at = [list(elimination.AXES).index(axis) for axis in axes]
     return list(map(tuple, np.asarray(codes)[:, at].tolist()))
 

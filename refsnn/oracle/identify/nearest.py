@@ -2,9 +2,10 @@
 r"""This module describes recordings that no update convention reproduces.
 
 Suppose that no update convention (see `identify`) agrees with a recording.
-The report then lists decay factors and a gain from a least-squares fit, if
-the error of the fit is small.  The report also names the nearest
-convention, which has the largest number of steps
+The decay factors and a gain are then fitted by least squares.  If the
+error of this fit is small, the report lists the fitted constants.  The
+report also names the nearest convention, which has the largest number of
+steps
 
     t = first row that contradicts the convention                     (1)
 
@@ -19,10 +20,12 @@ these conditions holds:
 Derivation.  The tolerances are those of the module `elimination`.
 Approximate.  The nearest convention is chosen among the published
     simulators and at most 24 of the conventions with the largest t in (1).
-Cost.   All conventions are compared again at most eight times.  Each time,
-    one argument is changed; for example, the weights are transposed.
-Departures.  If a convention agrees only after such a change, the report
-    names this change, and `members` is empty.
+Cost.   The module changes arguments, for example transposes the weights.
+    After each of at most eight changes, all conventions are compared with
+    the recording.
+Departures.  If a convention agrees with the recording only after such a
+    change, the report names the change.  The list `members` of the report
+    is then empty.
 """
 
 import numpy as np
@@ -61,7 +64,7 @@ def _nothing(problem, codes, parted, presets):
 
 
 def _started(problem, presets):
-    """Name published simulators that fit if they start from another state."""
+    """Name simulators that reproduce the recording from another initial state."""
     if problem.rows.keys() != {"mem", "spikes"}:
         return []
     names, k = [], np.arange(len(problem.x) + 1)[:, None]
@@ -192,7 +195,7 @@ def _fired(problem):
 
 
 def _changed(problem, presets, fit):
-    """Compare again with one changed argument."""
+    """Change arguments, and compare all conventions with the recording."""
     alone = problem.rows.keys() == {"spikes"}
     if alone and _fired(problem) < MATCHED:
         return []

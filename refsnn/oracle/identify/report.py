@@ -1,8 +1,10 @@
 # refsnn 0.1.0 | oracle/identify/report.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module defines the report of `identify`, and writes its text.
+"""This module defines the class `Report`, which `identify` returns.
 
-A candidate is an update convention (see `identify`), described as a
-published simulator with a few changes, such as another reset.
+The module also writes the text of the report.  An update convention states
+how a simulator computes a time step of LIF neurons, see `identify`.  The
+class `Candidate` defines an update convention by the name of a published
+simulator and by changes, such as another reset.
 """
 
 from typing import NamedTuple
@@ -63,7 +65,7 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 
 class Candidate(NamedTuple):
-    """A convention, described as a published simulator with changes."""
+    """An update convention, given by a published simulator and by changes."""
     preset: str
     changes: tuple = ()     # pairs (axis, new choice)
 

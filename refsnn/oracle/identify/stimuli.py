@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | oracle/identify/stimuli.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module makes input signals that distinguish LIF simulators.
 
-A stimulus (in the command line: probe) is an input signal for which
-different update conventions give different results.  A tie is a time step
+A stimulus is an input signal for which different simulators give different
+results.  The command line calls a stimulus a probe.  A tie is a time step
 in which the membrane potential equals the threshold exactly.  The stimulus
 "ties" contains inputs x such that, in floating-point arithmetic,
 
@@ -22,8 +22,9 @@ Derivation.  Inputs that drive the membrane potential above twice the
     potential has a lower bound (floor).
 Exact.  For each choice of f1, f2 and f3, eq. (1) is tested for 17
     floating-point numbers x near `threshold / (f1 f2 f3)`.
-Cost.   A stimulus has 25 time steps.  "overdrive" and "inhibition" have 40
-    samples.  "ties" has at most one sample for each choice of f1, f2, f3.
+Cost.   A stimulus has 25 time steps.  The stimuli "overdrive" and
+    "inhibition" have 40 samples each.  The stimulus "ties" has at most one
+    sample for each combination of the factors f1, f2 and f3.
 Departures.  If a simulator rounds differently from refsnn, the stimulus
     "ties" may miss the threshold slightly.
 """
@@ -55,17 +56,18 @@ class Stimulus(NamedTuple):
 
 
 def make_stimuli(alphas, betas, threshold=1.0, gains=()):
-    """Return a dict of inputs that distinguish update conventions: a `Stimulus`
-    for each of "overdrive", "inhibition" and "ties".  The stimulus "all"
-    combines the three other stimuli in one batch.
+    """Return a dict of input signals that distinguish LIF simulators.  The keys
+    are "overdrive", "inhibition", "ties" and "all".  Each value is a
+    `Stimulus`.  The stimulus "all" combines the three others in one batch.
 
     >>> found = make_stimuli([0.25], [0.5], 2.0)
     >>> found["ties"].x[1, :3, 0].tolist()
     [2.0, 2.6666666666666665, 4.0]
 
     Each sample drives one neuron with weight 1.  The samples differ in the
-    amplitude of the input.  "ties" reaches the threshold exactly if the leak
-    potential is 0 and the decay factors are binary numbers such as 0.75.
+    amplitude of the input.  In the stimulus "ties", the membrane potential
+    reaches exactly the threshold.  This holds if the leak potential is 0 and
+    the decay factors are binary fractions such as 0.75.
 
     Parameters
     ----------

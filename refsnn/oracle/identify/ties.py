@@ -1,9 +1,10 @@
 # refsnn 0.1.0 | oracle/identify/ties.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module determines whether potentials at the threshold cause spikes.
 
-A tie is a potential that equals the threshold.  Only ties show whether a
-spike needs `potential > threshold` or `potential >= threshold` (property
-"compare").  Rounding errors can hide a tie.
+A tie is a membrane potential that equals the threshold.  The property
+"compare" states whether a simulator emits a spike, half a spike or no
+spike at a tie.  Therefore, only a recording with ties determines this
+property.  Rounding errors can hide a tie.
 """
 
 import numpy as np
@@ -42,7 +43,9 @@ def _settled(problem, fits, presets, exact):
 
 
 def _ties(problem, steps, exact=False):
-    """For each step, yield the choices for "compare" that the ties show."""
+    """Find how a recording treats potentials that equal the threshold (ties).
+    For each convention, yield a set of choices for the property "compare".
+    """
     for step, run, single in zip(
             steps, elimination._traces(problem, steps),
             elimination._traces(problem, steps, np.float32), strict=True):
