@@ -6,9 +6,9 @@ neurons, and computes gradients of a loss.  `diagnose` calls the function
 for several variants of a network, in which different terms of the LIF
 equations are 0.  Nine statements are used:
 
-(A) If one term of the LIF equations is wrong, the function gives wrong
-    results for all networks in which this term has an effect.  For all
-    other networks, the results are right.  A term has no effect if:
+(A) If one term of the LIF equations is wrong, the tested function returns
+    wrong results for all networks in which this term has an effect.  For
+    all other networks, the results are right.  A term has no effect if:
 
     term             forward                     backward
     current decay    alpha = 0                   alpha = 0

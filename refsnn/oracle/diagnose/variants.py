@@ -1,11 +1,12 @@
 # refsnn 0.1.0 | oracle/diagnose/variants.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-"""This module tests a function on networks in which some LIF terms are 0.
+"""This module tests a function that simulates LIF neurons.
 
-A variant is a network of leaky integrate-and-fire (LIF) neurons in which
-some terms are 0.  The adjoint dI is the derivative of the loss with
-respect to the synaptic currents.  Each input channel is 1 at one time step
-of one sample, and 0 otherwise.  Therefore, each column of the gradient dW
-equals dI of one sample at one time step.
+The test networks consist of leaky integrate-and-fire (LIF) neurons.  In
+some networks, the decay factors or the recurrent weights are 0.  The
+adjoint dI is the derivative of the loss with respect to the synaptic
+currents.  Each input channel is 1 at one time step of one sample, and 0
+otherwise.  Therefore, each column of the gradient dW equals dI of one
+sample at one time step.
 """
 
 import itertools

@@ -19,9 +19,9 @@ neuron with the membrane potential u emits.  The tolerance tol is the
 right-hand side of (1) for membrane potentials r.
 
 Derivation.  For given spikes s, the input of a time step is
-    `d = W x + V s`.  With coefficients p, q, a and f, a time step computes
-    the current j that enters the membrane, and updates the synaptic
-    current I:
+    `d = W x + V s`.  Let j be the current that enters the membrane, and
+    let I be the synaptic current.  The convention determines the
+    coefficients p, q, a and f of the update
 
     j = p I + q d,  I := a I + f d                                    (4)
 
@@ -29,9 +29,10 @@ Derivation.  For given spikes s, the input of a time step is
     of (4), in beta and gain, and in the rules for spikes and resets.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential is treated as
-    equal to the threshold if the difference is at most `(16 + t/2) eps
-    S(t)`, with eps and S(t) of (1).  In this case, the property `compare`
-    determines whether the neuron emits a spike, half a spike or no spike.
+    equal to the threshold if the difference is at most
+    `(16 + t/2) eps S(t)`, with eps and S(t) of (1).  In this case, the
+    property `compare` determines whether the neuron emits a spike, half a
+    spike or no spike.
 Cost.   At most 331,776 simulations are run.  Each simulation takes at most
     O(T B n^2) time for B samples of n neurons.
 Departures.  The module does not test gradients through the reset.

@@ -37,8 +37,8 @@ Departures.  The surrogate derivative "step" is 1 for membrane potentials
     above `threshold - 1/k` and 0 otherwise, as in the classes `Heaviside`
     of sinabs and `StepPWL` of rockpool.  If the steepness k is 0, this
     surrogate derivative is 1 everywhere (straight-through estimator).  The
-    search first allows only the peak 1, but any factor in (3).  If this
-    search fails, it allows other peaks, but only the factor 1.
+    search for (3) first allows only the peak 1, but any factor.  If this
+    search fails, other peaks are allowed, but only the factor 1.
 """
 
 import itertools

@@ -5,11 +5,12 @@ An update convention states how a simulator computes a time step of LIF
 neurons, see `identify`.  The function `identify` simulates every update
 convention, and compares each simulation with the recording.  A property of
 the update, such as the kind of reset, is called settled if only one choice
-agrees with the recording.  All other properties are called open.  If an
-input signal (stimulus) distinguishes two choices for an open property, the
-report names this signal, see `stimuli`.  The property `through_reset`
-states whether gradients pass through the reset.  To determine this
-property, `identify` needs a recorded gradient.
+agrees with the recording.  All other properties are called open.  For an
+open property, several choices agree with the recording.  If the module
+`stimuli` provides an input signal that distinguishes these choices, the
+report names this signal.  The property `through_reset` states whether
+gradients pass through the reset.  To determine this property, `identify`
+needs a recorded gradient.
 
 The list `members` of the report holds update conventions that agree with
 the recording.  The first entries are conventions of published simulators
@@ -118,8 +119,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 def relative(report, right, alone=False):
     """Compare the convention that `identify` found with the correct convention.
     Return a list of str.  If there are at most three differences, the list
-    names them.  If `identify` found no convention, the list describes the
-    first difference between the recording and the most similar convention.
+    names them.  If `identify` found no convention, the list describes where
+    the recording first differs from the most similar convention.
 
     >>> report = Report([Candidate("lava")], {}, None, None, ("as lava",))
     >>> relative(report, conventions.PRESETS["lava"]._replace(input="next"))

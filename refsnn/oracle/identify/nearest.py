@@ -12,14 +12,16 @@ steps
 The convention that is nearest to the recording is reported only if one of
 these conditions holds:
 
-- The least-squares fit of the constants has a small error.
-- At least 2 recorded steps and 12 nonzero entries fit the convention.
-- In each recorded array, the root mean square error of the simulation is
-  below half the standard deviation.
+- The error of the least-squares fit of the constants is small.
+- Before the first difference, the recording has at least two time steps
+  and 12 nonzero entries.
+- For each recorded array, the root mean square error of the simulation is
+  below half the standard deviation of the array.
 
 Derivation.  The tolerances are those of the module `elimination`.
-Approximate.  The nearest convention is chosen among the published
-    simulators and at most 24 of the conventions with the largest t in (1).
+Approximate.  To find the nearest convention, the module compares the
+    published simulators.  It also compares at most 24 of the conventions
+    for which t in (1) is largest.
 Cost.   The module changes arguments, for example transposes the weights.
     After each of at most eight changes, all conventions are compared with
     the recording.

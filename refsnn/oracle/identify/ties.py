@@ -43,7 +43,7 @@ def _settled(problem, fits, presets, exact):
 
 
 def _ties(problem, steps, exact=False):
-    """Find how a recording treats potentials that equal the threshold (ties).
+    """Find whether potentials that equal the threshold (ties) cause spikes.
     For each convention, yield a set of choices for the property "compare".
     """
     for step, run, single in zip(
