@@ -8,7 +8,7 @@ seeds, thick lines are means over seeds.
 A spiking network with 256 inputs, 100 hidden neurons and 10 readouts classifies the
 handwritten digits included in refsnn ("embedded digits"), which are encoded as spike
 latencies.  With the chip in the loop, the forward pass runs on an emulated analog chip
-with 6-bit weights, noise and mismatch, and the backward pass uses the nominal time
+with 6-bit weights, noise and mismatch.  The backward pass uses the nominal time
 constants and thresholds of the chip.  Ideal software has none of these constraints.
 The seed determines the mismatch of the chip, the initial weights, the order of the
 images and, for the digits, the test images.

@@ -10,7 +10,8 @@ backpropagation through time.
 
 After 100 epochs, the training accuracy is 0.995 with seed 0 and 0.996 with seed 1, and
 the test accuracies are 0.993 and 0.989.  For another split of the data, tutorial 5
-reports 0.994 (training) and 0.967 (test).  The accuracy varies strongly between epochs.
+reports a training accuracy of 0.994 and a test accuracy of 0.967.  The accuracy varies
+strongly between epochs.
 
 The layer sizes, time constants, surrogate derivative and optimiser are taken from
 tutorial 5.  The initial recurrent and readout weights also have the same standard

@@ -26,13 +26,13 @@ Braille letters (27 classes).  The input signals are the grey levels in each pix
 column, or the signals of the sensors.  An input channel spikes when an input signal
 crosses a fixed level.  While a signal is constant, its value is known only from earlier
 spikes.  The readout unit with the largest mean potential determines the predicted
-class.  The mean is computed over the last 8 ms (digits) or over all 76 time steps
-(letters).
+class.  For digits, this mean is computed over the last 8 ms.  For letters, this mean is
+computed over all 76 time steps.
 
-Panel b counts the multiplications for the simulation, the eligibility traces and the
-gradient, except multiplications by spikes.  BPTT needs few multiplications, but must
-store the states of all time steps.  The gain of a rule is its mean accuracy minus the
-mean accuracy of "readout alone".
+Panel b counts the multiplications that compute the simulation, the eligibility traces
+and the gradient.  Multiplications by spikes are not counted.  BPTT needs few
+multiplications, but must store the states of all time steps.  The gain of a rule is its
+mean accuracy minus the mean accuracy of "readout alone".
 
 With --full, panel c also shows four control conditions, which test why an approximation
 can be more accurate than exact RTRL.  In the condition "exact, half rate", the learning
