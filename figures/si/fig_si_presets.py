@@ -6,8 +6,8 @@ intelligence, called presets.  Rings mark the default strength of each preset (c
 `avalanche`, because the library avalanche has no default strength).  The middle panel
 shows how the parameter importances of each preset correlate with those of the preset
 `pathint`.  For the right panel, the sum of all parameter importances is multiplied by
-the prefactor of the penalty.  The panel shows the result for each preset, divided by
-the result for `pathint`.  In the middle and right panels, importances of `avalanche`
+the prefactor of the penalty.  The panel shows this product for each preset, divided by
+the product for `pathint`.  In the middle and right panels, importances of `avalanche`
 above 1e-3 are set to 1e-3, as in the penalty of this preset.  Thin lines and small
 markers are single runs, and thick lines and large markers are means.
 

@@ -17,9 +17,9 @@ The penalty of synaptic intelligence (consolidation) has strength c = 1 and damp
 With --full, networks of 784-256-256-10 units learn split MNIST in 10 runs.  As
 published, the mini-batches have 64 images, and each task is trained for 10 epochs.
 Stars are published accuracies on training images after the last task.  White markers
-are also accuracies on training images after the last task, but of the networks in this
-figure.  They are means over the runs in which only the moments of Adam are reset.  This
-figure corresponds to [ZPG17] fig. 3.
+show the accuracies of the networks in this figure, also on training images after the
+last task.  White markers are means over the runs in which only the moments of Adam are
+reset.  This figure corresponds to [ZPG17] fig. 3.
 
 The published numbers are from the authors' notebook of 2018.  The code of this notebook
 was read, but not run.  With Keras 2.2.2, this code never resets Adam, because it

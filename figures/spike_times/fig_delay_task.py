@@ -12,7 +12,7 @@ predicted class is that of the neuron with the highest membrane potential at any
 Three conditions are compared, each with 128 trainable parameters.  With learned delays,
 each class has one neuron with 8 weights and 8 delays (module `delays`, linear kernel).
 In the other two conditions, the delays are random and fixed, or there are no delays.
-In these conditions, each class has two neurons, and each neuron has 8 weights.  The
+In these two conditions, each class has two neurons, and each neuron has 8 weights.  The
 output of a class is the higher potential of its two neurons.  The fixed delays are
 drawn from the range of the learned delays, 0 to 120 ms.
 
@@ -22,8 +22,8 @@ are trained with five learning rates.  The network with the fewest wrong predict
 400 validation samples is selected.  Panel b shows the test errors of the selected
 networks on 2000 other samples.  Each line connects the three errors of one run, and
 large markers show means over runs.  Panel c shows the validation errors against the
-learning rate; thick lines are medians over runs.  Panels b and c have logarithmic error
-axes.  Therefore, an error of 0 is drawn at 0.25 divided by the number of samples.
+learning rate; thick lines are medians over runs.  On the logarithmic axes of panels b
+and c, an error of 0 is drawn at 0.25 divided by the number of samples.
 
 Panel d shows the first run with learned delays, before and after learning.  Each row
 belongs to one class.  Each marker shows when one input spike of this class arrives at
@@ -31,9 +31,9 @@ the neuron of this class.  The arrival times do not include jitter.  Marker area
 proportional to the absolute weights after learning, and crosses mark negative weights.
 After learning, most inputs with positive weights arrive at nearly the same time.
 
-The test errors are measured with learned delays that are not rounded.  A separate
-number states how much the test accuracy changes if the learned delays are rounded to
-whole time steps (`delays.settle`).
+The test errors are measured with learned delays that are not rounded.  The figure also
+reports how much the test accuracy changes if the learned delays are rounded to whole
+time steps (`delays.settle`).
 
 The results hold for this single layer.  In trial runs, networks with hidden spiking
 neurons were compared at equal numbers of parameters.  In most of these runs, learned

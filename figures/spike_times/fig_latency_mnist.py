@@ -18,11 +18,11 @@ the readout of the correct class.
 
 By default, three networks with 100 hidden neurons learn the digits of refsnn, which
 have 8x8 pixels.  With --full, one network with 350 hidden neurons learns MNIST for 18
-epochs, which takes about 3 core-hours.  With --full, mini-batches have 128 images, and
-the learning rate of 0.005 falls by 3 % each epoch.  These settings and the jitter are
-those of [WP21], where ten networks learn for 100 epochs.  For the digits, mini-batches
-have 32 images, and the learning rate of 0.1 falls by 30 % each epoch.  The initial
-weights have wider distributions than for MNIST.
+epochs.  This training takes about 3 core-hours.  With --full, mini-batches have 128
+images, and the learning rate of 0.005 falls by 3 % each epoch.  These settings and the
+jitter are those of [WP21], where ten networks learn for 100 epochs.  For the digits,
+mini-batches have 32 images, and the learning rate of 0.1 falls by 30 % each epoch.  The
+initial weights have wider distributions than for MNIST.
 """
 
 import os

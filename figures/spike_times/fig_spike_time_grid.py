@@ -3,17 +3,17 @@
 Simulations in time steps are compared with the exact, event-based simulation of the
 module `eventprop`.  Panels a to d show errors against the length of the time step.  The
 errors are those of the spike times (a), the loss (b), and the gradients with respect to
-weights (c) and input spike times (d).  The loss is a sum of all spike times with random
-positive factors.  The error of a gradient is the median over neurons.  Lines in panels
-a to e show medians over networks, and bands show quartiles.  Three integration schemes
-are compared.  The scheme "euler" is the explicit Euler method.  The scheme "held"
-assumes that the current does not change during a step, as in `lif`.  The scheme "exact"
-uses the exact solution between spikes.  If each spike is placed at the end of its time
-step (solid lines), the errors of all schemes are proportional to the time step.  If
-spike times are interpolated linearly within the step (dashed lines), the error of the
-exact solution is proportional to the squared time step.  A neuron is left out if its
-number of spikes differs from that in the exact simulation.  Panel e shows the share of
-such neurons.
+weights (c) and input spike times (d).  The loss is a weighted sum of all spike times.
+The coefficients of this sum are random and positive.  The error of a gradient is the
+median over neurons.  Lines in panels a to e show medians over networks, and bands show
+quartiles.  Three integration schemes are compared.  The scheme "euler" is the explicit
+Euler method.  The scheme "held" assumes that the current does not change during a step,
+as in `lif`.  The scheme "exact" uses the exact solution between spikes.  If each spike
+is placed at the end of its time step (solid lines), the errors of all schemes are
+proportional to the time step.  If spike times are interpolated linearly within the step
+(dashed lines), the error of the exact solution is proportional to the squared time
+step.  A neuron is left out if its number of spikes differs from that in the exact
+simulation.  Panel e shows the share of such neurons.
 
 Panel f shows why the gradients of some neurons have much larger errors than the median.
 A neuron receives one input spike, and its potential U crosses the threshold shortly

@@ -16,7 +16,7 @@ points.  Each class has a third of the points.  The time constants are 20 ms for
 membrane potentials and 5 ms for currents.  Mini-batches have 256 points.  The learning
 rate is 0.01 at first, and falls by 5 % every 5 epochs.  Training lasts 12 epochs by
 default, and 4 epochs with --quick.  With --full, ten networks learn for 300 epochs, as
-in [WP21], which takes about 3 core-hours.
+in [WP21].  This training takes about 3 core-hours.
 """
 
 import numpy as np

@@ -3,25 +3,27 @@
 The top panels show the target spikes and the output spikes in the last trial.  The
 panels below show the cost of each trial.  For hidden neurons, these panels also show
 firing rates, interspike intervals and the variation of these intervals.  With --full,
-two more panels show final costs.  The left panel compares network sizes.  The right
-panel shows networks with random feedback and a regulariser.  Its labels are mean firing
-rates of hidden neurons.
+two more panels show final costs.  The first of these panels compares network sizes.
+The second of these panels shows networks with random feedback and a regulariser.  The
+labels in this panel are mean firing rates of hidden neurons.
 
 A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every
-trial of 3.5 s.  The spike raster of its 100 output neurons must reproduce a picture.
-The cost of a trial is the root mean square of the filtered output error.  The final
-cost is the root mean square of the costs of the last three trials.  The output error
-reaches the hidden layer through the transposed output weights (symmetric feedback),
-through fixed random weights (random feedback), or through weights that are all 1
-(uniform feedback).
+trial of 3.5 s.  The network has 100 output neurons, and the spike raster of these
+neurons must reproduce a picture.  The cost of a trial is the root mean square of the
+filtered output error.  The final cost is the root mean square of the costs of the last
+three trials.  The output error reaches the hidden layer through the transposed output
+weights (symmetric feedback), through fixed random weights (random feedback), or through
+weights that are all 1 (uniform feedback).
 
 In a control network, the weights of the hidden layer stay fixed, and only the output
 weights learn.  The linear learning rule sets the derivative of a spike to 1 in both
-layers.  Let z be the filtered spike train of a hidden neuron, and let e be the filtered
-error of this neuron.  The heterosynaptic regulariser reduces each weight w of the
-neuron in proportion to w (exponent 0), to w z^4 (exponent 4), or to w z^4 e^2.  This
-figure corresponds to [ZG18] figs. 6 to 8, with another target picture and other network
-sizes.  The target picture and the training costs in [ZG18] are published only as plots.
+layers.  The heterosynaptic regulariser reduces each weight w of a hidden neuron in
+proportion to `w z^4`, where z is the filtered spike train of the neuron.  In one
+variant of the regulariser, the reduction is proportional to w (exponent 0 in place of
+4).  In another variant, the reduction is proportional to `w z^4 e^2`, where e is the
+filtered error of the neuron.  This figure corresponds to [ZG18] figs. 6 to 8, with
+another target picture and other network sizes.  The target picture and the training
+costs in [ZG18] are published only as plots.
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
 coefficient of variation, which is 1 for a Poisson process, is the standard deviation of
@@ -39,14 +41,14 @@ is the time of the last spike, rounded up to a multiple of 0.5 s.  The file
 The entry "loop_s" is the duration of a trial in seconds.  The entries "input" and
 "target" hold options for reading the two files with `ras.read_ras`.
 
-Weights have the unit of a voltage.  The learning rate of the optimiser RMaxProp is 1
-mV, and the standard deviation of the initial weights is 50 mV / sqrt(fan-in).  Both
-values are those of the published code.  The learning rate falls to 0.1 mV after 800 s
-(after 400 s in the published code).  The heterosynaptic regulariser has strength 1 and
-exponent 4.  In networks with the regulariser, the product of error and eligibility
-trace is multiplied by about 5, as in the published code.  In hidden neurons with random
-feedback, e^2 is about 1e4 / s^2.  Therefore, the strength of the regulariser
-`w z^4 e^2` is only 1e-4.
+With the optimiser RMaxProp, the learning rate has the unit of the weights.  As in the
+published code, the learning rate of RMaxProp is 1 mV, and the standard deviation of the
+initial weights is 50 mV / sqrt(fan-in).  After 800 s of training, the learning rate is
+divided by 10 (after 400 s in the published code).  The heterosynaptic regulariser has
+strength 1 and exponent 4.  In networks with the regulariser, the product of error and
+eligibility trace is multiplied by about 5, as in the published code.  In hidden neurons
+with random feedback, e^2 is about 1e4 / s^2.  Therefore, the strength of the
+regulariser `w z^4 e^2` is only 1e-4.
 """
 
 import json

@@ -24,8 +24,9 @@ this case is 1/16 with four hidden neurons, and 1/256 with eight hidden neurons.
 control networks, all random feedback weights are made negative.
 
 This figure corresponds to [ZG18] fig. 4.  In both figures, the three kinds of feedback
-lead to similar results.  The learning rate is 1 mV, reduced to 0.1 mV after trial 250.
-The standard deviation of the initial weights is 20 mV / sqrt(fan-in).
+lead to similar results.  With the optimiser RMaxProp, the learning rate has the unit of
+the weights: 1 mV until trial 250, and 0.1 mV afterwards.  The standard deviation of the
+initial weights is 20 mV / sqrt(fan-in).
 """
 
 import numpy as np

@@ -28,18 +28,19 @@ value.  Half of the hidden neurons have a positive feedback weight from output 0
 the other half from output 1.  Because training changes the output weights, symmetric
 feedback weights satisfy the condition only before training.  Without the condition, the
 sum of the two feedback weights of a hidden neuron can be negative.  If neither output
-neuron spikes, hidden neurons with a negative sum become less active on average.  Such
-neurons can become permanently silent.  With --full, the figure also shows networks
-called "unbalanced".  In these networks, the feedback weights are normally distributed,
-as in [ZG18], and do not satisfy the sign condition.  In the networks called "common
-times", all inputs of a group spike at the same time.
+neuron spikes, hidden neurons with a negative sum of feedback weights become less active
+on average, and can become permanently silent.  With --full, the figure also shows
+networks called "unbalanced".  In these networks, the feedback weights are normally
+distributed, as in [ZG18], and do not satisfy the sign condition.  In the networks
+called "common times", all inputs of a group spike at the same time.
 
 The figure also shows networks without hidden neurons, networks with eight hidden
 neurons, and networks with the heterosynaptic regulariser in [ZG18] eq. (A.5).  The
 regulariser reduces each weight w in proportion to `w z^4 e^2`, where z is the filtered
-spike train of the hidden neuron and e is its filtered error.  This figure corresponds
-to [ZG18] fig. 5.  In [ZG18], all networks with four hidden neurons and random feedback
-solve the task, and networks with uniform feedback make more errors on average.
+spike train of the hidden neuron and e is the filtered error of this neuron.  This
+figure corresponds to [ZG18] fig. 5.  In [ZG18], all networks with four hidden neurons
+and random feedback solve the task, and networks with uniform feedback make more errors
+on average.
 
 As in [ZG18], the 100 inputs also fire noise spikes at random times (4 Hz).  The correct
 output neuron must spike within the response window, which begins with the pattern and
@@ -49,12 +50,13 @@ output neuron does not spike, its error signal is 1 at the end of the response w
 
 The following settings were chosen in trial runs with other seeds.  The three groups
 have 34, 33 and 33 inputs.  A new pattern begins every 50 to 70 ms.  The learning rule
-treats all output spikes outside the response windows as errors.  The fractions of
-misclassified patterns do not include these errors.  The learning rate is 0.3 mV for
-weights from the inputs.  For weights from hidden to output neurons, the learning rate
-is 5 mV with symmetric feedback, and 10 mV with other feedback.  The rates are divided
-by 10 after 60 % of the training time, and by 100 after 85 %.  The standard deviation of
-the initial weights is s / sqrt(fan-in).  For weights from the inputs, s is 20 mV.  For
+treats all output spikes outside the response windows as errors.  These spikes do not
+affect the fraction of misclassified patterns.  With the optimiser RMaxProp, learning
+rates have the unit of the weights.  For weights from the inputs, the learning rate of
+RMaxProp is 0.3 mV.  For weights from hidden to output neurons, the learning rate is 5
+mV with symmetric feedback, and 10 mV with other feedback.  The rates are divided by 10
+after 60 % of the training time, and by 100 after 85 %.  The standard deviation of the
+initial weights is s / sqrt(fan-in).  For weights from the inputs, s is 20 mV.  For
 weights from hidden to output neurons, s is 100 mV with symmetric feedback, and 30 mV
 with other feedback.  Weights from the inputs to hidden neurons are clipped to [-3 mV, 3
 mV], so that the input weights of silent hidden neurons do not become very negative.

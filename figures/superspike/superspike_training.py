@@ -6,10 +6,11 @@ Simulated time is divided into blocks of 0.5 s, and the weights change at the en
 each block, as in [ZG18].  The states of the neurons are not reset between blocks.
 
 Values that the paper [ZG18] does not state are taken from the published code.  The
-running maximum of the optimiser RMaxProp decays once per block, with a time constant of
-30 s.  The constant eps in its denominator is 1e-12.  The spike trace z in the
-heterosynaptic regulariser decays with a time constant of 0.1 s.  Initial weights are
-normally distributed with mean 0, and weights are clipped to [-0.1 V, 0.1 V].
+optimiser RMaxProp divides each entry of the gradient by `sqrt(v) + eps`, where eps is
+1e-12 and v is the running maximum of the squared entry.  This maximum decays once per
+block, with a time constant of 30 s.  The spike trace z in the heterosynaptic
+regulariser decays with a time constant of 0.1 s.  Initial weights are normally
+distributed with mean 0, and weights are clipped to [-0.1 V, 0.1 V].
 
 In most figures, the standard deviation of the initial weights was chosen for refsnn.
 In the learning rule of hidden layers, the input and the surrogate derivative are
