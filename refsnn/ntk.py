@@ -9,11 +9,12 @@ network, and let theta_p be the weights and biases.  The kernel is
 
 For kind="at_masked", Q_p is 1 for all parameters.  For
 kind="through_mask", Q_p is 0 for pruned weights and 1 for all other
-parameters.  The signals of a layer are the derivatives of the network
-outputs with respect to the pre-activations of the layer.  For the sample
-x_n, a dense layer with the weights W has the inputs a_n and the signals
-g_nk of output k.  For the sample y_m, the layer has the inputs b_m and the
-signals h_mq of output q.  The contribution of the layer to the kernel is
+parameters.  For the sample x_n, let a_n be the inputs of a dense layer
+with the weights W.  Let g_nk be the derivatives of output k with respect
+to the pre-activations of this layer.  For the sample y_m, the inputs of
+the layer are b_m, and the derivatives of output q are h_mq.  Such
+derivatives with respect to pre-activations are called signals.  The
+contribution of the layer to the kernel is
 
     sum_j C_j[n, m] g_nkj h_mqj,
     C_j[n, m] = 1 + sum_i Q_ji a_ni b_mi                    (2)
@@ -45,7 +46,8 @@ Derivation.  Eqs. (2)-(4) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let L
     ds_nk = sum_mq D[n, m, k, q] s_mq                       (9)
     dG_nk = A_n dJ_nk^T + ds_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    Eqs. (5)-(10) with exchanged batches give db_m, dh_mq, dB_m and dH_mq.
+    If the two batches exchange their roles, (5)-(10) give the derivatives
+    db_m, dh_mq, dB_m and dH_mq of the second batch.
 Exact.  All derivatives are evaluated at the masked weights of the network.
     The kernel of kind "at_masked" includes the derivatives with respect to
     pruned weights, as in the code of [LZ20].  The kernel of kind

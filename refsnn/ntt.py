@@ -33,11 +33,11 @@ gradient of (1) + (2) with respect to M_l W_l:
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
-After each `every` training steps, new masks are computed from the dense
-weights W_l, if more than `every` steps remain.  The gradient of pruned
-weights is 0, but the momentum of an optimiser can still change these
-weights.  A pruned weight becomes active again if a new mask is 1 for this
-weight.
+New masks are computed from the dense weights W_l at intervals of `every`
+training steps.  No new masks are computed in the last `every` steps.  The
+gradient of pruned weights is 0, but the momentum of an optimiser can still
+change these weights.  A pruned weight becomes active again if a new mask
+is 1 for this weight.
 
 Derivation.  Eqs. (5) and (6) are the chain rule.  The factor M_l in (6)
     arises because the loss depends on W_l only through M_l W_l.
@@ -49,8 +49,9 @@ Cost.   A training step computes outputs, signals and kernel once for the
     `second_order` once for each part of the batch.
 Departures.  No departures from [LZ20] are known.  The kernel of kind
     "at_masked" includes the derivatives with respect to pruned weights, as
-    in the code of [LZ20].  The kernel of kind "through_mask" excludes
-    these derivatives, and describes the training of the sparse network.
+    in the code of [LZ20].  The kernel of kind "through_mask" excludes the
+    derivatives with respect to pruned weights.  Therefore, this kernel
+    describes the training of the sparse network.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """

@@ -18,44 +18,50 @@ s steps after the last step with v = 0:
     A = 2 / ((a + b) (1 - q)),  D = A sqrt(q),
     q = ((a - b) / (a + b))^2                                         (2)
 
-Let y = (sample - rest) / unit be the measured membrane potentials, where
-`rest` is the mean sample in (A), and `unit` is the nominal threshold.
-`probe` makes three measurements:
+The measured membrane potentials are y = (sample - rest) / unit.  Here,
+`rest` is the mean sample of a neuron if all weights are 0, and `unit` is
+the nominal threshold.  `probe` makes three measurements:
 
 (A) All weights are 0.  Neurons that spike nevertheless are called
     restless.  The noise of a neuron or readout is the standard deviation
     of its samples.
 
-(B) In pattern j, only input j spikes, once.  One more pattern has no input
-    spikes.  If neurons respond to this pattern, `probe` searches for
-    inputs that are always on.  All patterns are run with at least three
-    sets of weak random weights W.  All responses of a neuron have a common
-    shape, which is the first singular vector of its potentials y.  A
-    least-squares fit of eq. (2) to this shape gives the sum a + b, the
-    parameter q, and the delay of the response.  The lag L is the median
-    delay of the neurons.  The measured weight of neuron i for input j is
+(B) In test pattern j, input j spikes once, and all other inputs are
+    silent.  An additional pattern has no input spikes.  If neurons respond
+    to this additional pattern, `probe` searches for permanently active
+    inputs.  All patterns are run with at least three sets of weak random
+    weights W.  All responses of a neuron have a common shape, which is the
+    first singular vector of its potentials y.  A least-squares fit of (2)
+    to this shape gives the sum a + b, the parameter q, and the delay of
+    the response.  The lag L is the median of these delays over all
+    neurons.  The measured weight of neuron i for input j is
 
         g_ij = sum_t y_ij[t] K_i[t] / sum_t K_i[t]^2                  (3)
 
     where K_i is the fitted response of neuron i, and the means over time
-    are subtracted from y_ij and K_i.  To detect exchanged neurons and
-    inputs, each row and each column of g is assigned to the row or column
-    of W with the largest absolute correlation.  Then g is fitted by W, by
-    saturated W, by only the positive or the negative weights, and by |W|.
-    The best fit is reported if it is much better than the fit by W.
+    are subtracted from y_ij and K_i.  To detect neurons in a wrong order,
+    each row of g is assigned to the row of W with the largest absolute
+    correlation.  Columns of g and W are compared in the same way, to
+    detect inputs in a wrong order.  Then g is compared with W and with
+    wrong versions of W.  The wrong versions are |W|, W with saturated
+    entries, and W without its positive or negative entries.  If a wrong
+    version reproduces the measured weights g much better than W does, the
+    best version is reported.
 
 (C) Pattern i makes neuron i spike, because all its inputs with positive
-    weights spike in each step.  If a neuron spikes too late, all patterns
-    are repeated once with larger weights.  Let S be the recorded spikes.
-    The current I follows from eq. (1) with the measured time constants and
-    gain, for input delayed by L.  A spike lowers the potential by
+    weights spike in each step.  If a neuron spikes too late or never, all
+    patterns are run once more with larger synaptic weights.  Let S be the
+    recorded spikes.  The current I is computed by eq. (1) with the
+    measured time constants and gain.  In this computation, the input is
+    delayed by the lag L.  A spike lowers the potential by
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
 
     A step with a large drop e[t] is called a reset.  Let r be the step of
-    a neuron's first reset.  The lag D is the median number of steps from a
-    neuron's first recorded spike to r.  The threshold is the mean of two
-    bounds.  Each bound uses all patterns in which the neuron spikes:
+    a neuron's first reset.  The lag D is the median number of time steps
+    from a neuron's first recorded spike to its first reset.  The threshold
+    of a neuron is the mean of a lower and an upper bound.  Each bound is
+    an extremum over all patterns in which the neuron spikes:
 
         max y[t] for t <= r,  min beta y[r] + I[r]                    (5)
 
@@ -72,8 +78,9 @@ A chip may return the spikes or samples of the previous or next pattern.
 If two mistakes explain the results almost equally well, such as shifted
 patterns and exchanged neurons, the report names both.  Measurement (C)
 ends early if the chip is not reset between patterns, or if more than 10 %
-of the resets occur without a recorded spike.  Samples are reported as cut
-off if many of them equal a minimum or maximum close to rest.
+of the resets occur without a recorded spike.  Samples of a neuron or
+readout are reported as cut off (clipped) if their minimum or maximum is
+close to `rest`, and if many samples equal this value.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  Eq. (2) is symmetric in a and b.
@@ -89,14 +96,16 @@ Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     D = samples - spikes - after                                      (6)
 
     The report lists the solutions of (6) with the fewest nonzero delays.
-Approximate.  Delays are too large to measure if |L| or |R| is at least 3
-    steps, or if |D| exceeds 3 steps.  If a chip returns no samples,
-    measurement (B) is omitted, and measurement (C) compares only spike
-    counts.  The gain or threshold of one neuron is reported only if it
-    differs from the median by a factor of 2 or more.  If inputs and
-    neurons are both in a wrong order, the report may be wrong.
-Cost.   With N = max(3, 12/min(m, n)) sets of weights in (B), `run` gets at
-    most N (m + 1) + 2 n + 32 patterns in at most N + 3 calls.
+Approximate.  Only delays of a few steps can be measured.  The limits are 2
+    steps for the lags L and R, and 3 steps for the lag D.  If a chip
+    returns no samples, measurement (B) is omitted, and measurement (C)
+    compares only spike counts.  The gain or threshold of one neuron is
+    reported only if it differs from the median by a factor of 2 or more.
+    If inputs and neurons are both in a wrong order, the report may be
+    wrong.
+Cost.   Measurement (B) uses N = max(3, 12/min(m, n)) sets of weights,
+    where N is rounded up.  The function `run` is called at most N + 3
+    times, with at most N (m + 1) + 2 n + 32 patterns in total.
 Departures.  No publication describes these measurements.
 """
 
@@ -156,7 +165,7 @@ class Report(NamedTuple):
 
 def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
           tau_mem=6e-6, dt=1.7e-6, steps=40, seed=0):
-    """Run test patterns on a chip, and report interface mistakes.
+    """Run test patterns on a chip, and report mistakes in the connection.
 
     >>> def run(weights, x):                    # a chip that does not respond
     ...     T, B, _ = x.shape
@@ -673,7 +682,7 @@ def _cut(y, least, most):
 
 
 def _edges(y, noise, n, weak):
-    """Report a missing reset between patterns, or clipped samples."""
+    """Detect clipped samples, and a chip that is not reset between patterns."""
     if (y[0].std(axis=0) > np.maximum(STEADY, 3 * noise)).any():
         previous, own = (np.corrcoef(y[0, 1:].ravel(), last.ravel())[0, 1]
                          for last in (y[-1, :-1], y[-1, 1:]))

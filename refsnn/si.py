@@ -68,9 +68,10 @@ Exact.  Eq. (4) is the exact derivative of the penalty.
 Cost.   A step takes O(p) time and memory for p parameters.
 Departures.  In a notebook of [ZPG17] for permuted MNIST, the anchor of the
     first task is 0.  To use this anchor, pass arrays of zeros to `begin`.
-    On a CPU, the library avalanche 0.6.0 stores the anchor as a view of
-    the current parameters.  Therefore, its penalty is always 0.  This
-    module stores a copy.
+    On a CPU, the library avalanche 0.6.0 does not copy the parameters at
+    the end of a task.  Therefore, the stored parameters change with the
+    current parameters, and the penalty is always 0.  This module stores a
+    copy.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """

@@ -44,8 +44,8 @@ __all__ = ["gradient", "owners", "reach", "stored", "step"]
 
 
 def reach(V, order):
-    """Return an (n, n) bool.  Entry [i, k] is True if SnAp-n keeps neuron k for
-    the weights into neuron i, eq. (2).
+    """Return an (n, n) bool.  Entry [i, k] is True if SnAp-n keeps the influence
+    of the weights into neuron i on the states of neuron k, eq. (2).
 
     >>> ring = np.roll(np.eye(3), 1, axis=0)        # 0 to 1 to 2 to 0
     >>> reach(ring, 2).astype(int).tolist()
@@ -83,7 +83,8 @@ def owners(n, m, recurrent=True):
 
 
 def stored(owner, pattern, states):
-    """Return the number of influence entries that one sequence stores, an int.
+    """Count the entries of the influence matrix M that SnAp-n stores for one
+    sequence.  Return an int.
 
     >>> stored(owners(3, 2), np.eye(3, dtype=bool), 6), 15 * 6
     (30, 90)

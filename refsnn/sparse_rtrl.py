@@ -49,8 +49,9 @@ Derivation.  Eqs. (1)-(3) are the total derivatives of the next state of
     diagonal of V.  In the rule "implicit", no derivative passes through V.
 Approximate.  The rule "exact" computes the surrogate gradient without
     error if the refractory mask is constant.  The table counts the
-    derivatives that are stored for B sequences.  Own terms are those of
-    neuron i.  Without recurrence, m + n becomes m:
+    derivatives that are stored for B sequences.  In the table, "own" terms
+    are derivatives of the states of neuron i.  Without recurrence, m + n
+    becomes m:
 
     rule         keeps                      stored         time of a step
     exact        all terms                  2 B n n (m+n)  O(B n^3 (m+n))
@@ -62,8 +63,8 @@ Approximate.  The rule "exact" computes the surrogate gradient without
     diagonal.  The rule "implicit" is exact if recurrent spikes are absent
     or treated as constants.  The rule "presynaptic" is exact if recurrent
     spikes, resets and refractory mask are treated as constants.
-Cost.   For the rule "exact", the sum (8) adds O(B n^2 (m + n)) time to a
-    step.  For other rules, the sum adds O(B n (m + n)) time.
+Cost.   In each step, the gradient (8) takes O(B n^2 (m + n)) additional
+    time for the rule "exact", and O(B n (m + n)) for other rules.
 Departures.  The module follows descriptions of [ZN21] by other authors.
     The following rules are related:
 
@@ -285,7 +286,7 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
 
 def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta,
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True):
-    """Compute the gradient of the loss for a recorded layer, eq. (8).
+    """Compute the gradient of the loss from the recording of a layer, eq. (8).
 
     >>> one = np.ones((3, 1, 1))
     >>> gradient(one, None, (0 * one,) * 4, one, one, rule="implicit",

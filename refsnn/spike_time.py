@@ -24,7 +24,8 @@ weights can make silent units spike:
 
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 
-The cross-entropy loss L makes the unit labels[b] spike first in sample b:
+Sample b belongs to the class `labels[b]`.  The cross-entropy loss L is
+small if the unit of the correct class spikes first in each sample:
 
     L = -(1/B) sum_b log softmax(-min(t[b], late)/scale)[labels[b]]   (8)
     dL/dt[b, i] = ([i = labels[b]] - softmax(...)[i]) / (B scale)     (9)

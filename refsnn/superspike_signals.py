@@ -15,10 +15,10 @@ maps the signals of k output neurons to the signals of n hidden neurons,
 
 A "symmetric" feedback matrix is the transposed matrix of the output
 weights.  A "random" feedback matrix holds standard normal samples.  All
-entries of a "uniform" feedback matrix are 1.  The second term of (11) in
-`superspike` depends on the trace het.  For a Poisson spike train of rate
-nu and the time constant tau, het has the cumulants kappa_j and moments
-<het^q>,
+entries of a "uniform" feedback matrix are 1.  The second term of eq. (11)
+in `superspike` depends on a trace of the output spikes, which is called
+`het`.  For a Poisson spike train of the rate nu, the trace with the time
+constant tau has the cumulants kappa_j and the moments <het^q>,
 
     kappa_j = nu tau / j                                               (3)
     <het^q> = sum_{j=1..q} binom(q-1, j-1) kappa_j <het^(q-j)>
@@ -28,7 +28,7 @@ With drive="paper" and het="plain" in superspike.py, the mean change of a
 weight is 0 at the weight <e lambda> / (rho <het^exponent>), with means <>
 over time.
 
-Derivation.  The trace het is the sum of exp(-age/tau) over all past
+Derivation.  The trace `het` is the sum of exp(-age/tau) over all past
     spikes.  By Campbell's theorem, the j-th cumulant of het is nu
     int_0^inf exp(-j t/tau) dt.  Eq. (4) holds for all random variables.
     For q = 4 and with the mean mu = nu tau, eq. (4) gives the moment
@@ -54,8 +54,8 @@ __all__ = ["delayed", "feedback", "hidden_signal", "poisson_moment"]
 
 
 def delayed(past, train):
-    """Delay a spike train by D steps, eq. (1).  Return `past` (D, B, n) for the
-    next block, and the delayed train (T, B, n) in the dtype of `train`.
+    """Delay a spike train by D steps, eq. (1).  Return two arrays: the last D
+    steps (D, B, n) of the spike train, and the delayed spike train (T, B, n).
 
     >>> past, late = delayed(np.zeros((2, 1, 1)), np.ones((3, 1, 1)))
     >>> past.ravel().tolist(), late.ravel().tolist()
@@ -64,7 +64,9 @@ def delayed(past, train):
     Parameters
     ----------
     past, train : (D, B, n) and (T, B, n) float, int or bool
-        Spikes of the D steps before this block, at first 0, and of this block.
+        `past` holds the spikes of the D steps before this block: zeros at
+        first, and later the first result of the previous call.  `train` holds
+        the spikes of this block.  The results have the dtype of `train`.
     """
     train, past = arrays("train (T, B, n), past (D*, B, n)", train, past)
     cast, = arrays("past (...)", past, dtype=train.dtype)

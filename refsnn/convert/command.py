@@ -1,9 +1,10 @@
 # refsnn 0.1.0 | convert/command.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py
 """Convert sound files to one or two files of spikes.
 
-The command writes the spikes of each sound to `OUTPUT.parts/DIGEST.npz`,
-where DIGEST is a digest of samples and options.  Sounds that have such a
-file are skipped, so that an interrupted command can continue.
+The command first writes the spikes of each sound to a separate file,
+`OUTPUT.parts/DIGEST.npz`.  DIGEST is a hash of the sound samples and of
+the options.  An interrupted command can be run again.  The second run
+skips all sounds whose spikes are already stored.
 """
 
 import os
@@ -26,7 +27,7 @@ OWN = r"[0-9a-f]{64}\.npz(\.\d+\.part)?|\d\.h5(\.\d+\.part)?"   # files in a wor
 
 
 class Settings(NamedTuple):
-    """The options that determine the spikes of a sound."""
+    """Hold the options for the conversion of sounds to spikes."""
     channels: int           # places along the cochlea
     seed: int               # of the random spikes
     aligned: bool           # the first spike is moved to t = 0
@@ -38,7 +39,7 @@ class Settings(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """The duration of a sound file, and its paths."""
+    """Hold the path and duration of a sound file, and the path of its spikes."""
     path: str               # of the recording
     seconds: float          # duration of the sound
     part: str               # path of the file of its spikes in the work folder

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | convert/labels.py | SPDX-License-Identifier: MIT | needs: python
-"""Evaluate the options --label, --speaker and --test of the command."""
+"""Apply the options --label, --speaker and --test to a list of sound files."""
 
 import os
 import re

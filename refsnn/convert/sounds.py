@@ -1,8 +1,9 @@
 # refsnn 0.1.0 | convert/sounds.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py
 """Convert sounds to spikes, and write the spikes of each sound to a file.
 
-A part is a file with the spikes of one sound.  The name of a part is a
-digest of the sound samples and of the options.
+The spikes of each sound are stored in a separate file, called a part.  The
+name of the file is a hash of the sound samples, of the options and of the
+version of refsnn.
 """
 
 import hashlib
@@ -47,7 +48,7 @@ def _digest(x, settings):
 
 
 def _convert(group, table, settings):
-    """Write parts; return error messages or None."""
+    """Write the spike files.  Return an error message or None for each sound."""
     found, sounds = [None] * len(group), {}
     for i, one in enumerate(group):
         try:

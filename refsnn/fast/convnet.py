@@ -27,7 +27,8 @@ Derivation.  For any array X, let dX be the derivative of the loss with
     dy[l]_(2r+1,s) = dx[l+1]_rs where x[l+1]_rs > 0, minus
                      dy[l]_(2r,s)                                (4)
 
-    In each pair of columns, the derivative of the smaller entry is 0:
+    The maximum (2) depends only on the larger of two entries of pre[l].
+    Therefore, the derivative with respect to the smaller entry is 0:
 
     dpre[l]_(r,2s) = dy[l]_rs where pre[l]_(r,2s) >=
                      pre[l]_(r,2s+1), else 0,

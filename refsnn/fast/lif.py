@@ -27,10 +27,11 @@ width = 1 / (kappa threshold), the surrogate derivative psi = dS/du is
 
 Derivation.  The arrays dspikes and dout hold the direct derivatives of the
     loss L with respect to S and `out`, with all other states held
-    constant.  For every other array A, let dA be the total derivative
-    dL/dA.  The readout (5), (6) is a linear filter.  The same filter,
-    applied to dout backward in time, gives dR.  The chain rule for
-    (2)-(4), with constant spikes in the reset, gives
+    constant.  The notation dA, for example dS, stands for the total
+    derivative of L with respect to the array A.  The readout (5), (6) is a
+    linear filter.  The same filter, applied to dout backward in time,
+    gives dR.  If the spikes in the reset are treated as constants, the
+    chain rule for (2)-(4) gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
     dI[t] = alpha dI[t+1] + r[t] du[t+1]                             (9)
@@ -222,7 +223,8 @@ def _aligned(shape, dtype):
 
 def gradients(tape, dout, *, steepness, dspikes=None):
     """Compute the surrogate gradients dW (n, m), dV (n, n) and dW_out (k, n),
-    eqs. (7)-(12), for constant spikes in the reset.  dV is None if V is None.
+    eqs. (7)-(12).  The spikes in the reset are treated as constants.  If V
+    is None, dV is None.
 
     >>> x, one = np.full((5, 1, 1), 2.0), np.ones((1, 1))
     >>> out, tape = forward(x, one, None, one, alpha=0.5, beta=0.5)

@@ -4,13 +4,14 @@ r"""Compute the neural tangent kernel and its gradients, with fast algorithms.
 The functions return the same results as those of the module `ntk`.  The
 kernel is computed in blocks that fit in the cache.  To save memory, the
 Jacobian of a convolutional layer is computed for a few channels at a time.
-Units with zero signals are skipped.  The signals of a layer are the
-derivatives of the network outputs with respect to the pre-activations of
-the layer.  For sample n of the first batch, a dense layer has the inputs
-a_n and the signals g_nk of output k.  For sample m of the second batch,
-the layer has the inputs b_m and the signals h_mq of output q.  The
-contribution of the layer to the kernel is (1) without a mask, and (2) with
-a mask Q.  The mask is 0 for pruned weights and 1 for all other weights:
+For sample n of the first batch, let a_n be the inputs of a dense layer.
+Let g_nk be the derivatives of the network output k with respect to the
+pre-activations of this layer.  For sample m of the second batch, the
+inputs of the layer are b_m, and the derivatives of output q are h_mq.
+Such derivatives with respect to pre-activations are called signals.  Units
+with zero signals are skipped.  The contribution of the layer to the kernel
+is (1) without a mask, and (2) with a mask Q.  The mask is 0 for pruned
+weights and 1 for all other weights:
 
     C[n, m] <g_nk, h_mq>,  C[n, m] = <a_n, b_m> + 1         (1)  [LZ20]
     sum_j C_j[n, m] g_nkj h_mqj,
@@ -45,13 +46,14 @@ Derivation.  See `ntk`.  With D = dL/dkernel, a dense layer without a mask
     dG_nk = A_n dJ_nk^T + sum_mq D[n, m, k, q] s_mq         (12)
     dA_n = sum_k G_nk dJ_nk                                 (13)
 
-    Eqs. (5)-(13) with exchanged batches give the derivatives of the loss
-    with respect to the second batch.
+    If the two batches exchange their roles, (5)-(13) give the derivatives
+    of the loss with respect to the second batch.
 Exact.  The results equal those of `ntk` up to rounding.
 Cost.   Let the batches have N and M samples, and let K be the number of
-    outputs.  A dense layer has i inputs and j units.  If `right` is None
-    and no masks are used, the kernel needs about half of the following
-    multiplications.
+    outputs.  A dense layer has i inputs and j units.  For a single batch
+    without masks, the kernel needs about half as many multiplications as
+    for two batches.  The following table counts the multiplications for
+    two batches:
 
     layer             multiplications
     dense             N M (i + K^2 j)

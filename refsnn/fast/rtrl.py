@@ -77,8 +77,8 @@ RUN = ("psi (T, B, n) float, x (T, B, m*), dspikes? (T, B, n), dmem? (T, B, n), 
 
 
 def step(M, x, before, h, V, out=None):
-    """Compute the influence matrices M[t] of a tanh network for one time step,
-    eq. (1).  Return a (B, n, n (m + n)) float.
+    """Compute the influence matrix M[t] of a tanh network from M[t-1], eq. (1).
+    Return a (B, n, n (m + n)) float, which holds M[t] for each sequence.
 
     >>> x, h, V = np.ones((1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
     >>> M = step(None, x, h, h, V)
@@ -115,8 +115,8 @@ def _diagonal(M, first, count):
 
 
 def gradient(x, V, h, dh, state=None):
-    """Compute the gradients dW (n, m) and dV (n, n) for a recorded tanh network,
-    eqs. (1), (2), as sums over steps and batch.
+    """Compute the gradients dW (n, m) and dV (n, n) of a tanh network from
+    recorded states, eqs. (1), (2).  Gradients are sums over steps and batch.
 
     >>> x, h, V = np.ones((2, 1, 1)), np.zeros((2, 1, 1)), np.full((1, 1), 0.5)
     >>> gradient(x, V, h, h + 1)[0].tolist()
@@ -170,8 +170,9 @@ def _block(J, slope, z, q, first):
 def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
                  gain=1.0, threshold=1.0, reset="subtract", through_reset=True,
                  through_recurrence=True):
-    """Compute the gradients dW (n, m) and dV (n, n) for a recorded LIF layer,
-    eqs. (3)-(5), as sums over steps and batch.  dV is None if V is None.
+    """Compute the gradients dW (n, m) and dV (n, n) of a LIF layer from a
+    recording, eqs. (3)-(5).  Gradients are sums over steps and batch.  If V is
+    None, dV is None.
 
     >>> x, rest = np.ones((3, 1, 1)), np.zeros((3, 1, 1))
     >>> lif_gradient(x, None, (rest,) * 4, rest, None, rest + 1, alpha=0.5,

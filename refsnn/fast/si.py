@@ -23,7 +23,8 @@ Derivation.  Eq. (4) is the usual update of Adam, with the numerator and
 Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     the gradient `total` of (1), followed by `si.accumulate` with Adam's
     update, gradient="task", displacement="step" and no cap.
-Cost.   A step takes O(p) time for p parameters, and allocates two blocks.
+Cost.   A step takes O(p) time for p parameters.  The two temporary arrays
+    of a step need at most 128 KiB each.
 Departures.  `step` changes parameters, state and path_integral in place.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.

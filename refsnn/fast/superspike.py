@@ -11,9 +11,10 @@ U exceeds the threshold.  Afterwards, U is 0 for `refractory/dt` steps:
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
-Two exponential filters with the constants a, b and g compute the trace of
-each input and all convolutions with the kernel alpha of superspike.py.
-The input of the filters is v, and the output is second:
+Two exponential filters in series have the constants a, b and g.  One
+choice of the constants gives the traces of the inputs.  Another choice
+gives convolutions with the double-exponential kernel alpha of
+superspike.py.  The filters map an array v to the array `second`:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)

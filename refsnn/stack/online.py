@@ -75,10 +75,10 @@ Rules.  The rules keep the following derivatives:
     DECOLLE        decays of I, U and A      eq. (10)          [KMN20]
     readout alone  no hidden layer learns
 
-An own derivative is the derivative of a state with respect to a state of
-the same neuron.  It includes the paths through the reset and through the
-weight V_ii of neuron i onto itself.  All rules for hidden layers keep
-dU[t+1]/dI[t].
+In the table, "own" denotes the derivatives of the states of a neuron with
+respect to earlier states of the same neuron.  These derivatives include
+the effects of the reset and of the weight V_ii from neuron i to itself.
+All rules for hidden layers keep dU[t+1]/dI[t].
 
 Derivation.  Eqs. (3)-(6) are the chain rule, applied forward in time.
 Exact.  The rule "exact" gives the gradient of backpropagation through time
@@ -140,7 +140,7 @@ RULES = {"exact": Rule("all", "all"),
 
 
 class State(NamedTuple):
-    """The last states.  The function `step` describes the fields."""
+    """Hold the last states.  The function `step` describes the fields."""
     neurons: list
     gates: list
     influence: list
@@ -151,7 +151,7 @@ class State(NamedTuple):
 
 
 class Now(NamedTuple):
-    """The results of one step.  The function `step` describes the fields."""
+    """Hold the results of one step.  The function `step` describes the fields."""
     potentials: np.ndarray
     layers: list
     gradients: list
@@ -159,7 +159,8 @@ class Now(NamedTuple):
 
 
 class _Local(NamedTuple):
-    """The results of a layer.  A neuron has S states, and M_l has p columns."""
+    """Hold the recorded step of a layer, and its derivatives.  S is the number of
+    state variables of a neuron, and p is the number of columns of M_l."""
     run: NamedTuple
     J: np.ndarray           # of the next state, (B, S n, S n) or (B, S, S, n)
     F: np.ndarray           # of the next state, (B, S, n, p)
