@@ -1,15 +1,14 @@
 # refsnn 0.1.0 | oracle/build/registry.py | SPDX-License-Identifier: MIT | needs: numpy
 """List all golden vectors: test problems with their correct results.
 
-The function `build` computes one golden vector, and for this purpose calls
-`function(*size, **options)`.  The tuple `size` is (seed, T, B, m, n) for T
-time steps, B samples, m inputs and n neurons.  If the size of a problem is
-fixed, `size` is empty.  `function` returns a description of the problem,
-the inputs, the correct outputs, and a dict of known mistakes.  Each key of
-this dict is the name of a mistake, or a pair (name, public program).  Each
-value holds the wrong outputs.  Some inputs may have entries on which no
-output depends.  `function` then also returns a dict with masks of these
-entries, which is the field `idle` of `Vector`.
+To compute a golden vector, `build` calls `function(*size, **options)`.
+The tuple `size` is (seed, T, B, m, n) for T time steps, B samples, m
+inputs and n neurons.  If the size of a problem is fixed, `size` is empty.
+`function` returns a description of the problem, the inputs, the correct
+outputs, and a dict of known mistakes.  Each key of this dict is the name
+of a mistake, or a pair (name, public program).  Each value holds the wrong
+outputs.  Some inputs may have entries on which no output depends.
+`function` then also returns the dict `idle`, which marks these entries.
 """
 
 from collections.abc import Callable

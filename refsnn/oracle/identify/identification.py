@@ -15,8 +15,8 @@ needs a recorded gradient.
 The list `members` of the report holds update conventions that agree with
 the recording.  The first entries are conventions of published simulators
 (presets).  The other entries differ from the first preset in one property.
-If no preset agrees with the recording, `members` holds at most 20
-conventions, which are most similar to a preset.
+If no preset agrees with the recording, `members` holds the conventions
+that are most similar to a preset, but not more than 20.
 """
 
 import numpy as np

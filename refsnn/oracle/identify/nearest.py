@@ -13,8 +13,8 @@ The convention that is nearest to the recording is reported only if one of
 these conditions holds:
 
 - The error of the least-squares fit of the constants is small.
-- Before the first difference, the recording has at least two time steps
-  and 12 nonzero entries.
+- Before the first difference from the simulation, the recording has at
+  least two time steps and 12 nonzero entries.
 - For each recorded array, the root mean square error of the simulation is
   below half the standard deviation of the array.
 
