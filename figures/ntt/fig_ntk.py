@@ -21,10 +21,9 @@ the prediction is exact to first order.  In the sparse networks, a random half o
 weights is pruned (fixed at 0).  For these networks, two tangent kernels are compared.
 The first kernel contains only the derivatives of the outputs with respect to unpruned
 weights (label `through mask`).  The second kernel contains the derivatives with respect
-to all weights (label `at masked`).  Because training does not change pruned weights, a
-kernel with their derivatives does not predict exactly to first order.  In this case,
-the prediction error is proportional to the learning rate.  Tangent kernels are the
-basis of [LZ20].
+to all weights (label `at masked`).  Training does not change pruned weights.  If a
+kernel contains derivatives with respect to pruned weights, the prediction error is
+therefore proportional to the learning rate.  Tangent kernels are the basis of [LZ20].
 """
 
 import numpy as np

@@ -14,8 +14,8 @@ unseen images.
 Neural Tangent Transfer (NTT) needs no labels, and can therefore train one sparse
 network on two image sets.  The sparse network keeps 5 % of the weights, and is then
 trained with labels on one of the two image sets.  For comparison, NTT is also run on
-each image set alone.  The resulting network is then trained with the labels of this
-image set.
+each image set alone.  The resulting sparse network is then trained with the labels of
+the same image set.
 
 The networks for the digits 0 and 1 learn by gradient descent.  The sparse networks keep
 10 % of the weights of the dense network.  Two variants of NTT are compared.  In the

@@ -390,7 +390,7 @@ def known(name, text):
 
 
 def three(log):
-    """Return kernel and output distances at the start, at `SOON` and at the end."""
+    """Return the kernel distances and the output distances at three steps."""
     return np.stack([log[:, 0, 1:3], at(log, SOON)[:, 1:3], log[:, -1, 1:3]], axis=1)
 
 
