@@ -132,22 +132,24 @@ def unplaced(root):
 
 
 def count(lines):
-    """Return a sentence that counts reproduced results."""
+    """Return sentences that count published results by their verdicts."""
     every = [line for part in lines.values() for line in part]
     words = collections.Counter(line.word for line in every)
     quoted = sum(line.word == "reproduced" and any(
         claim.published.known in ("second-hand", "recalled")
         for _, claim, _ in line.answers if claim.published) for line in every)
-    quoted = bool(quoted) * (
-        f" ({quoted} of them with a published number that other sources quote)")
-    return f"Of {words.total()} published results, " + _counted(words, {
-        "reproduced": "{are} reproduced" + quoted,
-        "agrees": "agree{s} with our results although our data or networks differ",
-        "not reproduced": "{are} not reproduced",
-        "differs": "differ{s} on other data or networks",
+    told = [f"Of {words.total()} published results, " + _counted(words, {
+        "reproduced": "{are} reproduced", "not reproduced": "{are} not reproduced"})]
+    if quoted:
+        told.append(f"For {quoted} of the reproduced results, the published number was "
+                    "quoted by another source.")
+    if words["agrees"] or words["differs"]:
+        told.append("With other data or networks than published, " + _counted(words, {
+            "agrees": "agree{s}", "differs": "differ{s}"}))
+    return " ".join([*told, _counted(words, {
         "not decided": "{are} not decided",
         DRAWN: "{are} drawn or derived without a published number",
-        ABSENT: "{were} not attempted"})
+        ABSENT: "{were} not attempted"})])
 
 
 def _counted(words, texts):
