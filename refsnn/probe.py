@@ -38,9 +38,9 @@ the nominal threshold.  `probe` makes three measurements:
 
         g_ij = sum_t y_ij[t] K_i[t] / sum_t K_i[t]^2                  (3)
 
-    where K_i is the fitted response of neuron i, and the means over time
-    are subtracted from y_ij and K_i.  To detect neurons in a wrong order,
-    each row of g is assigned to the row of W with the largest absolute
+    Here, K_i is the fitted response of neuron i.  The means over time are
+    subtracted from y_ij and K_i.  To detect neurons in a wrong order, each
+    row of g is assigned to the row of W with the largest absolute
     correlation.  Columns of g and W are compared in the same way, to
     detect inputs in a wrong order.  Then g is compared with W and with
     wrong versions of W.  The wrong versions are |W|, W with saturated
@@ -48,12 +48,12 @@ the nominal threshold.  `probe` makes three measurements:
     version reproduces the measured weights g much better than W does, the
     best version is reported.
 
-(C) Pattern i makes neuron i spike, because all its inputs with positive
-    weights spike in each step.  If a neuron spikes too late or never, all
-    patterns are run once more with larger synaptic weights.  Let S be the
-    recorded spikes.  The current I is computed by eq. (1) with the
-    measured time constants and gain.  In this computation, the input is
-    delayed by the lag L.  A spike lowers the potential by
+(C) In pattern i, all inputs with positive weights to neuron i spike in
+    each step.  Therefore, neuron i spikes.  If a neuron spikes too late or
+    never, all patterns are run once more with larger synaptic weights.
+    Let S be the recorded spikes.  The current I is computed by eq. (1)
+    with the measured time constants and gain.  In this computation, the
+    input is delayed by the lag L.  A spike lowers the potential by
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
 
@@ -66,13 +66,15 @@ the nominal threshold.  `probe` makes three measurements:
         max y[t] for t <= r,  min beta y[r] + I[r]                    (5)
 
     On chips that work in steps and sample before the reset, y[r] itself
-    exceeds the threshold.  Therefore the bounds max y[t] for t < r and min
-    y[r] replace (5) if these bounds contradict each other less.  The
-    measured readouts are compared with those that eq. (1) predicts from
-    W_out and S.  The lag R maximises the correlation between the changes
-    of both from step to step.  Among nearly equal predictions, `probe`
-    prefers nominal time constants or the medians from (B), and then R = D.
-    |W_out| replaces W_out only if its predictions are clearly better.
+    exceeds the threshold.  On these chips, the bounds are max y[t] for t <
+    r and min y[r] instead of (5).  `probe` chooses the bounds that
+    contradict each other less.  The readouts are predicted from W_out and
+    S by eq. (1).  The lag R maximises the correlation between the
+    predicted and the measured changes of the readouts in a time step.  If
+    several predictions are nearly equally accurate, `probe` prefers the
+    nominal time constants or the medians from (B), and then R = D.  The
+    signs of W_out are reported as lost only if |W_out| gives clearly
+    better predictions.
 
 A chip may return the spikes or samples of the previous or next pattern.
 If two mistakes explain the results almost equally well, such as shifted
@@ -89,8 +91,8 @@ Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     samples up to step r are lower bounds of the threshold.  Without the
     reset, the potential at step r + 1 would be beta y[r] + I[r], which is
     an upper bound.  Let `input`, `spikes` and `samples` be delays in time
-    steps, and let `after` be 1 if the sample of a step is taken after the
-    reset of this step, otherwise 0.  The lags are
+    steps.  Let `after` be 1 if each sample is taken after the reset of its
+    time step, otherwise 0.  The lags are
 
     L = input + samples,  R = samples - spikes,
     D = samples - spikes - after                                      (6)

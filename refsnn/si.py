@@ -2,11 +2,11 @@
 r"""Synaptic intelligence (SI) computes parameter importances online.
 
 Let g be the gradient of the loss with respect to the parameters theta
-before an optimiser step, and let the displacement be the change of theta
-in this step.  The path integral (1) of a parameter estimates how much its
-changes have decreased the loss during a task.  At the end of the task, eq.
-(2) updates the importance of each parameter, all path integrals are set to
-0, and the current parameters become the anchors.  In later tasks, the
+before an optimiser step.  The displacement is the change of theta in this
+step.  The path integral (1) of a parameter estimates how much its changes
+have decreased the loss during a task.  At the end of the task, eq. (2)
+updates the importance of each parameter.  Then all path integrals are set
+to 0, and the current parameters become the anchors.  In later tasks, the
 penalty (3), with the coefficients `factor` and `strength`, keeps important
 parameters near their anchors:
 

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | snap.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute gradients by SnAp-n, a sparse form of real-time recurrent learning.
 
-Real-time recurrent learning (RTRL) computes the influence matrix M, which
-holds the total derivative of each state in h with respect to each weight
-p, forward in time.  SnAp-n keeps only the influence of p on neurons that p
+Real-time recurrent learning (RTRL) computes the influence matrix M forward
+in time.  M holds the total derivative of each state in h with respect to
+each weight p.  SnAp-n keeps only the influence of p on neurons that p
 reaches along at most n synapses, of which p is the first.  Let
 J[t] = dh[t]/dh[t-1], and let F[t] be the derivative of h[t] with respect
 to the weights at fixed h[t-1].  Let q[t] be the direct derivative of the
@@ -23,9 +23,9 @@ Derivation.  Without the mask P, eq. (1) is the chain rule for the exact
 Approximate.  SnAp-n neglects all paths through neurons that are not kept.
     The gradient of one block is exact for a simulation in which the
     neurons that are not kept repeat their recorded states.  SnAp-n is
-    exact if P removes only zeros, for example with n = 2 if V has no
-    zeros, with n = N for a ring of N neurons, and with any n if V is
-    diagonal.  SnAp-1 equals `sparse_rtrl` with rule="block".
+    exact if P removes only zeros.  For example, n = 2 is sufficient if V
+    has no zeros, and any n is sufficient if V is diagonal.  A ring of N
+    neurons needs n = N.  SnAp-1 equals `sparse_rtrl` with rule="block".
 Cost.   For p parameters and K kept neurons in each block, SnAp-n takes
     O(B p K) memory and O(T B p K^2) time.  Exact RTRL keeps all neurons.
 Departures.  [MEE21] counts steps from state to state.  This module counts

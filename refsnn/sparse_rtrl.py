@@ -5,14 +5,14 @@ Real-time recurrent learning (RTRL) propagates the state derivatives of a
 recurrent layer of leaky integrate-and-fire (LIF) neurons forward in time,
 and stores no past states.  The option `rule` selects exact RTRL or one of
 three cheaper approximations, which neglect some derivatives.  Let
-z = [x, S] be the presynaptic values of the layer: m inputs x and n spikes
-S, or only the inputs if the layer has no recurrence.  Let theta_ij be the
-weight from z_j to neuron i.  The current I_k and the membrane potential
-U_k of neuron k have the derivatives s_k and u_k with respect to theta_ij.
-Let psi be the surrogate derivative dS/dU.  The mask clamp is 1 for
-refractory neurons, which are held at U = 0, and 0 for others.  A reset by
-subtraction has r = 1 and drop = threshold.  A reset to zero has r = 1 - S
-and drop = beta U + gain I.
+z = [x, S] be the presynaptic values of the layer, which are m inputs x and
+n spikes S.  Without recurrence, z contains only the inputs.  Let theta_ij
+be the weight from z_j to neuron i.  The current I_k and the membrane
+potential U_k of neuron k have the derivatives s_k and u_k with respect to
+theta_ij.  Let psi be the surrogate derivative dS/dU.  The mask clamp is 1
+for refractory neurons, which are held at U = 0, and 0 for others.  A reset
+by subtraction has r = 1 and drop = threshold.  A reset to zero has
+r = 1 - S and drop = beta U + gain I.
 
     s_k[t+1] = alpha s_k[t] + [k = i] z_j[t] + R_k[t]                 (1)
     u_k[t+1] = (1 - clamp_k[t+1])

@@ -24,9 +24,9 @@ constant tau has the cumulants kappa_j and the moments <het^q>,
     <het^q> = sum_{j=1..q} binom(q-1, j-1) kappa_j <het^(q-j)>
                                                      (4)  [ZG18] eq. A.4
 
-With drive="paper" and het="plain" in superspike.py, the mean change of a
-weight is 0 at the weight <e lambda> / (rho <het^exponent>), with means <>
-over time.
+Let <> be a mean over time.  With drive="paper" and het="plain" in
+superspike.py, the mean weight change is 0 at the weight <e lambda> /
+(rho <het^exponent>).
 
 Derivation.  The trace `het` is the sum of exp(-age/tau) over all past
     spikes.  By Campbell's theorem, the j-th cumulant of het is nu

@@ -45,9 +45,9 @@ Derivation.  For any array X, let dX be the derivative of the loss with
 
 Exact.  The results equal those of `convnet` up to rounding.
 Cost.   A convolution from c_in to c_out channels needs k^2 c_in c_out
-    multiplications for each position of each sample in the forward pass,
-    and about twice as many in the backward pass.  Every x[l] is stored,
-    and also pre[l] if layer l has pooling.
+    multiplications for each position of each sample in the forward pass.
+    The backward pass needs about twice as many.  Every x[l] is stored, and
+    also pre[l] if layer l has pooling.
 Departures.  See `convnet`.
 """
 

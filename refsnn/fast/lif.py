@@ -43,9 +43,10 @@ Derivation.  The arrays dspikes and dout hold the direct derivatives of the
     gain / threshold.
 
     The function `record` processes blocks of steps.  In a block that
-    starts at step s, y[t] = alpha^-(t-s) I[t] and v[t] = beta^-(t-s) u[t]
-    replace I and u, because y and v do not decay.  Let full[t] be the
-    value of v[t+1] without a reset.  For V = 0, eqs. (1)-(4) become
+    starts at step s, the variables y[t] = alpha^-(t-s) I[t] and
+    v[t] = beta^-(t-s) u[t] replace I and u.  The new variables do not
+    decay.  Let full[t] be the value of v[t+1] without a reset.  For V = 0,
+    eqs. (1)-(4) become
 
     S[t] = 1 if v[t] > beta^-(t-s) else 0                           (13)
     y[t+1] = y[t] + alpha^-(t-s+1) W x[t]                           (14)
@@ -54,8 +55,8 @@ Derivation.  The arrays dspikes and dout hold the direct derivatives of the
     v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
     The readout is linear.  Therefore, a constant matrix K maps the inputs
-    W_out S and the initial state of the readout to the readout values in a
-    block of j <= 64 steps:
+    W_out S and the initial state of the readout to the readout values.
+    For a block of j <= 64 steps,
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
 

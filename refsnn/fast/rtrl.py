@@ -19,8 +19,8 @@ elsewhere.  With M[-1] = 0,
 In (2), q[t] is the derivative of the loss L[t] with respect to h[t].
 
 Eqs. (3)-(5) apply RTRL to a layer of leaky integrate-and-fire (LIF)
-neurons with the synaptic currents I, the membrane potentials U and the
-spikes S that `lif` records.  The presynaptic values are z[t] = [x[t],
+neurons.  The module `lif` records the synaptic currents I, the membrane
+potentials U and the spikes S.  The presynaptic values are z[t] = [x[t],
 S[t]].  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The mask
 clamp[t] is 1 for neurons that are refractory at step t, and 0 for others.
 A reset by subtraction has r = 1 and drop = threshold.  A reset to zero has

@@ -20,9 +20,10 @@ root be sqrt(1 - beta2^t).  Step t = 1, 2, ... computes
 
 Derivation.  Eq. (4) is the usual update of Adam, with the numerator and
     the denominator multiplied by `root`.
-Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
-    the gradient `total` of (1), followed by `si.accumulate` with Adam's
-    update, gradient="task", displacement="step" and no cap.
+Exact.  Up to rounding, `optimisers.adam` with the gradient `total` of (1)
+    gives the same update as `step`.  With this update, gradient="task" and
+    displacement="step", `si.accumulate` gives the same path integral.  The
+    importance is not capped.
 Cost.   A step takes O(p) time for p parameters.  The two temporary arrays
     of a step need at most 128 KiB each.
 Departures.  `step` changes parameters, state and path_integral in place.

@@ -14,11 +14,11 @@ taken with respect to this logarithm.  For a decay factor,
 Let h_l be the states of layer l, which are I and U of all neurons, and A
 of adaptive neurons.  Let theta_l be the weights and the learned logarithms
 of layer l.  The influence M_l is the derivative of h_l with respect to
-theta_l, and the eligibility e_l is the derivative of the spikes S_l with
+theta_l.  The eligibility e_l is the derivative of the spikes S_l with
 respect to theta_l.  The Jacobian J_l contains the derivatives of h_l[t+1]
-with respect to h_l[t] that a rule keeps, and F_l is the derivative of
-h_l[t+1] with respect to theta_l at fixed states.  The surrogate derivative
-psi replaces the derivative of the spike function:
+with respect to h_l[t] that a rule keeps.  The matrix F_l is the derivative
+of h_l[t+1] with respect to theta_l at fixed states.  The surrogate
+derivative psi replaces the derivative of the spike function:
 
     M_l[t+1] = J_l M_l[t] + F_l                                       (3)
     e_l[t] = (dS_l/dh_l M_l + dS_l/dtheta_l)[t]                       (4)
@@ -83,10 +83,10 @@ All rules for hidden layers keep dU[t+1]/dI[t].
 Derivation.  Eqs. (3)-(6) are the chain rule, applied forward in time.
 Exact.  The rule "exact" gives the gradient of backpropagation through time
     if the weights are constant.  Every rule gives the exact gradient for a
-    simulation in which recorded values replace the neglected paths.  If
-    the derivatives inside a layer are exact, a rule with (7) is exact for
-    the layer below the readout, and a rule with (9) is exact if the layers
-    above have no memory.
+    simulation in which recorded values replace the neglected paths.
+    Assume that the derivatives inside a layer are exact.  Then a rule with
+    (7) is exact for the layer below the readout.  A rule with (9) is exact
+    if the layers above have no memory.
 Cost.   Let N_l be the number of states and p_l the number of parameters of
     layer l.  A step of "exact" needs about B sum_l p_l sum_(m >= l) N_m^2
     products, and stores B sum_l p_l sum_(m >= l) N_m numbers.  All other
