@@ -9,10 +9,11 @@ but their shape or the order of the axes is wrong.  `check` names a known
 mistake only if this mistake explains all given results of a test problem.
 
 Relative to the largest entry of the correct output, the tolerance is 1e-9
-for float64 results, and 1e-4 for float32 results.  Spikes, spike counts
-and outputs of "dyadic" test problems must be exact.  Results that are 0
-everywhere are rejected.  If two test problems differ in one option and in
-their correct outputs, equal results for both problems are rejected.
+for float64 results, and 1e-4 for float32 results.  Spikes and spike counts
+must be exact.  If the name of a test problem contains "dyadic", all
+outputs of this problem must be exact.  Results that are 0 everywhere are
+rejected.  Some pairs of test problems differ in a single option.  If this
+option changes a correct output, equal results for the pair are rejected.
 """
 
 import re
@@ -59,7 +60,8 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Load a dict of golden vectors, and check that mistakes change the outputs.
+    """Read stored test problems, and return a dict of `Vector`.  Raise an error
+    if a known mistake does not change the outputs of its test problem.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5
@@ -74,8 +76,9 @@ def vectors(names=None):
 
 def check(results, known=None):
     """Compare results with the golden vectors, and return a list of `Finding`.
-    A `Finding` describes one output, summarises the wrong outputs of a golden
-    vector, or reports that an option has no effect.
+    There is one `Finding` for each output.  If an output is wrong, a further
+    `Finding` summarises all wrong outputs of the golden vector.  If an option
+    does not change the results, a `Finding` reports this option.
 
     >>> vector = vectors(["bptt"])["bptt"]
     >>> check({"bptt.dV": vector.outputs["dV"]})[-1].status
@@ -200,7 +203,8 @@ def _single(vector, results):
 
 
 def where(vector, wrong, right):
-    """Return the names (wrong pass, first wrong layer), "" if unknown.
+    """Return two str: the wrong pass and the first wrong layer.  A str is ""
+    if the wrong pass or layer cannot be determined.
 
     >>> vector = vectors(["lif_stack"])["lif_stack"]
     >>> where(vector, ["dW"], vector.outputs.keys() - {"dW"})

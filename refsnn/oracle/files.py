@@ -48,7 +48,8 @@ DEFLATED = 1032         # largest ratio of unpacked to packed size
 
 
 def write(folder):
-    """Write golden vectors to a folder or zip file; return the number (int).
+    """Write all golden vectors to a folder or a zip file.  Return the number
+    of golden vectors (int).
 
     >>> write("nowhere/a")
     Traceback (most recent call last):
@@ -137,7 +138,8 @@ def _described(values):
 
 
 def write_stimuli(folder):
-    """Write stimuli for `identify` to a folder; return the number (int).
+    """Write all stimuli for `identify` to a folder.  Return the number of
+    stimuli (int).
 
     >>> write_stimuli("nowhere/a")
     Traceback (most recent call last):

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | oracle/hdf5.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
 """Read fields of an untrusted HDF5 file.
 
-The link, type, layout and size of each field are checked before the field
-is read.  Data in other files are not read.
+Before a field is read, its type, layout and size are checked.  Soft links
+and fields with data in other files are rejected.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ DEFLATE, FILTERS = 1, {1, 2, 3, 32000}      # also shuffle, Fletcher checksum, L
 
 
 def need(good, told):
-    """Raise a ValueError with a text unless a condition holds.
+    """Raise a ValueError with the message `told` if `good` is false.
 
     >>> need(1 > 2, "x is 1: must be above 2")
     Traceback (most recent call last):
@@ -36,7 +36,8 @@ def need(good, told):
 
 @contextlib.contextmanager
 def naming(path):
-    """Return a context that turns each error into a ValueError with the path.
+    """Return a context manager that turns every error into a ValueError.  The
+    message of the ValueError begins with `path`.
 
     >>> with naming("nowhere.h5"):
     ...     pass
@@ -57,9 +58,10 @@ def naming(path):
 def read(path, names, texts=()):
     """Return the fields of all groups of a file as a dict {group: {name: value}}.
 
-    Only fields and attributes in the set `names` are read.  A field is an
-    array, or a list of str if `texts` holds its name.  An attribute is a
-    float.  The key of a group is its path; the path of the root is "".
+    Only fields and attributes with a name in the set `names` are read.  A
+    field with a name in `texts` is returned as a list of str, all other fields
+    as arrays.  Attributes are returned as floats.  The key of a group is the
+    path of the group in the file.  The key of the root group is "".
 
     >>> read("nowhere.h5", {"data"})
     Traceback (most recent call last):

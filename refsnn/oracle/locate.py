@@ -9,9 +9,10 @@ of the errors:
     factor    the wrong entries are the right entries times a factor
     rounding  all errors are as small as the rounding errors of a dtype
 
-An explanation must account for all wrong entries, except for the first or
-last k steps of an array that is shifted in time by k steps.  If an array
-holds few different values, only rounding is tested.
+An explanation is reported only if it accounts for all wrong entries.  If
+an array is shifted in time by k steps, k steps at its start or end need no
+explanation.  In an array of few different values, a change or a factor can
+agree by chance.  Therefore, only rounding is tested for such arrays.
 """
 
 import itertools
@@ -36,7 +37,7 @@ USED = 0.5      # larger shares of values use the last bits of their own dtype
 
 
 class Place(NamedTuple):
-    """The positions and the explanation of wrong array entries."""
+    """The result of `locate`: where and how an array is wrong."""
     share: float        # share of wrong entries
     step: int | None    # first wrong time step, or last wrong step if `backward`
     blocks: dict        # axis: wrong indices, if other indices are right;
@@ -62,7 +63,8 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     magnitude in `right`.  `axes` names all axes, such as ("step", "sample",
     "neuron"), where "step" is time.  If `backward` is true, the last wrong
     step is reported, not the first.  If `rounding` is false, rounding is not
-    tested.  `sizes` is a dict of the numbers that may explain a wrong factor.
+    tested.  `sizes` is a dict of named numbers.  If a wrong factor is a simple
+    expression of these numbers, such as 1/B, the expression is reported.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     if len(axes) not in (0, right.ndim):

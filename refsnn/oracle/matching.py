@@ -1,8 +1,9 @@
 # refsnn 0.1.0 | oracle/matching.py | SPDX-License-Identifier: MIT | needs: numpy
 """Compare the results of a program with the correct results.
 
-The module `check` defines the tolerances.  Most functions take a golden
-vector (a `Vector`), the name of an output, and a program's result.
+A golden vector is a test problem with its correct results, see `oracle`.
+Most functions take a golden vector (a `Vector`), the name of an output,
+and a program's result.  The docstring of `check` states the tolerances.
 """
 
 from typing import NamedTuple
@@ -38,8 +39,8 @@ def group(results, known):
     >>> group({"bptt.dW": 0}, known)
     {'bptt': {'dW': 0}}
 
-    If one result for a golden vector is float32, all Python floats and
-    float64 scalars among the results for this vector are rounded to float32.
+    A float64 scalar (or Python float) is rounded to float32 if another result
+    for the same test problem is float32.
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
@@ -66,7 +67,8 @@ def group(results, known):
 
 
 def flaw(vector):
-    """Return a message if all spikes are equal, or if an output is 0 everywhere.
+    """Return a message if an array of spikes is 0 everywhere or 1 everywhere,
+    or if an output is 0 everywhere.  Otherwise, return "".
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> flaw(vector), flaw(vector._replace(outputs={"dW": np.zeros((2, 2))}))
@@ -123,7 +125,8 @@ def judge(vector, name, value):
 
 
 def mistakes(vector, results):
-    """Describe known mistakes that explain `results`; name programs with them.
+    """Return descriptions of all known mistakes that cause these results.
+    A description names the public program in which the mistake was seen.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)
@@ -135,7 +138,7 @@ def mistakes(vector, results):
 
 
 def recognised(vector, results):
-    """Return a list of the known mistakes (`Mutant`) that explain the results.
+    """Return a list of all known mistakes (`Mutant`) that cause these results.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> [m.id for m in recognised(vector, vector.mutants[0].outputs)]
@@ -159,7 +162,7 @@ def _untold(vector, mutant, given):
 
 
 def place(vector, name, judged, rounding=True):
-    """Return a `Place` that describes the errors in a result of `judge`.
+    """Return a `Place` that tells where and how a program's result is wrong.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> half = judge(vector, "dW", vector.outputs["dW"] / 2)
@@ -172,7 +175,8 @@ def place(vector, name, judged, rounding=True):
 
 def counts(values, array):
     """Remove rounding errors from spike counts that were summed as floats.
-    `array` holds the counts in float64; the sum had the dtype of `values`.
+    The program has returned `values`, and `array` holds `values` in float64.
+    The dtype of `values` determines how large a rounding error can be.
 
     >>> counts(np.float32([1]), np.array([1 + 1e-7, 1.5])).tolist()
     [1.0, 1.5]

@@ -2,9 +2,11 @@
 """Test a program in any language on golden vectors.
 
 A golden vector is a test problem with its correct results, see `oracle`.
-The tested program reads requests and writes replies.  Each of these is one
-line of JSON, see `vectors/PROTOCOL.md`.  For some test problems, a second
-request holds new inputs.  A program with memorised outputs then fails.
+The tested program reads requests and writes replies.  A request contains
+the inputs of a test problem.  The reply contains the program's outputs.
+Each request or reply is one line of JSON.  `vectors/PROTOCOL.md` describes
+the format.  For some test problems, a second request contains new inputs.
+Therefore, a program that has memorised the correct outputs fails.
 
 For tests in Python, `cases` returns test problems, and `failures` checks
 results:
@@ -109,7 +111,8 @@ def _close(vector):
 
 
 def failures(case, outputs):
-    """Return a list of `Finding` for all wrong results.  The last is a summary.
+    """Return a list of `Finding` for all wrong results.  The last `Finding`
+    is a summary.
 
     >>> case, _ = cases(["bptt"])
     >>> failures(case, {"dV": case.vector.outputs["dV"]})
@@ -130,8 +133,8 @@ def _findings(case, outputs):
 
 
 def run(command, only=None, listed=None, seed=0, timeout=60.0, dtype="float64"):
-    """Test a program that follows the protocol.  Return a report, a dict that
-    follows `vectors/report_schema.json`.
+    """Test a program that follows the protocol.  Return a report: a dict
+    in the format of `vectors/report_schema.json`.
 
     >>> run(["true"], ["bptt"], timeout=-1)
     Traceback (most recent call last):
@@ -321,7 +324,7 @@ def _stop(peer, pause):
 
 
 def expected(path):
-    """Read the expected failures of a project as a dict.
+    """Read a JSON file of outputs that are expected to be wrong; return a dict.
 
     >>> expected("nowhere.json")
     Traceback (most recent call last):
@@ -462,7 +465,7 @@ def answering(command, vector, timeout=60.0):
     Parameters
     ----------
     command, vector, timeout : list of str, str, float
-        As for `run`, and the name of a golden vector with such inputs.
+        As for `run`.  `vector` is the name of a test problem with such inputs.
     """
     example = stored.load([vector])[vector]
     peer, number = _start(command), itertools.count(1)

@@ -9,10 +9,12 @@ replaces the files whose contents have changed:
 
     python -m refsnn.oracle.stored
 
-The names of golden vectors and the identifiers of known mistakes, such as
+A golden vector also holds the wrong results of known programming mistakes.
+The names of golden vectors and the identifiers of mistakes, such as
 "bptt/reset-detached", never change.  If you rename a mistake, change its
-name in the code and in the JSON file together.  The identifier of a new
-mistake follows from its name.  Before publication, you may shorten it.
+name in the code and in the JSON file together.  For a new mistake, `write`
+derives the identifier from the name.  Before publication, you may shorten
+the identifier.
 """
 
 import difflib
@@ -50,9 +52,10 @@ def names(folder=FOLDER):
 
 def catalogue():
     """Return a dict of the version and the names of the stored golden vectors.
-    The version is the year and month of the last change.  Golden vectors in
-    `required` follow from published equations.  Golden vectors in `optional`
-    follow from the choices of one program.
+    The version is the year and month of the last change.  The list `required`
+    names golden vectors whose correct outputs follow from published equations.
+    The list `optional` names golden vectors whose correct outputs follow from
+    implementation choices of a single program.
 
     >>> found = catalogue()
     >>> "bptt" in found["required"], "si_nupic" in found["optional"]
@@ -112,11 +115,13 @@ def _arrays(rows):
 
 
 def write(folder=FOLDER):
-    """Recompute golden vectors; return a list of the names of changed vectors.
+    """Recompute all stored test problems, and replace the JSON files that have
+    changed.  Return a list of the names of the changed test problems.
 
-    Because of rounding errors, a JSON file is replaced only if a number
-    changes by more than 1e-12 of the largest entry of its array.  For outputs
-    of mistakes, this limit is 1e-10.  Multiples of `2**-30` must be equal.
+    Rounding errors do not count as changes.  An array has changed if the
+    difference in an entry exceeds 1e-12 times the largest entry of the array.
+    For the wrong outputs of known mistakes, the factor is 1e-10.  In an array
+    of multiples of `2**-30` below `2**20`, every difference is a change.
 
     >>> write("nowhere")
     Traceback (most recent call last):
@@ -182,7 +187,7 @@ def _rows(arrays):
 
 
 def _idle(vector):
-    """Return the input entries without effect."""
+    """Return the input entries that do not change any output."""
     return {name: {"reason": reason, "entries": np.flatnonzero(mask).tolist()}
             for name, (mask, reason) in vector.idle.items()}
 

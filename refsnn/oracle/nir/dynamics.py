@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/nir/dynamics.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
-r"""Solve a NIR graph in continuous time, or simulate the graph in steps.
+r"""Simulate a network in the format NIR, exactly or in time steps.
 
 NIR [P24] defines neurons with potential v, current I and input x by
 
@@ -25,28 +25,30 @@ The potential crosses the threshold at the time
              t = tau_syn log(1 + q (1 - (v - u)/j))/q, where j = r (I -
              w_in x), q = tau_syn/tau_mem - 1, u = v_leak + r w_in x  (9)
 
-NIR does not define the signal that a spike sends.  Here, a spike is a
-pulse of height 1 and duration dt, or a Dirac pulse of area 1.  The input
-in a time step (a row of the recording) is the height of a pulse, or the
-area of a Dirac pulse at the row's start.  A Dirac pulse of area A adds
+NIR does not define the waveform of a spike.  Here, a spike is a pulse of
+height 1 and duration dt, or a Dirac pulse of area 1.  The input in a time
+step is the height of a pulse, or the area of a Dirac pulse at the start of
+the time step.  A Dirac pulse of area A adds
 
     v: r A for I and IF, r A/tau for LI and LIF;  I: w_in A/tau_syn  (10)
 
-A simulator computes (1) with t = dt for each row.  Its convention is one
-choice for each key of `AXES`.  The gains are 1 - alpha and 1 - beta.
+A simulator computes (1) in each time step, with t = dt.  A convention
+specifies the details by one choice for each key of `AXES`.  The factors
+1 - alpha in (2) and 1 - beta in (4) are called gains.
 
     alpha, beta: also 1 - dt/tau;  gains: also dt/tau, 1 or the decay  (11)
     Cuba, v reads the old I: a = r gain;  the new I: a = r gain alpha,
     b = r gain d                                                     (12)
-    spikes S = 1 if v > v_threshold, at the end of a row             (13)
+    spikes S = 1 if v > v_threshold, at the end of a time step       (13)
     v := v_reset if S,  or  v := v - S (v_threshold - v_reset)       (14)
 
-Derivation.  k = int_0^t exp(-(t - s)/tau_mem - s/tau_syn) ds/tau_mem.
-    Eqs. (7) and (8) solve (1) for t.
-Exact.  The solution in continuous time.  It omits nodes that depend on an
-    I, LI or CubaLI node.  For Dirac pulses, it also omits Threshold nodes.
-Cost.   Each event or simulated row takes O(n) time for n neurons.
-Departures.  In simulations, delays are rounded to rows.
+Derivation.  k is the integral of exp(-(t - s)/tau_mem - s/tau_syn)/tau_mem
+    over s from 0 to t.  Equations (7) and (8) solve (1) for t.
+Exact.  The solution in continuous time.  Nodes that depend on an I, LI or
+    CubaLI node are omitted, because their input changes continuously.  If
+    spikes are Dirac pulses, Threshold nodes are omitted, too.
+Cost.   Each event or time step takes O(p) time for p weights and neurons.
+Departures.  Simulations in steps round delays to multiples of dt.
 
 [P24] J. E. Pedersen et al., Neuromorphic intermediate representation: a
     unified instruction set for interoperable brain-inspired computing,
@@ -93,7 +95,7 @@ def _named(text):
 
 
 def _candidates(kinds, loop, leak, whole):
-    """Return the conventions that primitives allow."""
+    """Return all conventions that are possible for the given types of neurons."""
     axes = ["decay"] * bool(kinds - {"I", "IF"}) + ["gain"] + [
         "synapse", "order"] * bool(kinds & {"CubaLI", "CubaLIF"}) + [
         "reset", "when", "spikes", "tie"] * bool(kinds & set(SPIKING)) + [
@@ -145,7 +147,7 @@ def _flow(p, v, current, x, t):
 
 
 def _crossing(p, v, current, x, end):
-    """Return the time of a spike before `end`."""
+    """Return each neuron's time until its next spike, or inf if beyond `end`."""
     threshold = p["v_threshold"]
     with np.errstate(all="ignore"):         # there may be no crossing
         if "w_in" in p:
@@ -201,7 +203,7 @@ def _apply(node, x, bias=True):
 
 
 def _spread(nodes, sources, held, bias=True):
-    """Return the outputs and inputs of all nodes from the known outputs `held`."""
+    """Compute the outputs and inputs of all nodes from given outputs `held`."""
     outputs, totals = dict(held), {}
     for name, node in [*nodes.items()] * 2:         # twice, because of loops
         totals[name] = sum((outputs[a] for a in sources[name] if a in outputs),
@@ -218,7 +220,7 @@ def _silent(nodes):
 
 
 def _solve(graph, inputs, dt, pulse=True):
-    """Return the exact `TRACE` and the spikes (time, neuron) of each node."""
+    """Return the exact states (`TRACE`) and the exact spike times of each node."""
     (S, T), nodes = next(iter(inputs.values())).shape[:2], dict(graph.nodes)
     for _ in graph.nodes:
         nodes = {name: node for name, node in nodes.items() if (
@@ -233,7 +235,7 @@ def _solve(graph, inputs, dt, pulse=True):
 
 
 def _events(nodes, sources, inputs, dt, pulse, b, traces, spikes):
-    """Write sample b to traces and spikes."""
+    """Compute sample b of the exact solution in place, in `traces` and `spikes`."""
     p = {name: _constants(node) for name, node in nodes.items()
          if node.type in ("Delay", *STATES)}
     state = {name: np.zeros((2, nodes[name].size)) for name in traces}

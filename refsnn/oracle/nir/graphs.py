@@ -1,11 +1,10 @@
 # refsnn 0.1.0 | oracle/nir/graphs.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
 """Read a network from an HDF5 file in the format NIR.
 
-A NIR file holds a graph: nodes, such as neurons or weights, and edges.  A
-node sums the outputs of all nodes that have an edge to this node.  If a
-node is itself a graph, `read` names the nodes of this graph `GRAPH/NODE`.
-Arrays are flattened in C order.  Each HDF5 field is checked before the
-field is read, and must not refer to other files.
+A NIR file holds a graph of nodes and edges.  A node is, for example, a
+group of neurons or a matrix of weights.  A node sums the outputs of all
+nodes that have an edge to this node.  If a node A is itself a graph with a
+node B, `read` names the node B `A/B`.  Arrays are flattened in C order.
 """
 
 import collections
@@ -45,8 +44,8 @@ GRAPH = collections.namedtuple("GRAPH", "nodes sources late skipped notes versio
 def read(path, repair=False):
     """Read a `GRAPH` from an untrusted NIR file.
 
-    If `repair` is true, a single unknown name in the edges is replaced by the
-    name of the node without edges.  There must be only one such node.
+    If `repair` is true, one wrong node name in the list of edges is corrected.
+    The wrong name is replaced by the name of the only node without edges.
 
     >>> read("nowhere.nir")
     Traceback (most recent call last):
@@ -93,7 +92,7 @@ def read(path, repair=False):
 
 
 def _node(name, found):
-    """Return a `NODE`.  Its size is 0 if the fields do not determine the size."""
+    """Return a `NODE`.  A size of 0 means that the size is not known yet."""
     kind = (found.get("type") or [""])[0]
     names, fields, found = FIELDS.get(kind, "").split(), {}, DEFAULTS | found
     for field in ("type", *names):
@@ -121,7 +120,8 @@ def _node(name, found):
 
 
 def _edges(graph, found, nodes, repair, notes):
-    """Return the edges of a graph; replace inner graphs by Input or Output nodes."""
+    """Return the edges.  If an end of an edge is itself a graph, this end becomes
+    the Input or Output node of that graph."""
     where, words, ends = f"{graph}/edges".lstrip("/"), found.get("edges"), []
     need(words is not None, f"{where} is missing: must be present")
     own = {name.rpartition("/")[2]: name for name in nodes
@@ -148,7 +148,6 @@ def _edges(graph, found, nodes, repair, notes):
 
 
 def _order(nodes, sources):
-    """Order the nodes for their evaluation."""
     left, order, late = dict.fromkeys(nodes), [], set()
     while left:
         free = [name for name in left if not any(a in left for a in sources[name])]
@@ -168,7 +167,7 @@ def _order(nodes, sources):
 
 
 def _upstream(name, sources, known=()):
-    """Return all nodes that drive a node along paths without `known` nodes."""
+    """Return all direct and indirect sources of a node, except `known` nodes."""
     found, new = set(), [name]
     while new:
         some = {a for a in sources[new.pop()] if a not in known} - found

@@ -1,12 +1,14 @@
 # refsnn 0.1.0 | oracle/nir/judgement.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
-"""Name the convention of each recorded node of a NIR graph.
+"""Find out how a simulator computes the neurons of a NIR graph.
 
-The unit is the ratio of recorded to simulated values.  The unit of a
-current is always fitted, and the unit of a potential if no usual unit
-agrees.  A convention fits a recording if all spikes are equal, and if the
-errors of potential and current are at most `max(1e-6, 2**-23 N)` of the
-largest value.  Here, N is tau/dt, or the number of recorded time steps for
-neurons without a leak.  Integer potentials may have errors of 1.
+A convention specifies how a time step is computed, see `dynamics`.
+Recorded potentials and currents may have any unit.  The unit of a current
+is fitted to the recording.  For a potential, common units are tried first.
+A convention fits a recording if it reproduces all spikes, and if the
+errors of potential and current are small.  Errors of `max(1e-6, 2**-23 N)`
+times the largest recorded value are allowed.  Here, N is tau/dt.  For
+neurons without a leak, N is the number of recorded time steps.  Integer
+potentials may have errors of 1.
 """
 
 import collections
@@ -130,7 +132,6 @@ def _judged(graph, name, recording, exact, pulse):
 
 
 def _fits(own, replay, some, units, most):
-    """Compare a node with each convention."""
     groups, found = {}, []
     for one in some:
         groups.setdefault((one.loop, one.numbers, one.gain), []).append(one)
@@ -155,7 +156,6 @@ def _late(a, lag):
 
 
 def _fit(own, trace, convention, units, most, least):
-    """Fit the lags and the unit."""
     spikes, misses, late, T, best = own.get("spikes"), 0, 0, trace.spikes.shape[1], None
     if spikes is not None:
         fired = trace.spikes if spikes.max() > 1 else np.minimum(trace.spikes, 1)
@@ -175,7 +175,7 @@ def _fit(own, trace, convention, units, most, least):
 
 
 def _error(own, trace, T, lag, shown, unit):
-    """Return (largest relative error, unit of the potential)."""
+    """Return the largest relative error, and the scale of the recorded potential."""
     worst, scale = 0.0, 1.0
     potential = trace.before if shown == "before" else trace.after
     for key in (key for key in ("current", "membrane") if key in own):
@@ -197,7 +197,6 @@ def _error(own, trace, T, lag, shown, unit):
 
 
 def _first(own, trace, fit):
-    """Describe the first difference."""
     found = []
     for key, a, lag, unit in ("spikes", trace.spikes, fit.late, 1.0), (
             "membrane", trace.before if fit.shown == "before" else trace.after, fit.lag,

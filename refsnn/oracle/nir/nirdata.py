@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/nir/nirdata.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
-"""Read and write recordings of a NIR graph.
+"""Read and write recorded states and spikes of a network in the format NIR.
 
-Row k of a recording covers the time from `k dt` to `(k + 1) dt`.
-Potentials and currents are recorded at the end of a row.  The format is
-NIRData (HDF5) of the package nir, npz or CSV, see `refsnn.__main__`.
+Row k of a recording covers the time step from `k dt` to `(k + 1) dt`, and
+holds the potentials and currents at the end of this time step.
+`help("refsnn.__main__")` describes the file formats.
 """
 
 import collections
@@ -109,7 +109,7 @@ def _nirdata(path, graph, dt):
 
 
 def _rows(events, where, dt):
-    """Return events as an array of rows."""
+    """Return the sum of the events of each neuron in each time step."""
     n, end, index, time = (events[name] for name in EVENTS)
     value = events.get("value", np.ones(index.shape))
     T = math.ceil(end / dt - 1e-6) if 0 < end / dt < ENTRIES else 0
@@ -130,8 +130,8 @@ def _rows(events, where, dt):
 def image(graph, recording, convention="", pulse=True):
     """Simulate a graph, and return the bytes of a NIRData file.
 
-    If `convention` is a text such as "decay=Euler, order=new I", the graph is
-    simulated in steps.  If `convention` is empty, the solution is exact.
+    A text `convention`, such as "decay=Euler, order=new I", selects how time
+    steps are computed.  If `convention` is "", the exact solution is computed.
 
     >>> image(None, RECORDING({}, {}, 1.0, []))
     Traceback (most recent call last):
