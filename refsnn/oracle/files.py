@@ -179,7 +179,7 @@ def read(path, texts=()):
     path : str
         Path of a file with at most 1000 real arrays.  An npz file and its
         unpacked arrays must not exceed 100 MB.  A .json file must not exceed
-        20 MB, and has the form of the JSON files of the golden vectors.
+        20 MB.  Its format is that of the JSON files of the golden vectors.
     texts : tuple of str
         Names of arrays that may hold a single string instead of real numbers.
     """

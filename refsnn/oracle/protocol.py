@@ -146,8 +146,8 @@ def run(command, only=None, listed=None, seed=0, timeout=60.0, dtype="float64"):
     only : as for `cases`
     listed : dict of expected failures, as from `expected`, optional
     seed, timeout : int, float
-        Seed of the order of requests and of the fresh inputs, and longest time
-        for each reply, in s.
+        `seed` determines the order of requests and the fresh inputs.
+        `timeout` is the longest time for each reply, in s.
     dtype : {"float64", "float32"}
         Precision of the inputs.  With "float32", the inputs are rounded, and
         the tolerance of float32 applies to all results.

@@ -44,9 +44,9 @@ specifies the details by one choice for each key of `AXES`.  The factors
 
 Derivation.  k is the integral of exp(-(t - s)/tau_mem - s/tau_syn)/tau_mem
     over s from 0 to t.  Equations (7) and (8) solve (1) for t.
-Exact.  The solution in continuous time.  Nodes that depend on an I, LI or
-    CubaLI node are omitted, because their input changes continuously.  If
-    spikes are Dirac pulses, Threshold nodes are omitted, too.
+Exact.  The solution in continuous time.  Nodes that depend on neurons
+    without spikes (I, LI, CubaLI) are omitted, because such input changes
+    continuously.  For Dirac pulses, Threshold nodes are omitted, too.
 Cost.   Each event or time step takes O(p) time for p weights and neurons.
 Departures.  Simulations in steps round delays to multiples of dt.
 

@@ -32,7 +32,7 @@ RECORDING = collections.namedtuple("RECORDING", "inputs nodes dt unknown")
 
 
 def read(path, graph, dt=None):
-    """Read a `RECORDING` from an untrusted file; dt is the time step in s.
+    """Read a `RECORDING` with time steps of `dt` seconds from an untrusted file.
 
     >>> read("nowhere.csv", None)
     Traceback (most recent call last):
