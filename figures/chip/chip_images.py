@@ -143,8 +143,8 @@ def begin(generator, hidden, *, inputs=SIDE * SIDE, classes=CLASSES, recurrent=F
 def step(learner, d, rate, clamp, fixed=()):
     """Return a `Learner` after one Adam step.
 
-    d : derivative of the loss with respect to each weight matrix, or None.
-    clamp : True if hidden and recurrent weights are clipped to the range of the chip.
+    d : derivatives of the loss, one array or None for each weight matrix.
+    clamp : if True, hidden and recurrent weights are clipped to the range of the chip.
     fixed : names of the weight matrices that are not trained.
     """
     weights, states = list(learner.weights), list(learner.states)
@@ -177,7 +177,10 @@ def gradient(run, weights, x, labels, rule, generator, **more):
 
 def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
           after_epoch=None):
-    """Return the trained `Learner`, and losses and accuracies (epochs, 2)."""
+    """Return the trained `Learner` and an array of the shape (epochs, 2).
+
+    For each epoch, the array holds the mean training loss and the training accuracy.
+    """
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):
         rate = float(rule.rate * rule.fade ** (first + epoch))

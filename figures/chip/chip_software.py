@@ -25,9 +25,9 @@ def simulated(effects, rng, parts=1):
         `refractory`, a spike reduces the membrane potential by the threshold.
     rng : random generator that samples the noise and the lost spikes.
     parts : number of integration steps in a time bin.  A spike reaches its targets
-        after one step.  The sampled response to an input spike is the same for all
-        values of `parts`.  Without `refractory`, a neuron spikes at most once in a time
-        bin.
+        after one step.  For all values of `parts`, an input spike has the same effect
+        on the membrane potentials at the starts of time bins.  Without `refractory`, a
+        neuron spikes at most once in a time bin.
     """
     read, membrane, _ = effects.noise or (0.0, 0.0, 0.0)
     share = chip_images.DT_S / parts / chip_images.TAU_S

@@ -16,12 +16,11 @@ potential.  Neurons with such thresholds fire without input.
 Some networks are trained with the chip in the loop: the forward pass runs on the
 de-calibrated chip, and the backward pass uses the nominal time constants and
 thresholds.  Other networks are trained in ideal software (without noise and mismatch).
-Their weights are clipped to the range of the chip, rounded, and transferred to the
-chip.  Further networks are trained on a twin of the chip, and their weights are then
-transferred to the chip.  A twin is an emulated copy of the chip.  The mismatch and
-latency of the chip are measured from spikes and membrane samples, and used for the
-twin.  The networks in the right panel were trained with the calibrated chip in the
-loop.
+The weights from software are clipped to the range of the chip, rounded, and transferred
+to the chip.  Further networks are trained on an emulated copy of the chip (a twin), and
+then transferred to the original chip.  The emulated copy uses neuron parameters that
+are measured from spikes and membrane potentials of the original chip.  The networks in
+the right panel were trained with the calibrated chip in the loop.
 
 With --full, networks with 246 hidden neurons are trained for 20 epochs on MNIST images
 of 16x16 pixels.  This figure corresponds to [CB22] fig. 4, which uses MNIST.

@@ -7,21 +7,22 @@ potentials of the hidden neurons during one test image, after training with the
 calibrated chip in the loop.  The dashed line is the nominal threshold.
 
 The bottom panel shows the spread of each neuron parameter before and after calibration.
-The spread is the standard deviation over the neurons that can fire.  For gains and time
-constants, the standard deviation is divided by the mean.  For potentials, the standard
-deviation is divided by the nominal threshold minus the nominal leak potential.  Bars
-are means over chips, and dots are single chips.  Diamonds are published spreads after
-calibration.  These spreads were read or estimated from the tests of the public
-calibration software for the real chip.
+The spread is the standard deviation over the neurons that can fire.  The spreads of
+gains and time constants are divided by the mean of the parameter.  The spreads of
+potentials are divided by the nominal distance between leak potential and threshold.
+Bars are means over chips, and dots are single chips.  Diamonds are published spreads of
+the real chip after calibration.  Some published spreads are stated in the test code of
+the chip's public calibration software, and others are estimated from this code.
 
 An emulated chip is calibrated in two rounds.  In each round, the parameters of all 256
-neurons are measured from spikes and membrane samples, and then corrected.  Before
-calibration, the parameters are sampled with prescribed spreads.  Most of these spreads
-are taken from the published calibration of one real chip.  In membrane samples, an
-error of the leak potential looks the same as an offset of the neuron's
-analog-to-digital converter (ADC).  After calibration, the leak potentials therefore
-vary as much as the ADC offsets do.  A second calibration ("with references") first
-measures each ADC offset, while a known voltage holds all membranes at the nominal leak
+neurons are measured from their spikes and membrane potentials, and then corrected.
+Before calibration, the parameters are sampled with prescribed spreads.  Most prescribed
+spreads are taken from the published calibration of one real chip.  Each neuron has an
+analog-to-digital converter (ADC), which measures the membrane potential.  An ADC offset
+changes the measured potential in the same way as an error of the leak potential.  After
+calibration, the leak potentials therefore vary as much as the ADC offsets do.  The
+calibration "with references" first measures the ADC offset of each neuron.  While the
+ADC offsets are measured, an external voltage holds all membranes at the nominal leak
 potential.
 
 Emulated chips can have smaller spreads than real chips, because the parameters of
@@ -134,7 +135,7 @@ def reference(drawn, rng):
 
 
 def response(drawn, rng):
-    """Return membrane samples after one spike."""
+    """Return sampled membrane potentials after one input spike."""
     weights = blank(NEURONS)
     weights["hidden"][:, 0] = 63
     x = np.zeros((chip_images.STEPS, 1, NEURONS), np.uint8)

@@ -1,17 +1,18 @@
 """Decision time and number of hidden spikes on an emulated chip
 
 The left panel shows the test accuracy against the decision time, measured from the
-first input spike.  Later readout samples do not influence the predicted class.  The
-right panel shows the test accuracy against the mean number of hidden spikes per image.
-Each colour stands for one strength of a regulariser, which penalises the spikes of the
-hidden neurons.  Dots are single seeds, and diamonds are means over seeds.
+first input spike.  Readout samples after the decision time do not influence the
+predicted class.  The right panel shows the test accuracy against the mean number of
+hidden spikes per image.  Each colour stands for one strength of a regulariser, which
+penalises the spikes of the hidden neurons.  Dots are single seeds, and diamonds are
+means over seeds.
 
 Spiking networks with 256 inputs, 100 hidden neurons and 10 readouts classify the
 handwritten digits included in refsnn ("embedded digits").  The networks are trained
-with an emulated analog chip in the loop.  Some strengths above 0 lead to at most 40
-hidden spikes per test image.  Of these strengths, the strength with the highest
-training accuracy is selected.  In the fast mode of the chip, all membranes are reset 10
-µs after the first input spike.
+with an emulated analog chip in the loop.  Of all positive regulariser strengths that
+lead to at most 40 hidden spikes per test image, the strength with the highest training
+accuracy is selected.  In the fast mode of the chip, all membranes are reset 10 µs after
+the first input spike.
 
 A synaptic event is the arrival of one spike at one synapse.  Each input spike reaches
 all hidden neurons, and each hidden spike reaches all readouts.  Synaptic events are

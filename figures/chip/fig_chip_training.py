@@ -1,9 +1,10 @@
 """Training with an emulated chip in the loop is nearly as accurate as ideal software
 
 The top panels show the response of the chip to one test image, before and after
-training.  The bottom panels show the training loss and the test accuracy on the chip,
-in ideal software, and for a ReLU network of the same size.  Thin lines are single
-seeds, thick lines are means over seeds.
+training.  The bottom panels show the training loss and the test accuracy.  Colours
+distinguish spiking networks on the chip, spiking networks in ideal software, and ReLU
+networks of the same size.  Thin lines are single seeds, thick lines are means over
+seeds.
 
 A spiking network with 256 inputs, 100 hidden neurons and 10 readouts classifies the
 handwritten digits included in refsnn ("embedded digits"), which are encoded as spike

@@ -12,19 +12,21 @@ means.  Open diamonds are published accuracies for the Spiking Heidelberg Digits
 
 A recurrent network of 186 spiking neurons is trained with an emulated analog chip in
 the loop.  The inputs are spoken words of the data set Heidelberg Digits, which are
-encoded as spikes in 70 channels.  Each word is accelerated by a factor of 2,000.  The
-same network is also trained in ideal software (without the constraints of the chip).
-With "fixed recurrence", the recurrent weights of a network trained on the chip are
-randomly permuted and kept fixed.  The other weights are trained from random initial
-values.  During the training of the "augmented" networks, the channel of each input
-spike is shifted at random.  Each repetition uses a different emulated chip.  The
-initial weights and the order of the words differ between all training runs.
+encoded as spikes in 70 channels.  The spike times of each word are divided by 2,000,
+and 1 s of speech therefore takes 500 µs on the chip.  The same network is also trained
+in ideal software (without the constraints of the chip).  With "fixed recurrence", the
+recurrent weights of a network trained on the chip are randomly permuted and kept fixed.
+The other weights are trained from random initial values.  During the training of the
+"augmented" networks, the channel of each input spike is shifted at random.  Each
+repetition uses a different emulated chip.  The initial weights and the order of the
+words differ between all training runs.
 
 By default, the networks are trained for 6 epochs on the English words (10 classes)
 among the 1,400 spoken words in the repository.  With --full, the networks are trained
-for 30 epochs (100 in [CB22]) on all spoken words (20 classes).  refsnn has converted
-these words from audio recordings to spikes ("SHD regenerated").  This figure
-corresponds to [CB22] fig. 5 and table 1.
+for 30 epochs on all spoken words, which form 20 classes.  The networks of [CB22] were
+trained for 100 epochs.  The title "SHD regenerated" means that refsnn has converted the
+audio recordings of the words to spikes.  This figure corresponds to [CB22] fig. 5 and
+table 1.
 """
 
 import numpy as np
