@@ -3,9 +3,9 @@
 The left panels show three network outputs for one unseen image during training, for a
 narrow network (above) and for a wide network (below).  Dashed lines are the outputs
 that the tangent kernel predicts.  The middle panel shows the relative prediction error
-after training.  The norm of the error is divided by the norm of the output change
-during training.  Each dot is one seed.  The right panel shows the prediction error
-after only one training step.
+after training.  The norm of the prediction error is divided by the norm of the
+difference between the final and the initial outputs.  Each dot is one seed.  The right
+panel shows the prediction error after only one training step.
 
 The tangent kernel of a network at its initial weights predicts how gradient descent on
 the squared loss changes the outputs.  Networks with two hidden layers of ReLU units are
@@ -16,14 +16,15 @@ largest stable learning rate.  Initial weights are sampled from a normal distrib
 with variance 1 / fan-in, and initial biases are 0.
 
 The networks of the right panel have tanh units, because ReLU units can turn on or off
-during the training step.  If the error decreases with the square of the learning rate,
-the prediction is exact to first order.  In the sparse networks, a random half of the
-weights is pruned (fixed at 0).  For these networks, two tangent kernels are compared.
-The first kernel contains only the derivatives of the outputs with respect to unpruned
-weights (label `through mask`).  The second kernel contains the derivatives with respect
-to all weights (label `at masked`).  Training does not change pruned weights.  If a
-kernel contains derivatives with respect to pruned weights, the prediction error is
-therefore proportional to the learning rate.  Tangent kernels are the basis of [LZ20].
+during the training step.  If the prediction error decreases with the square of the
+learning rate, the prediction is exact to first order.  In the sparse networks, a random
+half of the weights is pruned (fixed at 0).  Two tangent kernels of the sparse networks
+are compared.  The kernel `through mask` is computed from the derivatives of the outputs
+with respect to unpruned weights only.  The kernel `at masked` is computed from the
+derivatives of the outputs with respect to all weights, including pruned weights.
+Training does not change pruned weights.  Therefore, the prediction error of the kernel
+`at masked` is proportional to the learning rate.  Tangent kernels are the basis of
+[LZ20].
 """
 
 import numpy as np

@@ -1,20 +1,22 @@
 """Accuracy of sparse networks from Neural Tangent Transfer and from other masks
 
-The panels show the test accuracy after 100 training steps with labels, or the final
-test accuracy (mean of the last five tests).  The density is the fraction of kept
-weights.  Error bars are the standard deviation over runs, and the dashed line is the
-accuracy of a dense network.  Layer-wise masks have the same density in each layer, as
-in [LZ20].  In the panels titled "one threshold", the same pruning threshold applies to
-all layers.  Therefore, the density can differ between layers.
+The two left columns show the test accuracy after 100 steps of training with labels.
+The two right columns show the final test accuracy (mean of the last five tests).  The
+density is the fraction of kept weights.  Error bars are the standard deviation over
+runs, and the dashed line is the accuracy of a dense network.  Layer-wise masks have the
+same density in each layer, as in [LZ20].  In the panels titled "one threshold", the
+same pruning threshold applies to all layers.  Therefore, the density can differ between
+layers.
 
 Neural Tangent Transfer (NTT) trains a sparse network without labels, and selects the
 weights that are kept (the mask).  All other methods compute only a mask, and keep the
 initial weights of the dense network.  Random masks keep randomly selected weights, and
 magnitude masks keep the weights with the largest absolute values.  SNIP (single-shot
 network pruning), logit-SNIP (SNIP without labels) and GraSP (gradient signal
-preservation) compute masks from 100 training images.  The condition "NTT masks" uses
-the masks of NTT.  In each run, all methods start from the same dense network, and all
-sparse networks are then trained with labels on the same mini-batches.
+preservation) compute masks from 100 training images.  In the condition "NTT masks", the
+sparse network has the mask that NTT selects, but the initial weights of the dense
+network.  In each run, all methods start from the same dense network, and all sparse
+networks are then trained with labels on the same mini-batches.
 
 By default, the networks have 256-300-100-10 units, the images are the handwritten
 digits included in refsnn, and NTT takes 500 steps.
@@ -23,16 +25,17 @@ With the option --full, perceptrons with 784-300-100-10 units are trained on MNI
 on Fashion-MNIST, with the same initial weights on both data sets.  NTT takes 18,720
 steps, as published.  The training with labels takes 18,720 steps in place of the
 published 42,200 steps.  Each method is run three times at densities up to 3 %, and once
-at higher densities.  At a density of 1 %, some layer-wise masks (NTT, magnitude and
-random) keep only 9 of the 1,000 weights of the output layer.  The number 9 follows from
-eqs. (2) and (5) of `pruning`.  With only 9 weights, at least one of the 10 output units
-has no incoming weight.
+at higher densities.  At a density of 1 %, layer-wise NTT, magnitude and random masks
+keep only 9 of the 1,000 weights of the output layer (eqs. (2) and (5) of the module
+`refsnn.pruning`).  With only 9 weights, at least one of the 10 output units has no
+incoming weight.
 
 With the option --full, two convolutional networks without dropout are also trained.
 LeNet-5-Caffe on MNIST keeps 3 or 10 % of the weights.  Conv-4 on CIFAR-10 keeps 5 % of
-the weights.  NTT takes 3,000 steps, and the training with labels takes 5,000 steps.
-Each method is run once at each density.  For Conv-4, NTT uses mini-batches of 16
-images.  Several methods are not tested with Conv-4.
+the weights.  Neural Tangent Transfer takes 3,000 steps.  The sparse networks are then
+trained with labels for 5,000 steps.  Each method is run once at each density.  For
+Conv-4, Neural Tangent Transfer uses mini-batches of 16 images.  Several methods are not
+tested with Conv-4.
 """
 
 import numpy as np

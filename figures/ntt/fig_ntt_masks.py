@@ -2,20 +2,21 @@
 
 A mask selects the weights of a network that are kept ("live weights" in the figure).
 The top panel shows the density of each layer, which is the fraction of kept weights.
-Filled markers are masks with one threshold for the whole network, and open markers are
-masks with one threshold per layer.  Error bars are the standard deviation over seeds.
-The dotted line is the density of the whole network.
+Filled markers are masks with one pruning threshold for the whole network, and open
+markers are masks with a separate pruning threshold for each layer.  Error bars are the
+standard deviation over seeds.  The dotted line is the density of the whole network.
 
-All other panels show only the first layer, for masks with one threshold per layer.  The
-middle panels show the number of kept weights of each input pixel, averaged over seeds.
-The rightmost middle panel shows how much the grey level of each pixel varies between
-images (standard deviation).  In the titles, r is the correlation between the number of
-kept weights of a pixel and the standard deviation of its grey level.  The bottom left
-panel shows the number of kept weights of each hidden unit, in descending order.  Thin
-lines are single seeds, and thick lines are means.  The lines of magnitude masks and
-random masks coincide.  The bottom right panels show the incoming weights of six hidden
-units for the first seed.  A blank square is a unit without kept weights (an empty
-unit).
+All panels below the top panel show only the first layer.  The masks in the lower panels
+have a separate pruning threshold for each layer.  The middle panels show the number of
+kept weights of each input pixel, averaged over seeds.  The last panel of the middle row
+shows the standard deviation of the grey level of each pixel over the training images.
+In the titles, r is the correlation between the number of kept weights of a pixel and
+the standard deviation of its grey level.  The bottom left panel shows the number of
+kept weights of each hidden unit, in descending order.  Thin lines are single seeds, and
+thick lines are means.  The thick line for magnitude masks almost coincides with the
+thick line for random masks, because the initial weights are random.  The bottom right
+panels show the incoming weights of six hidden units for the first seed.  A blank square
+is a unit without kept weights (an empty unit).
 
 Magnitude masks keep the initial weights with the largest absolute values.  Neural
 Tangent Transfer (NTT) starts from a magnitude mask, and changes the mask during
@@ -25,12 +26,13 @@ that needs no labels.  Random masks keep weights that are drawn at random, eithe
 each layer or in the whole network.
 
 The claims are about the number of kept weights per unit and per pixel in the first
-layer.  The variance of this number is divided by the chance variance, which is the
-variance for randomly chosen weights.  The chance variance is (1 - density) times the
-mean number of kept weights.  NTT masks keep few weights of pixels whose grey level
-hardly varies between images.  Therefore, a further claim compares only pixels whose
-grey levels vary similarly.  These pixels form groups of 16 (28 with --full), and the
-variance is computed within each group.
+layer.  The variance of the number of kept weights is divided by its expected value for
+random masks (the chance variance).  For random masks, the expected variance of the
+number of kept weights is (1 - density) times the mean number of kept weights.  NTT
+masks keep few weights of pixels whose grey level hardly varies between images.  For a
+further claim, pixels whose grey levels have similar standard deviations form groups of
+16 (28 with --full).  The variance of the number of kept weights is then computed within
+each group.
 
 By default, the images are the handwritten digits included in refsnn, the network has
 256-100-50-10 units, the density is 0.1, and NTT takes 500 steps.  With the option
@@ -133,7 +135,10 @@ def unevenness(counts, density):
 
 
 def unevenness_given(varies, counts, density):
-    """Group the pixels by `varies`; return the `unevenness` within these groups."""
+    """Return the variance of `counts` within groups of pixels with similar `varies`.
+
+    The variance is divided by its expected value for random masks.
+    """
     order = np.argsort(varies, axis=1)
     groups = np.take_along_axis(counts, order, axis=1)
     side = int(np.sqrt(counts.shape[1]))

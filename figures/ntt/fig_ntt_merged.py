@@ -3,13 +3,14 @@
 The top panels show the test accuracy on two image sets during the training with labels
 (with the option --full, during the first 1,000 steps).  Thin lines are single runs, and
 thick lines are means.  The bottom panels show networks that learn to distinguish the
-digits 0 and 1.  The margin of an image is the logit of the correct class minus the
-logit of the wrong class.  The bottom left panel shows mean margins of unseen images for
-the first seed.  The horizontal axis is for images of the digit 0, and the vertical axis
-is for images of the digit 1.  Successive dots are 20 training steps apart.  The bottom
-right panel compares the logits of each sparse network with the logits of the dense
-network at the same training step.  The panel shows the root mean square difference for
-unseen images.
+digits 0 and 1.  The classification margin of an image is the logit of the correct class
+minus the logit of the wrong class.  The bottom left panel shows the mean classification
+margin over unseen images, for the first seed.  The horizontal axis shows the mean over
+images of the digit 0, and the vertical axis shows the mean over images of the digit 1.
+Successive dots are 20 training steps apart.  The bottom right panel shows the root mean
+square difference between the logits of each sparse network and the logits of the dense
+network.  The logits of both networks are computed for unseen images, after the same
+number of training steps.
 
 Neural Tangent Transfer (NTT) needs no labels, and can therefore train one sparse
 network on two image sets.  The sparse network keeps 5 % of the weights, and is then
@@ -19,11 +20,12 @@ the same image set.
 
 The networks for the digits 0 and 1 learn by gradient descent.  The sparse networks keep
 10 % of the weights of the dense network.  Two variants of NTT are compared.  In the
-first variant, the tangent kernel contains only the derivatives of the outputs with
-respect to the kept weights (label `through mask`).  This kernel determines how gradient
-descent changes the outputs of a sparse network.  In the second variant, the tangent
-kernel contains the derivatives with respect to all weights (label `at masked`), as in
-the published code of [LZ20].
+variant `through mask`, the tangent kernel is computed from the derivatives of the
+outputs with respect to the kept weights only.  This kernel determines how gradient
+descent changes the outputs of a sparse network.  In the variant `at masked`, the
+tangent kernel is computed from the derivatives of the outputs with respect to all
+weights, including pruned weights.  The published code of [LZ20] also includes pruned
+weights.
 
 The first image set contains the handwritten digits included in refsnn.  The second
 image set contains the transposed images of the same digits with inverted grey levels.
@@ -34,9 +36,9 @@ With the option --full, the image sets are MNIST and Fashion-MNIST.  The network
 784-300-100-10 units, and keep 3 % of the weights.  Neural Tangent Transfer and the
 training with labels take 5,000 steps each.  For the digits 0 and 1, the networks have
 784-300-100-2 units, and NTT takes 2,000 steps.  If the data folder holds CIFAR-10 and
-SVHN images, the network Conv-4 is also trained on 10,000 images of each data set.  NTT
-then takes only 200 steps.  This figure corresponds to the experiments of [LZ20] with
-two image sets and with two classes.
+SVHN images, the network Conv-4 is also trained on 10,000 images of each data set.  For
+Conv-4, Neural Tangent Transfer takes only 200 steps.  The top and the bottom panels
+correspond to two separate experiments of [LZ20].
 """
 
 import os

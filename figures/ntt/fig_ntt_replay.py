@@ -1,12 +1,13 @@
 """The authors' logged transfers are reproduced until rounding separates the runs
 
-The first panels show the kernel distance of sparse networks during Neural Tangent
-Transfer (NTT).  The next panel shows the relative difference between the kernel
-distances of two computations of the same run.  Circles compare refsnn in float32 with
-the values that the authors of [LZ20] published.  Dots compare refsnn in float32 with
-refsnn in float64.  The histogram shows initial kernel distances for 100 other dense
-networks and the same held-out images.  Vertical lines mark the initial kernel distances
-of the repeated runs.
+The first panels show the kernel distance between sparse and dense networks during
+Neural Tangent Transfer (NTT).  The panel "Difference of runs" shows the relative
+difference between two computed values of the kernel distance.  Circles compare refsnn
+in float32 with the values that the authors of [LZ20] published.  Dots compare refsnn in
+float32 with refsnn in float64.  The histogram shows kernel distances before training
+for 100 further pairs of a dense and a sparse network.  All kernel distances are
+computed on the same held-out images.  Vertical lines mark the kernel distances of the
+repeated runs before training.
 
 NTT trains a sparse network to match the outputs and the tangent kernel of a dense
 network (the teacher).  NTT needs no labels.  The kernel distance is the mean squared
@@ -19,7 +20,8 @@ pseudo-random numbers as the code of [LZ20].
 
 With the option --full, the four runs are repeated with the images and the mini-batches
 of [LZ20].  The perceptrons are trained for 18,720 steps, as published.  LeNet-5-Caffe
-is trained for 1,100 steps, of which the first 1,000 are compared with the log.
+is trained for only 1,100 steps.  The first 1,000 steps are compared with the published
+log.
 
 The published runs used other hardware, which rounds float32 numbers differently.  If
 the input of a ReLU unit is almost zero, rounding decides whether the unit is on or off.
@@ -27,9 +29,9 @@ Two computations of the same run therefore diverge.  Rounding can also change th
 which are updated after every 100 training steps.  To show the effects of rounding, all
 runs except the second run of LeNet-5-Caffe are repeated in float64.
 
-By default, the images are the handwritten digits included in refsnn.  No log of NTT on
-these images is published.  The networks have 256-100-50-10 units, and keep 10 % of the
-weights.
+By default, the images are the handwritten digits included in refsnn.  For these digits,
+the authors of [LZ20] published no logs.  The networks have 256-100-50-10 units, and
+keep 10 % of the weights.
 """
 
 import functools

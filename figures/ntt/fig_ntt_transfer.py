@@ -12,14 +12,15 @@ seeds.
 NTT trains a sparse network to match the outputs and the tangent kernel of a dense
 network with random initial weights.  NTT needs no labels.  After NTT, the sparse
 network is trained with labels, without further pruning.  As in the code of [LZ20], the
-tangent kernel contains the derivatives of the outputs with respect to all weights,
-pruned or not (label `at masked`).  By default, NTT is also run with a kernel that
-contains only the derivatives with respect to unpruned weights (label `through mask`).
-For comparison, other sparse networks have permuted masks, as in the code of [LZ20].  A
-permuted mask is computed from a mask that keeps the weights with the largest absolute
-values.  The entries of this mask are shuffled among the inputs of each unit.  In
-convolutional layers, the entries are shuffled along the height of each kernel.  For
-each seed, the training with labels uses the same mini-batches for all networks.
+tangent kernel `at masked` is computed from the derivatives of the outputs with respect
+to all weights, including pruned weights.  By default, Neural Tangent Transfer is also
+run with the kernel `through mask`, which is computed from the derivatives with respect
+to unpruned weights only.  For comparison, other sparse networks have permuted masks, as
+in the code of [LZ20].  A permuted mask is computed from a mask that keeps the weights
+with the largest absolute values.  The entries of this mask are shuffled among the
+inputs of each unit.  In convolutional layers, the entries are shuffled along the height
+of each kernel.  For each seed, the training with labels uses the same mini-batches for
+all networks.
 
 By default, the networks have 256-100-50-10 units, keep a tenth of the weights, and are
 trained on the handwritten digits included in refsnn.
@@ -27,25 +28,26 @@ trained on the handwritten digits included in refsnn.
 With the option --full, the published demonstration of [LZ20] is repeated on MNIST with
 3 % of the weights.  NTT trains 20 perceptrons with 784-300-100-10 units for 18,720
 steps, as published.  NTT trains one LeNet-5-Caffe for 3,000 steps (published: 18,720
-steps).  Another perceptron is trained on Fashion-MNIST.  Seven of these 22 networks are
-then trained with the labels of 54,000 images for 42,200 steps: LeNet-5-Caffe, the
-perceptron on Fashion-MNIST, and five other perceptrons.  Further masks are uniformly
-random in each layer.  The training images are in the same order as in the code of
-[LZ20], and the first 1,000 images are held out during NTT.  The panels show the
-distances on the first 64 images, which are the held-out images of the published runs.
-The claims also state the distances on the first 64 test images and on all 1,000
-held-out images.  The distances on 1,000 images are means over batches of 50 images.
+steps).  Another perceptron is trained on Fashion-MNIST.  LeNet-5-Caffe, the perceptron
+on Fashion-MNIST, and five of the 20 perceptrons on MNIST are then trained with labels
+for 42,200 steps.  The training with labels uses 54,000 images.  Masks that are
+uniformly random in each layer are also tested.  The training images are in the same
+order as in the code of [LZ20], and the first 1,000 images are held out during NTT.  The
+panels show the kernel and output distances on the first 64 held-out images, which were
+also held out in the published runs.  Further claims state both distances on all 1,000
+held-out training images, and on the first 64 images of the test set.  The distances on
+1,000 images are means over batches of 50 images.
 
 If the data folder holds the published logs, dotted lines show these logs.  The
 published runs used other initial weights.  At steps that update the masks, the
 distances are computed before the update.  The last row of panels shows the distance
 ratio against the initial kernel distance.  The distance ratio is the kernel distance
-divided by its initial value.  The line is a linear regression of the logarithms over
-the 20 runs, and the band is the 95 % prediction interval for a further run.  Stars are
-the two published runs.  The comparison with a published run remains undecided if its
-initial kernel distance is outside the range of the 20 initial kernel distances.  The
-figure `ntt_replay` repeats the published runs with the same initial weights, images and
-mini-batches.
+divided by its initial value.  The line is a linear regression of log(distance ratio) on
+log(initial kernel distance) for the 20 perceptrons.  The band is the 95 % prediction
+interval for one further perceptron.  Stars are the two published runs.  If the initial
+kernel distance of a published run is outside the range of the 20 perceptrons, the claim
+about this published run remains undecided.  The figure `ntt_replay` repeats the
+published runs with the same initial weights, images and mini-batches.
 """
 
 import csv
@@ -390,7 +392,10 @@ def known(name, text):
 
 
 def three(log):
-    """Return the kernel distances and the output distances at three steps."""
+    """Return three rows of a log: step 0, step `SOON` and the last step.
+
+    The returned columns are the kernel distance and the output distance.
+    """
     return np.stack([log[:, 0, 1:3], at(log, SOON)[:, 1:3], log[:, -1, 1:3]], axis=1)
 
 
@@ -412,7 +417,7 @@ def accuracies(data, name):
 
 
 def published_point(key, run):
-    """Return the logarithms of the published initial distance and distance ratio."""
+    """Return the published log(initial kernel distance) and log(distance ratio)."""
     paper = published.values("ntt_teachers")
     end = paper[f"{'soon' if key == 'soon' else 'end'} {run}"]
     return np.log(paper[f"start {run}"]), np.log(end / paper[f"start {run}"])
@@ -428,7 +433,7 @@ def predicted(x, y, new):
 
 
 def points(data, key):
-    """Return the logarithms of the computed initial distances and distance ratios."""
+    """Return log(initial kernel distance) and log(distance ratio) of our runs."""
     kernel = three(data["MLP_at_masked_log"])[..., 0]
     return np.log(kernel[:, 0]), np.log(
         kernel[:, 1 if key == "soon" else 2] / kernel[:, 0])

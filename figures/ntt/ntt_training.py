@@ -90,7 +90,7 @@ def problem(name, folder, seed, repeat):
 
 
 def shuffled(folder, name, seed):
-    """Return a data set with shuffled training images."""
+    """Return a data set with the training images in random order."""
     images = stored(folder, name)
     order = seeds.rng(seed, "ntt", "order", 0).permutation(len(images.x))
     return images._replace(x=images.x[order], labels=images.labels[order])
@@ -128,7 +128,10 @@ def batches(generator, x, steps, size=BATCH):
 
 
 class Batches:
-    """This class is the sequence of the mini-batches x[order[i]]."""
+    """This class is a sequence of mini-batches of the images `x`.
+
+    Row i of `order` holds the indices of the images in mini-batch i.
+    """
 
     def __init__(self, x, order):
         self.x, self.order = x, order
@@ -261,13 +264,14 @@ def threaded(model, pool):
 def transfer_part(net, teacher, x, *, density, total, first, count, rate, generator,
                   l2, scope, batch, before=None, every=100, threads=1,
                   kind="at_masked", log=None):
-    """Run `count` of `total` steps of NTT, from step `first` on.
+    """Run `count` steps of Neural Tangent Transfer, starting with step `first`.
 
-    The next call takes the returned dict as `before`.  The masks are updated after each
-    `every` steps.  If each call starts at a multiple of `every` and the mini-batches
-    are the same, the final student is the same as after one call of `ntt.transfer`.
-    The number of threads does not change the result.  At each step, the function
-    `log(step, student)` is called before the masks are updated.
+    A complete run has `total` steps.  The masks are updated at intervals of `every`
+    steps.  The returned dict is the argument `before` of the next call.  Each call
+    should start at a multiple of `every`.  Several calls of `transfer_part` give the
+    same final student as a single call of `ntt.transfer` with the same mini-batches.
+    The number of threads does not change the result.  The function `log(step, student)`
+    is called at each step, before the masks are updated.
     """
     given, kept = [], collections.deque(maxlen=2 * len(teacher[0]))
     prune = functools.partial(pruning.magnitude, rho=density, scope=scope)
@@ -328,9 +332,9 @@ def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,
 
     Each row of the returned learning curve is (step, test accuracy).  Training can be
     divided into several calls.  Each call runs `count` steps, and starts with the step
-    `first`.  Later calls take the weights, the biases and the `state` that the previous
-    call returned.  If all calls use new generators with the same seed, the final
-    network is the same as after one call.
+    `first`.  Each later call takes the weights, the biases and the `state` that the
+    previous call returned.  Several calls of `supervise` give the same final network as
+    a single call, if each call receives a new generator with the same seed.
     """
     weights = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
     biases, order = [b.copy() for b in student.biases], np.arange(len(images.x))

@@ -1,11 +1,11 @@
 """Build spiking networks in refsnn and in other tools, for the figure `fig_speed`.
 
 For each tool, this module has a function that builds a network of LIF neurons, and
-returns a function `run()`.  The function `run` simulates one batch, and computes
-gradients in the training tasks.  In all tools except refsnn, `run` returns (out,
-gradients), where `out` holds the membrane potentials of the readouts.  The gradients
-are the derivatives of `(out * dout).sum()` with respect to the weights W, W_out and, in
-recurrent networks, V.
+returns a function `run()`.  The function `run` simulates one batch.  Except in the task
+"inference", `run` also computes gradients.  In all tools except refsnn, `run` returns
+(out, gradients), where `out` holds the membrane potentials of the readouts.  The
+gradients are the derivatives of `(out * dout).sum()` with respect to the weights W,
+W_out and, in recurrent networks, V.
 
 The networks in PyTorch and JAX are written as loops over time steps, and the tests in
 `tests/peers` verify that they compute the same results as refsnn.  The networks in
@@ -35,7 +35,7 @@ BARE, DENSE, OURS = "bare products", "refsnn, dense input", "refsnn"
 
 
 class Problem(NamedTuple):
-    """The weights and the input of a task.
+    """This class holds the weights, the input and the constants of one benchmark.
 
     The field `dout` is the derivative of the loss with respect to the readouts `out`.
     """

@@ -1,8 +1,9 @@
 """Update parameters with synaptic intelligence (SI), for `fig_speed`.
 
-The task is one update of all parameters with synaptic intelligence and the optimiser
-Adam.  The gradient of the loss is given.  Memory access limits the speed of the update.
-Therefore, no tool can be faster than a copy of all parameters.
+The benchmark is one update of all parameters of a network.  The update combines
+synaptic intelligence with the optimiser Adam.  The gradient of the loss is given.
+Memory access limits the speed of the update.  Therefore, an update takes longer than
+copying all parameters.
 """
 
 import functools
@@ -23,7 +24,7 @@ ADAM, PATH = "refsnn, Adam only", "refsnn, Adam and path integral only"
 
 
 class Problem(NamedTuple):
-    """The arrays of an update."""
+    """This class holds the arrays that an update needs."""
 
     weights: list
     biases: list

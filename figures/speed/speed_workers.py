@@ -1,8 +1,9 @@
 """Measure the computing times of refsnn and other tools.
 
-A competitor is refsnn, another tool, or a simple computation for comparison, such as a
-copy of all parameters.  Each competitor runs in a separate process, so that the threads
-of one tool do not slow another tool.  Only one competitor runs at a time.
+The compared programs (competitors) are refsnn, other tools, and simple computations
+such as copying all parameters.  Each competitor runs in a separate process.  Therefore,
+the threads of one competitor do not slow another competitor.  Only one competitor runs
+at a time.
 
 Each module with tasks, such as `speed_lif`, defines:
 
