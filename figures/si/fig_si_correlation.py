@@ -24,8 +24,9 @@ By default, each task has 1,437 training images and 450 training steps, and the 
 of the penalty is 5.  In layers with more than 20,000 weights, 20,000 random weights are
 used.  Runs with and without consolidation use the same initial weights and the same
 pixel permutations.  With --full, a network of 784-2000-2000-10 units learns six tasks
-of permuted MNIST in one run, with 20 epochs per task and strength 0.1.  This figure
-corresponds to [ZPG17] fig. 5, which gives no numerical values.
+of permuted MNIST in one run.  Each task is trained for 20 epochs, and the penalty has
+strength 0.1.  This figure corresponds to [ZPG17] fig. 5, which gives no numerical
+values.
 """
 
 import numpy as np

@@ -2,14 +2,14 @@
 
 The left panel shows the mean test accuracy over five tasks at the end of training,
 against the strength c of the penalty.  Colours stand for seven variants of synaptic
-intelligence, called presets.  Rings mark the default strength of each preset (c = 1 for
-`avalanche`, because the library avalanche has no default strength).  The middle panel
-shows how the parameter importances of each preset correlate with those of the preset
-`pathint`.  For the right panel, the sum of all parameter importances is multiplied by
-the prefactor of the penalty.  The panel shows this product for each preset, divided by
-the product for `pathint`.  In the middle and right panels, importances of `avalanche`
-above 1e-3 are set to 1e-3, as in the penalty of this preset.  Thin lines and small
-markers are single runs, and thick lines and large markers are means.
+intelligence, called presets.  Rings mark the accuracy at the default strength of each
+preset.  The middle panel shows how the parameter importances of each preset correlate
+with those of the preset `pathint`.  For the right panel, the sum of all parameter
+importances is multiplied by the prefactor of the penalty.  The panel shows this product
+for each preset, divided by the product for `pathint`.  For the preset `avalanche`,
+importances above 1e-3 count as 1e-3, both in the penalty and in the middle and right
+panels.  Thin lines and small markers are single runs, and thick lines and large markers
+are means.
 
 A fully connected network of 64-50-50-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits with two
@@ -19,10 +19,11 @@ implementations of synaptic intelligence.  The preset `pathint` reproduces the c
 from the same training run with the preset `pathint` and c = 1.
 
 At equal strength c of the penalty, five of the seven presets lead to similar
-accuracies.  The default strength is 10 in the preset `vandeven`, and 0.1 in `paper`,
-`pathint`, `mammoth` and `nupic`.  Two settings hardly change the accuracy: whether the
-path integral includes the gradient of the penalty, and whether negative parameter
-importances are set to 0.
+accuracies.  The default strength of the penalty is 10 in the preset `vandeven`, 1 in
+the preset `avalanche`, and 0.1 in all other presets.  The strength of the preset
+`avalanche` was chosen for refsnn, because the library avalanche has no default
+strength.  Two settings hardly change the accuracy: whether the path integral includes
+the gradient of the penalty, and whether negative parameter importances are set to 0.
 
 With the presets `mammoth_old` and `avalanche`, the accuracies and the importances
 differ from those of the other five presets.  The preset `mammoth_old` reproduces the

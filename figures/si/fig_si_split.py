@@ -17,16 +17,17 @@ The penalty of synaptic intelligence (consolidation) has strength c = 1 and damp
 With --full, networks of 784-256-256-10 units learn split MNIST in 10 runs.  As
 published, the mini-batches have 64 images, and each task is trained for 10 epochs.
 Stars are published accuracies on training images after the last task.  White markers
-show the accuracies of the networks in this figure, also on training images after the
+show the accuracies that the networks of this figure reach on training images after the
 last task.  White markers are means over the runs in which only the moments of Adam are
 reset.  This figure corresponds to [ZPG17] fig. 3.
 
 The published numbers are from the authors' notebook of 2018.  The code of this notebook
-was read, but not run.  With Keras 2.2.2, this code never resets Adam, because it
-searches for the variables of Adam by a name that this version does not use.  With Keras
-2.0.5 (2017), the code resets the moments and keeps the step counter.  For training
-without consolidation, the plots in the notebook of 2017 show accuracies of 0.61 on task
-1 and 0.48 on task 2, and a mean accuracy of 0.80.
+was read, but not run.  To reset Adam, the notebook searches for the variables of Adam
+by name.  In Keras 2.2.2, these variables do not have the name that the notebook
+expects, and therefore Adam is never reset.  With Keras 2.0.5 (2017), the notebook
+resets the moments of Adam and keeps its step counter.  For training without
+consolidation, the plots in the notebook of 2017 show accuracies of 0.61 on task 1 and
+0.48 on task 2, and a mean accuracy of 0.80.
 """
 
 import numpy as np
@@ -213,7 +214,7 @@ def plot(data, fig):
 
 
 def _plot_published(data, axes, name):
-    """Draw published and own accuracies on training images."""
+    """Draw the published and the measured accuracies on training images."""
     paper, end = published.values(FIGURE), data[f"train {name} moments"][:, -1].mean(0)
     for k, axis in enumerate(axes):
         what = ("first task at the end", *(f"task {k} at the end" for k in range(2, 6)),

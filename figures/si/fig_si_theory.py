@@ -1,32 +1,33 @@
 """The path integral of synaptic intelligence on quadratic losses follows theory
 
-Black lines show theoretical values, and markers show simulated values.  The simulations
-compute path integrals of synaptic intelligence during gradient descent on quadratic
-losses of 12 parameters.
+Black lines show theoretical values, and markers show simulated values.  In each
+simulation, gradient descent minimises a quadratic loss of 12 parameters, and synaptic
+intelligence computes the path integral of each parameter.
 
-The top left panel shows `w / Delta^2` for each parameter, where w is the path integral
-of the parameter and Delta is its total change.  For parameter k, the diagonal entry of
-the Hessian is H_kk.  For a diagonal Hessian, `w / Delta^2` tends to `H_kk / 2` as the
-learning rate tends to 0.  A penalty of strength 1 with the importance `w / Delta^2`
-therefore equals the original loss.  For a Hessian of rank 1, `w / Delta^2` of every
-parameter tends to half the nonzero eigenvalue in this limit.  For random Hessians of
-full rank ("generic"), `w / Delta^2` is large if the total change Delta of the parameter
-is small.  The top middle panel shows the importance `w / (Delta^2 + xi)` against the
+The top left panel shows the undamped importance `w / Delta^2` of each parameter, where
+w is the path integral of the parameter and Delta is its total change.  For parameter k,
+the diagonal entry of the Hessian is H_kk.  For a diagonal Hessian, the undamped
+importance of parameter k tends to `H_kk / 2` as the learning rate tends to 0.  For a
+diagonal Hessian, a penalty with strength 1 and the undamped importances therefore
+approximates the quadratic loss.  For a Hessian of rank 1, all undamped importances tend
+to half the nonzero eigenvalue as the learning rate tends to 0.  For random Hessians of
+full rank ("generic"), parameters with a small total change have a large undamped
+importance.  The top middle panel shows the importance `w / (Delta^2 + xi)` against the
 damping xi.  The importance is divided by `H_kk / 2`.  The damping limits the importance
-of parameters with a small total change.  The top right panel shows the path integral w,
-averaged over 4,000 start points (40,000 with --full) from a standard normal
-distribution.  As the learning rate tends to 0, the expected value of w tends to
-`H_kk / 2`.
+of parameters with a small total change.  The top right panel shows the mean path
+integral of each parameter over 4,000 random start points (40,000 with --full).  The
+start points have a standard normal distribution.  As the learning rate tends to 0, the
+expected path integral of parameter k tends to `H_kk / 2`.
 
-In the bottom left and bottom middle panels, sum(w) is the sum of the path integrals of
-all parameters.  The bottom left panel shows `sum(w) / drop - 1`, where drop is the
-decrease of the loss.  For small learning rates, `sum(w) / drop - 1` is proportional to
-the learning rate.  The bottom middle panel shows `sum(w) / drop` in simulations with
-gradient noise.  In this panel, drop is the largest possible decrease of the loss, from
-its initial value to its minimum.  The sum of the path integrals increases linearly with
-the variance of the noise.  The bottom right panel shows, for each parameter, the
-largest relative difference between the simulated and the theoretical path integral.
-This figure tests predictions of [ZPG17].
+The bottom left panel compares the sum of the path integrals of all parameters with the
+decrease of the loss.  For small learning rates, the relative difference between the sum
+of the path integrals and the decrease of the loss is proportional to the learning rate.
+The bottom middle panel shows simulations with gradient noise.  The sum of the path
+integrals is divided by the difference between the initial loss and the minimum of the
+loss.  The sum of the path integrals increases linearly with the variance of the
+gradient noise.  The bottom right panel shows, for each parameter, the largest relative
+difference between the simulated and the theoretical path integral.  This figure tests
+predictions of [ZPG17].
 """
 
 import numpy as np

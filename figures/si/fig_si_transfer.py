@@ -43,7 +43,7 @@ FASHION = 500                   # training images per class of Fashion-MNIST
 CIFAR = ("cifar-10-batches-bin", "cifar-100-binary")
 FRAMED = {2: (17, 17)}          # see `widened`
 FOLDERS = {"full": ("mnist", "fashion_mnist", *CIFAR)}
-# The claims judge the first strength.
+# The claims judge the first strength, which an argument of `jobs` can replace.
 STRENGTHS = {"digits": (10.0, 0.1, 0.0), "Fashion": (0.1, 1.0, 0.0),
              "pairs": (0.1, 0.0), "CIFAR": (0.1, 0.01, 0.0)}
 REPEATS = {"digits": 5, "Fashion": 3, "pairs": 1, "CIFAR": 1}
@@ -93,7 +93,7 @@ def style(strength):
 
 
 def jobs(size, seed, data, repeats=None, strength=None):
-    """Return jobs; `strength` replaces the first value of each tuple in STRENGTHS."""
+    """Return the training jobs of all networks."""
     names = ["digits"] if size != "full" else ["Fashion", "pairs", "CIFAR"]
     listed = []
 
@@ -174,11 +174,11 @@ def few(images, number):
 def widened(folder, classes, margin):
     """Load CIFAR images, and add `margin` black pixels on each side.
 
-    With a margin of 1, the first convolution is padded as in the published network.
-    With a margin of 3, the feature maps after the first pooling have 17 x 17 entries.
-    The inner 15 x 15 entries of these maps equal the feature maps of the published
-    network.  The outer entries are set to 0, because the published network pads the
-    third convolution with zeros.
+    A margin of 1 pixel replaces the zero padding of the first convolution in the
+    published network.  With a margin of 3 pixels, the feature maps after the first
+    pooling have 17 x 17 entries.  The inner 15 x 15 entries of these maps equal the
+    feature maps of the published network.  The outer entries are set to 0, because the
+    published network pads the third convolution with zeros.
     """
     parts, sides = [], (margin, margin)
     for kind in ("train", "test"):

@@ -2,9 +2,9 @@
 
 The parameters of a network are a list of all weight arrays, followed by all bias
 arrays.  The function `learn` uses `fast.si.step` and supports every penalty of the
-class `Rule`.  The function `learn_clearly` computes the same updates with the module
-`si`, and supports all fields of `si.Settings`.  Grey levels of images are between 0 and
-1, as in the code of [ZPG17].
+class `Rule`.  The function `learn_clearly` computes the same updates as `learn`, but
+with the module `si` in place of `fast.si`.  Only `learn_clearly` supports all fields of
+`si.Settings`.  Grey levels of images are between 0 and 1, as in the code of [ZPG17].
 """
 
 import functools
@@ -123,8 +123,8 @@ def permuted(images, order):
 def perceptron(*sizes, zero=False, keep=1.0):
     """Return the `Net` of a fully connected ReLU network.
 
-    sizes : number of units in each layer, starting with the inputs.
-    zero : whether the output weights are 0 before training; biases are always 0.
+    sizes : the number of inputs, followed by the number of units of each layer.
+    zero : if True, the output weights are initialised to 0, like all biases.
     keep : probability that dropout keeps a hidden unit.
     """
     return Net(functools.partial(_start, mlp.init, sizes, zero), mlp.forward,
@@ -198,7 +198,7 @@ def dropout_masks(net, weights, x, generator):
 
 
 def gradient(net, parameters, x, labels, mask=None, generator=None):
-    """Return the cross-entropy loss and its gradient; dropout requires `generator`."""
+    """Return the loss and its gradient, with dropout if `generator` is not None."""
     weights, biases = halves(parameters)
     masks, scales = None, [1.0] * len(weights)
     if generator is not None and net.keep:
@@ -304,7 +304,7 @@ def share(learner, xi):
 
 def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, generator,
                   adam=None):
-    """Train like `learn`, without `fast.si`."""
+    """Train like `learn`, but with `si` in place of `fast.si`."""
     x, labels = task.images.x, task.images.labels
     adam = adam or [None] * len(parameters)
     for rows in batches(generator, len(x), epochs, batch):

@@ -13,9 +13,9 @@ are called the head of the task.  The loss of a task uses only its head,
     head[n, j] = outputs[n, columns[j]], columns[label'] = label  (2)
     d outputs[n, columns[j]] = d head[n, j], else 0               (3)
 
-Eq. (3) is the adjoint of the linear map in eq. (2).  The code of [ZPG17] sets the
-outputs of other tasks to -1e32 before the softmax, which yields the same loss if the
-dtype can represent -1e32.
+Eq. (3) is the adjoint of the linear map in eq. (2).  In place of eq. (2), the code of
+[ZPG17] sets all outputs outside the head to -1e32 before the softmax.  Both methods
+yield the same loss if the dtype can represent -1e32.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -69,7 +69,9 @@ def enter_head(outputs, labels, mask):
 
 
 def leave_head(dhead, mask):
-    """Compute dL/d(outputs) from dL/d(head) for a loss L, eq. (3).
+    """Return the gradient of the loss with respect to all outputs, eq. (3).
+
+    `dhead` is the gradient of the loss with respect to the outputs of one task.
 
     >>> mask = np.array([True, False, True])
     >>> leave_head(np.array([[0.5, -0.5]]), mask).tolist()

@@ -8,13 +8,14 @@ ms, and is rounded to time steps of 5 ms.  A pattern lasts 105 ms, or 14 membran
 constants of 7.5 ms.  Panel a shows the patterns of three classes.
 
 The network is one layer of leaky neurons that do not spike (`lif.readout`).  The
-predicted class is that of the neuron with the highest membrane potential at any time.
-Three conditions are compared, each with 128 trainable parameters.  With learned delays,
-each class has one neuron with 8 weights and 8 delays (module `delays`, linear kernel).
-In the other two conditions, the delays are random and fixed, or there are no delays.
-In these two conditions, each class has two neurons, and each neuron has 8 weights.  The
-output of a class is the higher potential of its two neurons.  The fixed delays are
-drawn from the range of the learned delays, 0 to 120 ms.
+predicted class is that of the neuron whose membrane potential has the highest maximum
+over time.  Three conditions are compared, each with 128 trainable parameters.  With
+learned delays, each class has one neuron with 8 weights and 8 delays.  Delays between
+two time steps are interpolated linearly (module `delays`).  In the other two
+conditions, the delays are random and fixed, or there are no delays.  In these two
+conditions, each class has two neurons, and each neuron has 8 weights.  The output of a
+class is the higher potential of its two neurons.  The fixed delays are drawn from the
+range of the learned delays, 0 to 120 ms.
 
 All conditions use exact gradients of the cross-entropy, the optimiser Adam, and the
 same training samples, which are new at each step.  For each condition and run, networks
@@ -26,19 +27,19 @@ learning rate; thick lines are medians over runs.  On the logarithmic axes of pa
 and c, an error of 0 is drawn at 0.25 divided by the number of samples.
 
 Panel d shows the first run with learned delays, before and after learning.  Each row
-belongs to one class.  Each marker shows when one input spike of this class arrives at
-the neuron of this class.  The arrival times do not include jitter.  Marker areas are
-proportional to the absolute weights after learning, and crosses mark negative weights.
-After learning, most inputs with positive weights arrive at nearly the same time.
+shows when the eight input spikes of one class arrive at the neuron of the class.  The
+arrival times do not include jitter.  Marker areas are proportional to the absolute
+weights after learning, and crosses mark negative weights.  After learning, most inputs
+with positive weights arrive at nearly the same time.
 
 The test errors are measured with learned delays that are not rounded.  The figure also
 reports how much the test accuracy changes if the learned delays are rounded to whole
 time steps (`delays.settle`).
 
-The results hold for this single layer.  In trial runs, networks with hidden spiking
-neurons were compared at equal numbers of parameters.  In most of these runs, learned
-delays led to at least as many errors as fixed delays.  This figure does not correspond
-to a published figure.
+The results hold for this single layer.  In trial runs, learned and fixed delays were
+also compared in networks with hidden spiking neurons and equal numbers of parameters.
+In most of these trial runs, learned delays led to at least as many errors as fixed
+delays.  This figure does not correspond to a published figure.
 """
 
 import numpy as np

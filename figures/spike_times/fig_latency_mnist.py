@@ -1,15 +1,15 @@
 """The gradients of spike times train a network to classify images in a latency code
 
-Each pixel of an image is encoded as at most one input spike.  A pixel with the value x
-between 0 (black) and 1 spikes at the time (1 - x) 30 ms, and black pixels do not spike.
-The network has one hidden layer of spiking neurons, and ten readout neurons that do not
-spike.  The predicted class is that of the readout whose membrane potential has the
-highest maximum.  The loss is the cross-entropy of the ten maximum potentials.  Training
-uses the exact gradients of the hidden spike times (`refsnn.fast.eventprop`) and the
-optimiser Adam.  In training, Gaussian jitter with a standard deviation of 1 ms is added
-to the input spike times.  The weights of hidden neurons that are silent in a whole
-mini-batch increase slightly.  The time constants are 20 ms for potentials and 5 ms for
-currents.
+Each pixel of an image is encoded as at most one input spike.  Pixel values are between
+0 (black) and 1 (white).  A pixel with the value x spikes at the time `(1 - x) * 30 ms`,
+and black pixels do not spike.  The network has one hidden layer of spiking neurons, and
+ten readout neurons that do not spike.  The predicted class is that of the readout whose
+membrane potential has the highest maximum.  The loss is the cross-entropy of the
+maximum potentials of the ten readouts.  Training uses the exact gradients of the hidden
+spike times (`refsnn.fast.eventprop`) and the optimiser Adam.  In training, Gaussian
+jitter with a standard deviation of 1 ms is added to the input spike times.  The weights
+of hidden neurons that are silent in a whole mini-batch increase slightly.  The time
+constants are 20 ms for potentials and 5 ms for currents.
 
 Panel a shows the accuracy on the first 2000 test images against the epoch.  The final
 test accuracy is measured on all test images.  Panels b and c show the hidden spikes and
@@ -22,7 +22,7 @@ epochs.  This training takes about 3 core-hours.  With --full, mini-batches have
 images, and the learning rate of 0.005 falls by 3 % each epoch.  These settings and the
 jitter are those of [WP21], where ten networks learn for 100 epochs.  For the digits,
 mini-batches have 32 images, and the learning rate of 0.1 falls by 30 % each epoch.  The
-initial weights have wider distributions than for MNIST.
+initial weights for the digits have wider distributions than those for MNIST.
 """
 
 import os
@@ -85,12 +85,12 @@ def encode(images, rng=None):
 
 
 def highest(times, units, W):
-    """Find the maximum of the potential of each readout over time.
+    """Find the time at which the potential of each readout is highest.
 
-    Return three arrays (B, k).  The first array contains the times of the maxima.  If
-    the potential has its maximum at a hidden spike, the second array contains the slope
-    of the potential before this spike, and the third array contains the index of this
-    spike.  Otherwise, the slope is 0 and the index is -1.
+    Return three arrays (B, k): the times of the maxima, slopes, and spike indices.  If
+    a maximum coincides with a spike of a hidden neuron, the slope of the potential just
+    before this spike and the index of this spike are returned.  Otherwise, the slope is
+    0 and the index is -1.
 
     Between two spikes, the potential is c (a exp(-p t) - b exp(-q t)), with p =
     1/tau_mem, q = 1/tau_syn, c = p/(q - p), a = sum_j W_j exp(p t_j) and b = sum_j W_j
@@ -146,7 +146,7 @@ def test(weights, images, labels):
 
 
 def learn(folder, epochs, hidden, samples, batch, seed, repeat, first=0, before=None):
-    """Train one network on `PART` mini-batches or fewer, starting at number `first`."""
+    """Train one network on at most `PART` mini-batches, from mini-batch `first` on."""
     found = image_sets.digits(seed, FIGURE, repeat) if folder is None \
         else image_sets.stored(folder)
     (x, labels), (tested, wanted) = ((a.reshape(len(a), -1), b) for a, b in (

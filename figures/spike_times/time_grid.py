@@ -22,7 +22,7 @@ from refsnn._checks import arrays, one_of
 
 
 class Grid(NamedTuple):
-    """Spike times, spiking neurons, and data for `backward`."""
+    """Hold the spike times, the spiking neurons, and data for `backward`."""
     times: np.ndarray
     units: np.ndarray
     spikes: dict

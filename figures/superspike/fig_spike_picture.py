@@ -3,9 +3,9 @@
 The top panels show the target spikes and the output spikes in the last trial.  The
 panels below show the cost of each trial.  For hidden neurons, these panels also show
 firing rates, interspike intervals and the variation of these intervals.  With --full,
-two more panels show final costs.  The first of these panels compares network sizes.
-The second of these panels shows networks with random feedback and a regulariser.  The
-labels in this panel are mean firing rates of hidden neurons.
+one more panel shows the final output error (cost) against the number of hidden neurons.
+Another panel shows the final cost of networks with random feedback against the strength
+of their regulariser.  In this panel, labels are mean firing rates of hidden neurons.
 
 A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every
 trial of 3.5 s.  The network has 100 output neurons, and the spike raster of these
@@ -19,11 +19,11 @@ In a control network, the weights of the hidden layer stay fixed, and only the o
 weights learn.  The linear learning rule sets the derivative of a spike to 1 in both
 layers.  The heterosynaptic regulariser reduces each weight w of a hidden neuron in
 proportion to `w z^4`, where z is the filtered spike train of the neuron.  In one
-variant of the regulariser, the reduction is proportional to w (exponent 0 in place of
-4).  In another variant, the reduction is proportional to `w z^4 e^2`, where e is the
-filtered error of the neuron.  This figure corresponds to [ZG18] figs. 6 to 8, with
-another target picture and other network sizes.  The target picture and the training
-costs in [ZG18] are published only as plots.
+variant of the regulariser, the exponent of z is 0, and each weight is reduced in
+proportion to its value.  Another variant multiplies the reduction of each weight by
+e^2, where e is the filtered error of the neuron.  This figure corresponds to [ZG18]
+figs. 6 to 8, with another target picture and other network sizes.  The target picture
+and the training costs in [ZG18] are published only as plots.
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
 coefficient of variation, which is 1 for a Poisson process, is the standard deviation of
@@ -41,14 +41,14 @@ is the time of the last spike, rounded up to a multiple of 0.5 s.  The file
 The entry "loop_s" is the duration of a trial in seconds.  The entries "input" and
 "target" hold options for reading the two files with `ras.read_ras`.
 
-With the optimiser RMaxProp, the learning rate has the unit of the weights.  As in the
+Learning rates of the optimiser RMaxProp are voltages, like the weights.  As in the
 published code, the learning rate of RMaxProp is 1 mV, and the standard deviation of the
 initial weights is 50 mV / sqrt(fan-in).  After 800 s of training, the learning rate is
 divided by 10 (after 400 s in the published code).  The heterosynaptic regulariser has
 strength 1 and exponent 4.  In networks with the regulariser, the product of error and
-eligibility trace is multiplied by about 5, as in the published code.  In hidden neurons
-with random feedback, e^2 is about 1e4 / s^2.  Therefore, the strength of the
-regulariser `w z^4 e^2` is only 1e-4.
+eligibility trace is multiplied by about 5, as in the published code.  With random
+feedback, the squared filtered error e^2 of hidden neurons is about 1e4 (in 1/s^2).
+Therefore, the regulariser with the factor e^2 has a strength of only 1e-4.
 """
 
 import json

@@ -1,10 +1,9 @@
 """SuperSpike trains a silent neuron to fire five spikes at given times
 
-The top panels show the variables of the SuperSpike learning rule at one synapse, during
-the two trials that follow the first 12 trials.  The bottom left panels show the input
-spikes of one neuron, and its membrane potential in three trials.  The bottom right
-panels show the output spikes of this neuron in all trials, and the costs of all
-neurons.
+The top panels show the variables of the SuperSpike learning rule at one synapse, in
+trials 13 and 14.  The bottom left panels show the input spikes of one neuron, and its
+membrane potential in three trials.  The bottom right panels show the output spikes of
+this neuron in all trials, and the costs of all neurons.
 
 A neuron receives 100 Poisson spike trains (5 Hz), which are the same in every trial of
 0.5 s.  The neuron must spike at five evenly spaced target times.  A neuron hits all
@@ -18,10 +17,10 @@ multiplied by the eligibility trace.  At the end of each trial, the optimiser co
 the weight change from the sum of these products.  This figure corresponds to [ZG18]
 figs. 2 and 3.
 
-With the optimiser RMaxProp, the learning rate has the unit of the weights: 1 mV until
-trial 300, and 0.1 mV afterwards.  The initial weights have a standard deviation of 2
-mV.  This value was chosen in runs with other seeds, because it leaves the neurons
-silent before training.
+Learning rates of the optimiser RMaxProp are voltages, like the weights.  The learning
+rate is 1 mV until trial 300, and 0.1 mV afterwards.  The initial weights have a
+standard deviation of 2 mV.  This value was chosen in runs with other seeds, because it
+leaves the neurons silent before training.
 """
 
 import numpy as np

@@ -17,16 +17,16 @@ neuron fires one spike within 5 ms of each target time and no other spike.  The 
 a trial is the root mean square of the filtered output error.
 
 With random feedback, most hidden neurons acquire an output weight of the same sign as
-their fixed feedback weight.  Hidden neurons with a negative feedback weight become
-active later, when the output neuron fires too many spikes.  The paper [ZG18] reports
+their fixed feedback weight.  Hidden neurons with a negative feedback weight do not
+become active until the output neuron fires too many spikes.  The paper [ZG18] reports
 that learning fails if all random feedback weights are negative.  The probability of
 this case is 1/16 with four hidden neurons, and 1/256 with eight hidden neurons.  In
 control networks, all random feedback weights are made negative.
 
 This figure corresponds to [ZG18] fig. 4.  In both figures, the three kinds of feedback
-lead to similar results.  With the optimiser RMaxProp, the learning rate has the unit of
-the weights: 1 mV until trial 250, and 0.1 mV afterwards.  The standard deviation of the
-initial weights is 20 mV / sqrt(fan-in).
+lead to similar results.  Learning rates of the optimiser RMaxProp are voltages, like
+the weights.  The learning rate is 1 mV until trial 250, and 0.1 mV afterwards.  The
+standard deviation of the initial weights is 20 mV / sqrt(fan-in).
 """
 
 import numpy as np

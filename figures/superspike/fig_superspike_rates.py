@@ -2,10 +2,10 @@
 
 For three optimisers, the top panels show the relative final cost against the learning
 rate.  The relative final cost of a network is its mean cost in the last 20 trials,
-divided by its cost in the first trial.  At the best learning rate of an optimiser, the
-median over networks of the relative final cost is lowest.  The bottom panels show the
-cost of each trial at the best learning rates.  Thin lines and dots show single
-networks, and thick lines show the median over networks.
+divided by its cost in the first trial.  For each optimiser, the best learning rate is
+that with the lowest relative final cost (median over networks).  The bottom panels show
+how the cost changes from trial to trial at the best learning rates.  Thin lines and
+dots show single networks, and thick lines show the median over networks.
 
 Spiking networks with four hidden neurons learn to fire five output spikes at target
 times.  The output error reaches the hidden neurons through the transposed output
@@ -16,14 +16,14 @@ the relative final cost is at most 0.6.
 
 RMSprop divides each entry of the weight gradient by the running root mean square of
 this entry.  RMaxProp divides each entry by the running maximum of its absolute value.
-With a "fixed rate", a weight changes by the learning rate (in V s) times the mean
-product of error and eligibility trace (in 1 / s).
+With a "fixed rate", the change of a weight is proportional to the mean product of error
+and eligibility trace.  The factor of proportionality is the learning rate, in V s.
 
-Learning rates are tested on a logarithmic grid.  The width of the usable range is the
-largest number of consecutive usable learning rates, times the spacing of the grid.  The
-output weights are positive before training, so that every hidden neuron receives a
-useful error signal.  This figure corresponds to [ZG18] fig. 1, whose numerical values
-are not published.
+Learning rates are tested on a logarithmic grid.  The usable range is the longest
+sequence of consecutive usable learning rates.  The width of the usable range is its
+number of learning rates times the spacing of the grid.  The output weights are positive
+before training, so that every hidden neuron receives a useful error signal.  This
+figure corresponds to [ZG18] fig. 1, whose numerical values are not published.
 """
 
 import numpy as np

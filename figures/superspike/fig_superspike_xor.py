@@ -22,17 +22,18 @@ error if the last third of its training contains 20 consecutive seconds (about 3
 patterns) without an error.
 
 In networks with symmetric or random feedback, the feedback weights satisfy a sign
-condition.  This condition is not part of [ZG18].  The two feedback weights of each
-hidden neuron have opposite signs, and the positive weight has the larger absolute
-value.  Half of the hidden neurons have a positive feedback weight from output 0, and
-the other half from output 1.  Because training changes the output weights, symmetric
-feedback weights satisfy the condition only before training.  Without the condition, the
-sum of the two feedback weights of a hidden neuron can be negative.  If neither output
-neuron spikes, hidden neurons with a negative sum of feedback weights become less active
-on average, and can become permanently silent.  With --full, the figure also shows
-networks called "unbalanced".  In these networks, the feedback weights are normally
-distributed, as in [ZG18], and do not satisfy the sign condition.  In the networks
-called "common times", all inputs of a group spike at the same time.
+condition, which is not part of [ZG18].  The two feedback weights of each hidden neuron
+have opposite signs, and the positive weight has the larger absolute value.  Half of the
+hidden neurons have a positive feedback weight from output 0, and the other half from
+output 1.  Symmetric feedback weights satisfy the sign condition only before training,
+because they change together with the output weights.  If feedback weights do not
+satisfy the sign condition, the two feedback weights of a hidden neuron can have a
+negative sum.  If neither output neuron spikes, hidden neurons with a negative sum of
+feedback weights become less active on average, and can become permanently silent.  With
+--full, the figure also shows networks called "unbalanced".  In these networks, the
+feedback weights are normally distributed, as in [ZG18], and do not satisfy the sign
+condition.  In the networks called "common times", all inputs of a group spike at the
+same time.
 
 The figure also shows networks without hidden neurons, networks with eight hidden
 neurons, and networks with the heterosynaptic regulariser in [ZG18] eq. (A.5).  The
@@ -51,8 +52,8 @@ output neuron does not spike, its error signal is 1 at the end of the response w
 The following settings were chosen in trial runs with other seeds.  The three groups
 have 34, 33 and 33 inputs.  A new pattern begins every 50 to 70 ms.  The learning rule
 treats all output spikes outside the response windows as errors.  These spikes do not
-affect the fraction of misclassified patterns.  With the optimiser RMaxProp, learning
-rates have the unit of the weights.  For weights from the inputs, the learning rate of
+affect the fraction of misclassified patterns.  Learning rates of the optimiser RMaxProp
+are voltages, like the weights.  For weights from the inputs, the learning rate of
 RMaxProp is 0.3 mV.  For weights from hidden to output neurons, the learning rate is 5
 mV with symmetric feedback, and 10 mV with other feedback.  The rates are divided by 10
 after 60 % of the training time, and by 100 after 85 %.  The standard deviation of the
@@ -132,7 +133,7 @@ ARRAYS = {
 def stimuli(generators, times):
     """Sample the patterns of one block of trials.
 
-    times : (B, 100) int, time step of each input spike after the start of a pattern.
+    times : (B, 100) int, steps from the start of a pattern to the spike of each input.
     """
     B = len(generators)
     x = np.zeros((training.STEPS, B, INPUTS), bool)
@@ -186,7 +187,7 @@ def classification(heard, spikes, labels, ends):
 
 
 def wrong(signal, starts):
-    """Return the numbers of wrong patterns and of all patterns, (2, B)."""
+    """Count the wrong patterns and all patterns of each network, (2, B)."""
     counts = [[signal[start + training.AXON:start + training.AXON + WINDOW, b].any()
                for start, *_ in each] for b, each in enumerate(starts)]
     return np.array([[sum(each), len(each)] for each in counts]).T

@@ -19,9 +19,9 @@ units=200 is given.
 Each spike time is read as the nearest float64 value.  The function `write_ras` writes
 enough digits to restore this value exactly.  Several spikes may have the same time,
 even if they belong to the same unit.  A file is rejected if its last line does not end
-with a newline character, because this line may be incomplete.  For example, the unit
-number 17 may have been cut to 1.  Reading needs up to 32 bytes of memory per spike, or
-56 bytes with `order="sort"`.
+with a newline character, because this line may be incomplete.  For example, an
+incomplete line may contain 1 in place of the unit number 17.  Reading needs up to 32
+bytes of memory per spike, or 56 bytes with `order="sort"`.
 """
 
 import os

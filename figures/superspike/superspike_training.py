@@ -12,10 +12,11 @@ block, with a time constant of 30 s.  The spike trace z in the heterosynaptic
 regulariser decays with a time constant of 0.1 s.  Initial weights are normally
 distributed with mean 0, and weights are clipped to [-0.1 V, 0.1 V].
 
-In most figures, the standard deviation of the initial weights was chosen for refsnn.
-In the learning rule of hidden layers, the input and the surrogate derivative are
-delayed by 1.6 ms.  This delay was also chosen for refsnn, because a hidden spike
-affects the output error after two axonal delays of 0.8 ms.
+The following two settings are not taken from the paper or the published code.  In most
+figures, the standard deviation of the initial weights is a choice of refsnn.  In the
+learning rule of hidden layers, refsnn delays the input and the surrogate derivative by
+1.6 ms, because a hidden spike affects the output error only after two axonal delays of
+0.8 ms each.
 """
 
 from typing import NamedTuple
@@ -72,8 +73,9 @@ def train_of(times, steps=STEPS):
 def picture(generator, steps, units, rate_hz, text="SPIKE"):
     """Sample a spike raster showing a text.
 
-    Inside the letters, the neurons spike at random with the rate `rate_hz`.  A spike is
-    removed if the previous spike of the same unit occurred less than 10 ms before.
+    In the parts of the raster that form the letters, neurons spike at random with the
+    rate `rate_hz`.  A spike is removed if the previous spike of the same unit occurred
+    less than 10 ms before.
     """
     blank = np.zeros((7, 1), bool)
     letters = [np.array([list(row) for row in LETTERS[letter]]) == "1"
