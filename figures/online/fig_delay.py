@@ -4,8 +4,9 @@ The left panels show the input spikes, the hidden spikes and the readouts of one
 in two trials.  The upper middle panel shows the accuracy during training, for cues that
 are separated by 30 ms.  The upper right panel shows the memory (number of stored
 values) and the number of multiplications per time step of each learning rule, relative
-to exact RTRL.  The bottom right panel shows the accuracy after training against the
-delay between the cues, with markers shifted sideways.  Bands show the range over seeds.
+to exact RTRL.  The bottom right panel shows the accuracy of the trained networks for
+each delay between the cues.  In this panel, the markers of different rules are shifted
+sideways.  Bands show the range over seeds.
 
 A recurrent network of 24 spiking neurons receives two cues, separated by a delay, and
 each cue has one of two values.  The network must report whether the two cues had equal

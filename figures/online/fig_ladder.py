@@ -12,11 +12,11 @@ networks.
 
 Each gradient of the loss is compared with the exact gradient, which is computed by
 BPTT.  The gradient of RTRL is exact.  Truncated BPTT is exact if it covers all time
-steps.  SnAp-n keeps the effect of a weight on a neuron only if a signal can pass from
-this weight to this neuron through at most n synapses.  This number includes the synapse
-of the weight.  In a ring of n neurons, SnAp-n is therefore exact.  The rules "block",
-"implicit", "presynaptic" and "e-prop" are described in the caption of the figure
-`delay`.
+steps.  SnAp-n keeps the effect of a weight on a neuron only if a path of at most n
+synapses leads from the weight to the neuron.  The synapse that has the weight is the
+first synapse of this path.  In a ring of n neurons, SnAp-n is therefore exact.  The
+rules "block", "implicit", "presynaptic" and "e-prop" are described in the caption of
+the figure `delay`.
 
 In a layer with n neurons and n inputs, the memory of exact RTRL grows as `n^3`, and the
 memory of the rule "block" as `n^2`.  The memory of the rule "presynaptic" grows
@@ -30,12 +30,12 @@ standard deviation s / 4.  The strength s is varied in panels a and b.  In panel
 in the sparse layer of panel d, s is 1.  The relative error of a gradient g is
 `|g - G| / |G|`, where G is the exact gradient for all input and recurrent weights.
 
-The rule "e-prop" is applied to another layer.  This layer has the weights of the first
-layer, but its neurons are adaptive.  The result is compared with the exact gradient of
-this adaptive layer.  The rules approximate the derivative of the spikes with respect to
-the weights.  The direct derivative of the loss with respect to the spikes is exact.  In
-the ring of 6 neurons, each neuron excites the next neuron with weight 1.  In the sparse
-layer, about one tenth of the recurrent weights are non-zero.
+For the rule "e-prop", the neurons of the layer are replaced by adaptive neurons, but
+the weights are unchanged.  The gradient of e-prop is compared with the exact gradient
+of the adaptive layer.  The rules approximate the derivative of the spikes with respect
+to the weights.  The effect of each spike on the loss through the readout is computed
+exactly.  In the ring of 6 neurons, each neuron excites the next neuron with weight 1.
+In the sparse layer, about one tenth of the recurrent weights are non-zero.
 
 The memory of a rule is the size of the float32 arrays that must be kept between two
 time steps, for one input sequence.  The computing time includes argument checks and the

@@ -24,10 +24,9 @@ refsnn.  The pixel rows of a digit are presented one after the other, for 4 ms e
 With --full, the data are recordings of four tactile sensors that were moved over
 Braille letters (27 classes).  The input signals are the grey levels in each pixel
 column, or the signals of the sensors.  An input channel spikes when an input signal
-crosses a fixed level.  While a signal is constant, its value is known only from earlier
-spikes.  The readout unit with the largest mean potential determines the predicted
-class.  For digits, this mean is computed over the last 8 ms.  For letters, this mean is
-computed over all 76 time steps.
+crosses a fixed level.  A constant signal therefore causes no spikes.  The readout unit
+with the largest mean potential determines the predicted class.  The mean potential is
+computed over the last 8 ms for digits, and over all 76 time steps for Braille letters.
 
 Panel b counts the multiplications that compute the simulation, the eligibility traces
 and the gradient.  Multiplications by spikes are not counted.  BPTT needs few
@@ -45,10 +44,10 @@ set.  The learning rate was chosen for exact RTRL, and is the same for all onlin
 Separate learning rates were chosen for BPTT and for the condition "readout alone".  The
 optimiser is Adam, with beta1 = 0.9 for BPTT, and beta1 = 0.99 for all rules that change
 the weights at every time step.  The bounds were fixed before the networks were trained.
-Approximations were expected to be at most as accurate as exact RTRL.  Because
-accuracies vary at random, a claim holds if an approximation is at most 0.02 more
-accurate than exact RTRL.  This figure does not correspond to a published figure.  No
-published accuracy of RTRL or its approximations on these recordings is known.
+Approximations were expected to be at most as accurate as exact RTRL.  The claims allow
+an approximation to exceed the accuracy of exact RTRL by up to 0.02, because accuracies
+vary at random.  This figure does not correspond to a published figure.  No published
+accuracy of RTRL or its approximations on these recordings is known.
 """
 
 import os

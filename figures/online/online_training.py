@@ -10,9 +10,9 @@ of the loss L[t] with respect to all weights forward in time, and changes the we
                                           rate=1e-3)
 
 For comparison, the function `learn_after` computes the gradient of `sum_t L[t]`
-backward in time, and changes the weights once, after the last time step.  With the rule
-"exact" (real-time recurrent learning) and with `rate=0`, the function `learn_online`
-returns the same gradient.
+backward in time, and changes the weights once, after the last time step.  The rule
+"exact" is real-time recurrent learning.  With this rule and `rate=0`, the function
+`learn_online` returns the gradient that `learn_after` computes backward in time.
 """
 
 import functools
@@ -74,7 +74,10 @@ def crossings(signals, levels):
 
 
 def digits(generator):
-    """Return pairs (input spikes, labels); each pixel column is one signal."""
+    """Return (input spikes, labels) of the training set and of the test set.
+
+    Each pixel column yields one input signal: its grey levels, from top to bottom.
+    """
     images, labels = datasets.digits()
     rows = np.pad(images, ((0, 0), (0, 1), (0, 0))).transpose(1, 0, 2)
     x = crossings(np.repeat(rows, ROW, axis=0), 2)
@@ -83,7 +86,7 @@ def digits(generator):
 
 
 def braille(generator, folder):
-    """Return pairs (input spikes, labels).
+    """Return (input spikes, labels) of the training set and of the test set.
 
     Each signal is scaled such that it ranges from 0 to 1 over the training set.  Only
     76 time steps are used, because some recordings lack time step 77.

@@ -2,14 +2,15 @@
 
 Cramer, Stradmann, Schemmel and Zenke, 2020, arXiv 1910.07407.  The authors of refsnn
 have read the abstract and the description of the data sets, but not the text of the
-paper.  Accuracies with the mark "second-hand" are quoted by other sources.  Accuracies
-with the mark "recalled" were not looked up.  Other authors wrote the program
-`snn/shd.py`, which repeats experiments of the paper and quotes its appendix.  This
-program gives the accuracies and settings of the support vector machines and of the CNN,
-and the accuracy of the recurrent network with 128 neurons.  The repository of the
-program was not recorded.  The accuracy of the feed-forward network is from a web page
-with the name "thrindex".  The accuracy of the network with 1,024 neurons is from public
-tables for SHD.
+paper.  Accuracies marked "second-hand" were read in other sources, which quote the
+paper.  Accuracies marked "recalled" are from memory, and were not looked up.  Other
+authors wrote the program `snn/shd.py`, which repeats experiments of the paper and
+quotes its appendix.  For the support vector machines and the CNN, the accuracies and
+settings are from `snn/shd.py`.  The accuracy of the recurrent network with 128 neurons
+is also from `snn/shd.py`.  The authors of refsnn did not record the web address of this
+program.  The accuracy of the feed-forward network was read on a web page called
+"thrindex".  The accuracy of the network with 1,024 neurons is from public tables for
+SHD.
 """
 
 from figures.papers import Experiment, Row

@@ -1,9 +1,10 @@
 """List results of [NMZ19] and its tutorials.  Topic: surrogate gradients.
 
 Neftci, Mostafa and Zenke, 2019, arXiv 1901.09948.  The authors of refsnn have read the
-equations and figures of the paper, and the tutorials (SpyTorch).  Each number from a
-tutorial is the result of a single run.  The statement about memory has the mark
-"second-hand", because it is from a translation of the paper.
+equations and figures of the paper.  The authors of refsnn have also read the SpyTorch
+tutorials, which accompany the paper.  Each number from a tutorial is the result of a
+single run.  The statement about memory is marked "second-hand", because it was read in
+a translation of the paper.
 """
 
 from figures.papers import Experiment, Row

@@ -3,8 +3,8 @@
 Zenke and Neftci, 2021, arXiv 2010.11931.  The authors of refsnn have read only the
 abstract.  The abstract states no accuracy.  All accuracies below are from tasks and
 networks of refsnn.  The block-diagonal rule is expected to be at most as accurate as
-exact RTRL.  Because accuracies vary at random, a claim holds if this rule is at most
-0.02 more accurate than exact RTRL.
+exact RTRL.  In the figure `online`, the claim allows the block-diagonal rule to exceed
+the accuracy of exact RTRL by up to 0.02, because accuracies vary at random.
 """
 
 from figures.papers import Row

@@ -2,8 +2,8 @@
 
 Zenke, Poole and Ganguli, 2017, arXiv 1703.04200.  The authors of refsnn have read the
 published code, notebooks and stored results, but not the text of the paper.  The
-equations of the section on theory have the mark "second-hand", because they are from
-programs of other authors.
+equations of the section on theory are marked "second-hand", because they were read in
+programs of other authors, not in the paper.
 """
 
 from figures.papers import Experiment, Row

@@ -2,24 +2,26 @@
 
 The upper panels show the sound and its spectrogram.  The panels below show the speed of
 the basilar membrane, the firing probability of a nerve fibre, and the spikes of the
-bushy cells.  The speed is given as a root mean square, in dB relative to the largest
-speed.  One speaker says the English word "eight", and another says the German word
-"acht".  The firing probability of a non-refractory nerve fibre is given per time step
-of 1/24 ms.  Speed and firing probability are averaged over 2 ms and five neighbouring
-channels.  The right axis shows the frequency to which each channel responds most.
+bushy cells.  One speaker says the English word "eight", and another says the German
+word "acht".  The speed of the basilar membrane is a root mean square over 2 ms, in dB
+relative to the largest speed in the word.  The firing probability of a non-refractory
+nerve fibre in a time step of 1/24 ms is averaged over 2 ms.  Both quantities are then
+averaged over five neighbouring channels.  The right axis shows the frequency to which
+each channel responds most.
 
-The sound moves the basilar membrane.  The model has 700 places of the membrane, called
-channels.  Each channel responds most to one frequency.  Channel 0 lies at the base and
-responds to high frequencies; the last channel lies at the apex and responds to low
-frequencies.  At each place, hair cells convert the motion of the membrane into the
-firing probability of 40 nerve fibres, and these fibres excite one bushy cell.  The
-spikes of the 700 bushy cells are the output of the model, as in the data set Spiking
-Heidelberg Digits [CSSZ20].
+The sound moves the basilar membrane.  The model computes the motion of this membrane at
+700 places, which are called channels.  Each channel responds most to one frequency.
+Channel 0 lies at the base and responds to high frequencies; the last channel lies at
+the apex and responds to low frequencies.  In each channel, a hair cell converts the
+motion of the basilar membrane into the firing probability of 40 nerve fibres.  These
+fibres excite one bushy cell.  The spikes of the 700 bushy cells are the output of the
+model, as in the data set Spiking Heidelberg Digits [CSSZ20].
 
 Both recordings belong to the Heidelberg Digits.  For 70 of the 700 channels, refsnn
-contains stored spikes of these recordings.  The stored spikes were computed with other
-random numbers.  In the 70 channels, the number of computed spikes is compared with the
-number of stored spikes.  At most one spike per channel and millisecond is counted.
+contains stored spikes of these recordings.  The stored spikes and the spikes in this
+figure were computed with different random numbers.  For these 70 channels, a claim
+compares the number of spikes in this figure with the number of stored spikes.  At most
+one spike per channel and millisecond is counted.
 """
 
 import numpy as np

@@ -1,12 +1,13 @@
 """Spoken digits: support vector machines and networks, known and held-out speakers
 
-The figure shows the accuracy of classifiers on training words, on test words of known
-speakers (who also speak training words), and on words of the held-out speakers 4 and 5.
-Small markers are single runs, large markers are means.  Diamonds are accuracies on all
-test words.  Filled diamonds are results of refsnn.  Open diamonds are published
-accuracies on the Spiking Heidelberg Digits (SHD) [CSSZ20].  Black open diamonds show
-accuracies that other sources quote.  The accuracy of the tutorial was read in the
-tutorial.  Grey open diamonds show accuracies that were not checked in any source.
+The figure shows the accuracy of classifiers on three sets of words: training words,
+test words of known speakers, and words of the held-out speakers 4 and 5.  The known
+speakers also speak training words.  Small markers are single runs, large markers are
+means.  Diamonds are accuracies on all test words.  Filled diamonds are results of
+refsnn.  Open diamonds are published accuracies on the Spiking Heidelberg Digits (SHD)
+[CSSZ20].  Black open diamonds show accuracies that were read in a tutorial by authors
+of [CSSZ20], or in sources that quote [CSSZ20].  Grey open diamonds show accuracies that
+are from memory, and were not looked up.
 
 Classifiers learn to recognise spoken digits that are encoded as spikes.  Support vector
 machines (SVM) receive the number of spikes in each channel.  SVMs have the default
@@ -19,20 +20,20 @@ Networks called "augmented" are trained on words whose spikes are shifted at ran
 with new shifts in each epoch.  Each spike is shifted in time by a normally distributed
 interval with a standard deviation of 10 ms.  The channel of each spike is shifted by
 the sum of two normally distributed numbers, one for each spike and one for each spoken
-word.  Both normal distributions have a standard deviation of 2 if the words have 70
-channels, and of 20 if they have 700.
+word.  If the words are encoded in 70 channels, both normal distributions have a
+standard deviation of 2.  For 700 channels, the standard deviation is 20.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, encoded in 70
-channels, and all networks have time steps of 20 ms.  With --full, the words have 700
-channels, and come from the data set SHD or from "SHD regenerated".  The latter contains
-all Heidelberg Digits, but refsnn computed the spikes.  The LSTM is trained for 50
-epochs and the CNN for 10 epochs, both with time steps of 10 ms.  Spiking networks are
-trained for 50 epochs with time steps of 4 ms, with two exceptions.  The network of
-1,024 neurons is trained for 30 epochs with time steps of 10 ms.  Another network has
-the settings of a tutorial by authors of [CSSZ20]: 200 neurons, time steps of 14 ms, and
-200 epochs.  However, the code of the tutorial computes decay factors for time steps of
-1 ms.  The time constants are therefore 140 ms (membrane) and 70 ms (synapse), 14 times
-the stated values.
+channels, and all networks have time steps of 20 ms.  With --full, the words are all
+Heidelberg Digits, encoded in 700 channels.  The spikes of these words are published
+(SHD), or were computed by refsnn ("SHD regenerated").  The LSTM is trained for 50
+epochs and the CNN for 10 epochs, both with time steps of 10 ms.  Most spiking networks
+are trained for 50 epochs, with time steps of 4 ms.  The network of 1,024 neurons is
+trained for 30 epochs with time steps of 10 ms.  Another network has the settings of the
+tutorial: 200 neurons, time steps of 14 ms, and 200 epochs.  The tutorial states time
+constants of 10 ms (membrane) and 5 ms (synapse).  However, the code of the tutorial
+computes decay factors for time steps of 1 ms, not 14 ms.  The true time constants are
+therefore 14 times larger: 140 ms (membrane) and 70 ms (synapse).
 """
 
 import numpy as np

@@ -6,9 +6,9 @@ in one time bin and one group of neighbouring channels.  The left panel shows th
 accuracy on training words, on test words of known speakers, and on words of the
 held-out speakers 4 and 5.  Bars are means, dots are single runs.  The diamond is the
 published accuracy on all test words, and the line is the accuracy of refsnn on all test
-words.  The right panel shows the training accuracy of each run.  For the training
-accuracy, each word is classified with dropout, before the weights are updated with this
-word.
+words.  The right panel shows the training accuracy of each run.  The training accuracy
+is computed during training, with active dropout.  Each word is classified just before
+the weight update that uses this word.
 
 The network has a convolution with 32 kernels of 11 x 11, and three blocks.  Each block
 has two convolutions with 32 kernels of 3 x 3 and batch normalisation, then pooling,
@@ -19,10 +19,10 @@ number of epochs of [CSSZ20] are not known.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits in 70 channels, the
 time bins are 20 ms long, and training lasts 8 epochs.  The default network is smaller
-than the published one.  It has two blocks, a dense layer of 64 neurons, and 8 kernels
-in each convolution.  The kernels of the first convolution are 5 x 5.  With --full, the
-network is trained for 16 epochs on all Heidelberg Digits, in 700 channels and time bins
-of 10 ms.
+than the published one.  The default network has two blocks, and its dense layer has 64
+neurons.  Each convolution of the default network has 8 kernels.  The kernels of the
+first convolution are 5 x 5.  With --full, the network is trained for 16 epochs on all
+Heidelberg Digits, in 700 channels and time bins of 10 ms.
 """
 
 import numpy as np

@@ -1,14 +1,14 @@
 """Spoken digits: a spiking network without spike times, with time steps of 10 ms
 
-A recurrent spiking network is trained and tested on spoken digits.  The spike times are
-the recorded ones, or those of two controls.  The first control keeps the channels of
-all spikes of a word, and permutes the spike times at random.  The second control
-replaces all spike times by uniformly distributed random times.  Bars are means of the
-test accuracy, dots are single runs.
+A recurrent spiking network is trained and tested on spoken digits.  The figure compares
+recorded spike times with two controls, which change the spike times at random.  The
+first control keeps the channels of all spikes of a word, and permutes the spike times
+at random.  The second control replaces all spike times by uniformly distributed random
+times.  Bars are means of the test accuracy, dots are single runs.
 
-With --full, this figure has time steps of 10 ms, because the network is more accurate
-with time steps of 10 ms than with the 4 ms of the figure `spoken_timing`.  By default,
-this figure shows the same runs as `spoken_timing`, with time steps of 20 ms.
+With --full, the time steps are 10 ms long.  The figure `spoken_timing` has time steps
+of 4 ms, for which the network is less accurate.  By default, the time steps are 20 ms
+long in both figures, and both figures show the same runs.
 """
 
 from figures.run import colours

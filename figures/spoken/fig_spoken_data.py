@@ -15,7 +15,8 @@ differs between speakers.
 
 By default, the data are 1,400 recordings in 70 channels.  For each digit, the data
 contain five recordings by each of the speakers 4 and 5, and six recordings by each of
-the other speakers.  With --full, the data are all 10,420 recordings in 700 channels.
+the other speakers.  With --full, the data are all 10,420 recordings, encoded in 700
+channels.
 """
 
 import numpy as np
@@ -50,7 +51,10 @@ COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VER
 
 
 def jobs(size, seed, data, validated=False):
-    """Return the job.  If `validated`, two training speakers are held out for tests."""
+    """Return the job that describes the words.
+
+    If `validated` is true, training words of two speakers replace the usual test words.
+    """
     more = {"validated": True} if validated else {}
     return [(survey, {"folder": spoken_words.folder(size, data), **more})]
 

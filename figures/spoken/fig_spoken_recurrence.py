@@ -4,10 +4,11 @@ Spiking networks with one hidden layer of 128 neurons are trained on spoken digi
 left panel shows the test accuracy of networks without and with recurrent weights.  Dots
 are single runs, bars are means.  Diamonds are published accuracies [CSSZ20].  The
 cross-entropy loss uses the sum or the maximum of the readouts over time.  Initial
-recurrent weights are normally distributed.  Large initial weights have the standard
-deviation 1/sqrt(128).  Small initial weights have half this standard deviation (with
---full, a twentieth).  The right panel shows the training accuracy of each run.  For the
-training accuracy, each word is classified before the weight update with this word.
+recurrent weights are normally distributed.  In conditions with "large initial weights",
+the standard deviation of these weights is 1/sqrt(128).  In conditions with "small
+initial weights", the standard deviation is 0.5/sqrt(128) by default, and 0.05/sqrt(128)
+with --full.  The right panel shows the training accuracy of each run.  For the training
+accuracy, each word is classified before the weight update with this word.
 
 Some settings of [CSSZ20] are not known.  NH stands for the settings of the program
 `neural_heterogeneity`, which other authors wrote to repeat [CSSZ20].  The loss uses the

@@ -9,9 +9,10 @@ Training speakers are drawn at random from the ten other speakers.  Because the 
 of training epochs is fixed, fewer speakers also mean fewer weight updates.  Dots are
 single runs, lines and bars are means.
 
-The classes are 10 English and 10 German words.  For each word, 10 of the 19 wrong
-answers are in the other language, for example "neun" for "nine".  If all wrong answers
-were equally frequent, 10/19 of all wrong answers would be words of the other language.
+The classes are 10 English and 10 German words.  For each spoken word, 19 answers are
+wrong, and 10 of these answers are in the other language, for example "neun" for "nine".
+If the 19 wrong answers were equally frequent, a fraction of 10/19 of all errors would
+be answers in the wrong language.
 
 The caption of the figure `spoken_classifiers` describes the classifiers and the words.
 This figure follows the tests on held-out speakers in [CSSZ20] and the confusion matrix
@@ -50,7 +51,10 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, counts=COUNTS, repeats=None, epochs=None, hidden=None):
-    """Return the jobs; `counts` are numbers of training speakers, at most 9."""
+    """Return the jobs that train the classifiers.
+
+    Each entry of `counts` is a number of training speakers, which is at most 9.
+    """
     listed, changed = [], {"epochs": epochs, "hidden": hidden, "speakers": None}
     repeats = repeats or REPEATS[size]
     for condition in SHOWN:

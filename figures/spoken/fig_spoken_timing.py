@@ -1,25 +1,26 @@
 """Spoken digits: accuracy with recorded and with altered spike times
 
-The first panel shows the test accuracy of three networks.  The spike times are the
-recorded ones, or those of two controls.  The second panel shows the accuracy for
-several lengths of the time step.  The third panel shows the accuracy on test words
-whose spikes are shifted by normally distributed random times, after training on
-unchanged words.  The fourth panel shows the accuracy of the recurrent spiking network
-if training and prediction use the maximum over time, the sum over time, or the last
-value of the readouts.  Bars and lines are means, dots are single runs.  The black
-dotted line is the highest accuracy of a support vector machine on spike counts.  Grey
-dotted lines mark the chance accuracy.
+The first panel shows the test accuracy of three networks for recorded spike times, and
+for two controls that change the spike times at random.  The second panel shows the
+accuracy for several lengths of the time step.  For the third panel, networks are
+trained on unchanged words, and tested on words whose spikes are shifted in time at
+random.  The time shifts are normally distributed.  The fourth panel shows the accuracy
+of the recurrent spiking network if training and prediction use the maximum over time,
+the sum over time, or the last value of the readouts.  Bars and lines are means, dots
+are single runs.  The black dotted line is the highest accuracy of a support vector
+machine on spike counts.  Grey dotted lines mark the chance accuracy.
 
 The networks are a recurrent spiking network, a long short-term memory network (LSTM)
 and a convolutional network (CNN).  The caption of the figure `spoken_classifiers`
 describes the networks and the words.  The first control keeps the channels of all
-spikes of a word, and permutes the spike times at random.  This preserves the number of
-spikes in each channel and in each time step.  The second control replaces all spike
-times by uniformly distributed random times up to the end of the longest word.  This
-preserves only the number of spikes in each channel.  The time constants of the spiking
+spikes of a word, and permutes the spike times at random.  The permutation preserves the
+number of spikes in each channel.  The permutation also preserves the total number of
+spikes in each time step.  The second control replaces all spike times by uniformly
+distributed random times up to the end of the longest word.  Uniformly distributed times
+preserve only the number of spikes in each channel.  The time constants of the spiking
 network do not depend on the time step.  Because most spoken words end early, readouts
-with a time constant of 20 ms have usually decayed before the last time step.  [CSSZ20]
-compares losses and time steps, too.
+with a time constant of 20 ms have usually decayed before the last time step.  The paper
+[CSSZ20] also compares losses and time steps.
 """
 
 import numpy as np
@@ -62,7 +63,10 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, steps=COARSE, repeats=None, epochs=None, hidden=None):
-    """Return the jobs; `steps` lists the time steps of the second panel in ms."""
+    """Return the jobs that train the classifiers.
+
+    The list `steps` holds time steps of the second panel, in ms.
+    """
     listed, changed = [], {"epochs": epochs, "hidden": hidden}
     folder = spoken_words.folder(size, data)
     usual = {name: spoken_networks.options(name, folder) for name in FINE}

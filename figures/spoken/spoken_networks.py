@@ -81,7 +81,8 @@ class Network(NamedTuple):
     `record(parameters, x)` returns the readouts (T, B, k).  The function
     `gradient(parameters, x, labels, generator)` returns the loss, the accuracy, and the
     derivatives of the loss with respect to the parameters.  The optional function
-    `settle(parameters, batches)` returns the parameters for tests after training.
+    `settle(parameters, batches)` is called after training, and returns the parameters
+    that are used in tests.
     """
 
     begin: Callable[..., Any]
@@ -347,7 +348,7 @@ def binned(network, words, index, o, longest):
 
 
 def reader(network, words, o):
-    """Return a function of the indices of words, which returns their spike counts."""
+    """Return a function that maps the indices of words to the words' spike counts."""
     longest, count = steps(words, o.dt, o.longest), len(words.label)
     if network.sparse:
         T, parts = round(longest / o.dt), []
@@ -381,8 +382,8 @@ def fit(network, words, index, o, generator, count=None, learner=None, curve=())
     is classified before the weights are updated with this word.
 
     index : indices of the training words.
-    count : number of epochs; by default `o.epochs`.
-    learner, curve : results of the previous call; omitted in the first call.
+    count : largest number of epochs; the default is `o.epochs`.
+    learner, curve : results of the previous call.  The first call omits them.
     """
     longest, noisy = steps(words, o.dt, o.longest), o.channels or o.spread
     read, classes = None if noisy else reader(network, words, o), words.label.max() + 1
@@ -431,9 +432,9 @@ def predicted(network, parameters, words, index, o):
 def machine(kind, words, sets):
     """Predict classes with a support vector machine.
 
-    The inputs z are spike counts.  In each channel, the counts of the training words
-    have mean 0 and variance 1 after standardisation.  With m channels, the kernels are
-    `z.z'`, `(z.z'/m)^degree` and `exp(-|z - z'|^2/m)`.
+    The input z holds the number of spikes of a word in each channel.  In each channel,
+    z is standardised to mean 0 and variance 1 over the training words.  With m
+    channels, the kernels are `z.z'`, `(z.z'/m)^degree` and `exp(-|z - z'|^2/m)`.
     """
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
@@ -511,9 +512,9 @@ def named(condition, more):
 def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
-    changed : options that the label of the classifier does not show.  An option that is
-        None keeps the usual value.
-    more : options that the label shows.
+    changed : values of options, which do not appear in the label of the classifier.  If
+        a value is None, the usual value is used.
+    more : values of options, which appear in the label of the classifier.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)
@@ -541,11 +542,11 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
 
     If several jobs train one network, only the last job returns accuracies.
 
-    jitters : standard deviations of the random shifts of all spike times in tests, s.
+    jitters : standard deviations, in s, of random shifts of spike times in tests.
     first : first epoch of this job.
     count : number of epochs of this job.
     before : result of the previous job.
-    every : only the words 0, every, 2 every and so on are used.
+    every : only every n-th word is used, where n is the value of `every`.
     """
     o = Options(**options)
     count = o.epochs - first if count is None else count

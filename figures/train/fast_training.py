@@ -38,7 +38,7 @@ def select(x, patterns, index):
 
 
 def forward(weights, x, patterns, net, work=None):
-    """Simulate the network for input spikes `x` from `events`.
+    """Simulate the network for a sparse matrix `x` of input spikes, see `events`.
 
     Return (record, tape), where `record` (T, B, k) holds the membrane potentials of the
     readouts.
@@ -69,13 +69,13 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
         penalty=None, after_epoch=None):
     """Train a network; return weights and training losses.
 
-    x : sparse matrix of input spikes, which the function `events` returns.
-    batch : number of patterns in a random mini-batch.  If `batch` is None, each
+    x : sparse matrix of input spikes, see `events`.
+    batch : number of patterns in a random mini-batch.  The value None means that each
         training step uses all patterns.
     penalty : function of the hidden spikes (T, B, n), which returns a loss term and the
         derivative of this term with respect to the spikes.
-    after_epoch : function that is called after each epoch, with the arguments `epoch`
-        and `weights`.
+    after_epoch : function that is called as `after_epoch(epoch, weights)` after each
+        epoch.
     """
     if net.surrogate != "fast_sigmoid" or net.through_reset:
         raise ValueError(f"net is {net}: must have the fast sigmoid and stop the "
@@ -102,7 +102,10 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
 
 
 def evaluate(weights, x, labels, net):
-    """Return the `Scores` of a network for input spikes `x` from `events`."""
+    """Return the `Scores` of a network.
+
+    The sparse matrix `x` holds the input spikes, see `events`.
+    """
     record, tape = forward(weights, x, len(labels), net)
     return Scores(losses.cross_entropy(record, labels)[0],
                   losses.accuracy(record, labels), spikes(tape).sum() / len(labels))

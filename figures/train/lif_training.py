@@ -42,10 +42,10 @@ class Net(NamedTuple):
 
 
 class Run(NamedTuple):
-    """The `lif` recordings of hidden layers, and the readout potentials (T, B, k)."""
+    """This class holds the results of a simulation."""
 
-    hidden: list
-    record: np.ndarray
+    hidden: list            # the recording of each hidden layer, from `lif.simulate`
+    record: np.ndarray      # membrane potentials (T, B, k) of the readouts
 
 
 def initial(generator, sizes, scale, dtype=np.float64):
