@@ -101,27 +101,30 @@ class Result(NamedTuple):
 
 def reproduction(id, text, published, *, tolerance=0.01, unit="", ordered=False,
                  log=False, differs="", cause="", cause_run="", headline=""):
-    """Declare that a published number is reproduced."""
+    """Return a claim that refsnn reproduces a published number."""
     return Claim(id, text, "reproduction", unit, published, tolerance, ordered, log,
                  differs=differs, cause=cause, cause_run=cause_run, headline=headline)
 
 
 def stand_in(id, text, published, *, differs, tolerance=0.01, unit="", ordered=False,
              log=False, cause="", cause_run="", headline=""):
-    """Declare that a value from other data or settings matches a published value."""
+    """Return a claim that a computed number agrees with a published number.
+
+    The text `differs` states how the data or settings differ from those of the paper.
+    """
     return Claim(id, text, "stand-in", unit, published, tolerance, ordered, log,
                  differs=differs, cause=cause, cause_run=cause_run, headline=headline)
 
 
 def own(id, text, *, low=None, high=None, unit="", log=False, differs="", cause="",
         cause_run="", headline=""):
-    """Declare that a value is at least `low` and at most `high`."""
+    """Return a claim that a value is at least `low` and at most `high`."""
     return Claim(id, text, "own", unit, log=log, low=low, high=high, differs=differs,
                  cause=cause, cause_run=cause_run, headline=headline)
 
 
 def shown(id, text, *, unit="", published=None, why="", differs="", headline=""):
-    """Declare a number that is reported but not tested.
+    """Return a claim whose number is reported but not tested.
 
     If the number was published, the text `why` must say why it is not tested.
     """
@@ -132,7 +135,7 @@ def shown(id, text, *, unit="", published=None, why="", differs="", headline="")
 # ---- declarations
 
 def declared(module, size):
-    """Return the claims of a figure, after a check of each claim."""
+    """Check the claims in the file of a figure, and return the claims."""
     found, seen = tuple(module.claims(size)), set()
     for claim in found:
         wrong = "its id is used twice" if claim.id in seen else _wrong(claim)
@@ -182,7 +185,7 @@ def _wrong_bounds(claim):
 
 
 def _wrong_source(published):
-    """Return an error message if a published number has an invalid source or spread."""
+    """Return an error message if `published` has invalid fields, else an empty text."""
     if published.known not in KNOWN:
         return f"known is {published.known!r}: must be one of {', '.join(KNOWN)}"
     if not re.fullmatch(r"\[[A-Z]+\d\d\]", published.paper) or not published.place:
@@ -329,9 +332,11 @@ def _accepted(claim):
 
 
 def _compared(claim, result, n=None):
-    """Return the compared value, its standard error and the degrees of freedom.
+    """Return the deviation from the published number, with its standard error.
 
-    If `n` is given, the standard error is computed for `n` runs.
+    The result is the tuple (deviation, standard error, degrees of freedom).  For claims
+    with the kind "own" or with `ordered=True`, the computed number takes the place of
+    the deviation.  If `n` is given, the standard error is computed for `n` runs.
     """
     value, spread, n = result.value, result.spread or 0, n or result.n or 1
     if claim.log:

@@ -1,7 +1,7 @@
 """Define the colours of all figures.
 
 Each colour is a hexadecimal string.  Therefore, only the code that draws a figure needs
-to import matplotlib.  The colour cycle in `style.mplstyle` holds the same colours.
+to import matplotlib.  The colour cycle in `style.mplstyle` equals `PALETTE`.
 """
 
 # Readers with colour blindness can distinguish the palette of Okabe and Ito.

@@ -1,19 +1,20 @@
 """Compute a hash of all code on which the results of a figure depend.
 
-This hash is called the digest of a function.  The digest covers the function and all
-code of this repository that the function uses, directly or indirectly: functions,
-classes, and assignments at module level.  The digest does not depend on unused code,
-docstrings, comments, annotations, layout or the version of Python.  The argument checks
-in `refsnn/_checks.py` and the version of refsnn are not part of the digest.
+This hash is called the digest.  The digest of a function depends on the code of the
+function, and on all code of this repository that the function uses, directly or
+indirectly.  The used code consists of functions, classes, and assignments at module
+level.  Unused code, docstrings, comments, annotations, layout and the version of Python
+do not change the digest.  The argument checks in `refsnn/_checks.py` and the version of
+refsnn are not part of the digest.
 
-The definition of a name is looked up in its module, through imports, and through
-attributes of modules such as `lif.backward`.  If a function uses a class, the digest
-covers all methods of the class.  If a function uses a module as an object, for example
-as an argument, the digest covers this whole module.  If a function calls `eval`,
-`import_module` or the like, the digest covers the whole module in which the function is
-defined.  If the digest covers any code of a module, it also covers all statements of
-the module that have side effects.  If a function uses `__file__`, the digest covers the
-files `data/*.npz` in the folder of its module.
+To find the used code, this module searches for the definition of each name in a
+function.  Imported names, and names such as `lif.backward`, are found in the module
+that defines them.  All methods of a used class count as used code.  The whole code of a
+module counts as used if the module itself is an argument, as in `f(lif)`.  The whole
+code of a module also counts as used if one of its used functions calls `eval` or
+`import_module`.  If any code of a module is used, all statements of this module that
+have side effects count as used, too.  If a function uses `__file__`, the digest also
+depends on the files `data/*.npz` in the folder of the function's module.
 """
 
 import ast
@@ -75,7 +76,7 @@ def in_commit(root, commit):
 # ---- digests
 
 class Code:
-    """The parsed code of a folder or of a commit.
+    """Parse the modules in a folder or in a git commit, and compute digests.
 
     files : the result of `in_folder` or `in_commit`.
     size : if given, values for other sizes are ignored in a dict such as
@@ -109,7 +110,7 @@ class Code:
             lambda path: hashlib.sha256(self.read(path)).hexdigest()[:DIGITS])
 
     def reached(self, roots):
-        """Return the digest of each name that the functions in `roots` use."""
+        """Return a hash of each definition that the functions in `roots` use."""
         walk = _Walk(self)
         for module, name in roots:
             walk.name(module, name)
@@ -283,7 +284,7 @@ class _Walk:
         self._whole(module)
 
     def _reference(self, user, index):
-        """Collect the files of published numbers that a statement names."""
+        """Collect the files `figures/reference/NAME.json` that a statement names."""
         for node in ast.walk(user.statements[index]):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 path = f"figures/reference/{node.value}.json"
@@ -310,7 +311,7 @@ def imported(node, package):
 
 
 def stored(*nodes):
-    """Return the names that statements define, without names in inner functions."""
+    """Return the names that the given statements define in their own scope."""
     found, shared = set(), set()
     for node in nodes:
         for part in _within(node):
@@ -342,8 +343,9 @@ def _within(node):
 def loads(node, hidden, package):
     """Yield each name that code reads.
 
-    hidden : dict with the local names of the enclosing functions.  The value of an
-        imported name is the pair (module, name).  The value of other names is None.
+    hidden : dict whose keys are the local variables of the functions that enclose
+        `node`.  If a function imports the variable, the dict holds the pair (module,
+        name) for this variable.  Otherwise, the dict holds None.
     """
     if isinstance(node, FUNCTIONS + (ast.Lambda,)):
         for part in [*getattr(node, "decorator_list", []), *node.args.defaults,
@@ -508,7 +510,7 @@ class _Choice(ast.NodeTransformer):
 
 
 def _reduce(tree, size):
-    """In a syntax tree, keep only the settings for the figure size, such as "full"."""
+    """In a syntax tree, keep only the settings of one type of run, such as "full"."""
     _Choice(size).visit(tree)
     fixed = {node.value.id for node in ast.walk(tree)
              if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)

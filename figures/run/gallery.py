@@ -186,8 +186,8 @@ def line(claim, result):
 def notes(claim, result, before=""):
     """Yield sentences about differences and causes.
 
-    If the text `before` of the previous table row equals `claim.differs`, this text is
-    not repeated.
+    The argument `before` is the field `differs` of the claim in the previous table row.
+    If `claim.differs` is the same text, the text is not repeated.
     """
     if claim.differs:
         yield ("Differs from the paper as above." if claim.differs == before else
@@ -232,7 +232,7 @@ def order(module, name):
 def work(listed):
     """Return the number of jobs and their computing time as text.
 
-    Older results have a single entry for all jobs of a figure, such as "201 jobs".
+    In an older result file, the list of jobs has only one entry, such as "201 jobs".
     """
     counts = [re.fullmatch(r"(\d+) jobs?", job["call"]) for job in listed]
     count = sum(int(found[1]) if found else 1 for found in counts)

@@ -189,7 +189,7 @@ def load(path):
 # ---- the worker's side ----------------------------------------------------
 
 def execute(root, module, function, kwargs, code, threads):
-    """Run one job; return its result, and a record of its time and origin."""
+    """Run one job; return the result, and a dict with the duration and the machine."""
     if _digest_when_loaded(root, module, function) != code:
         raise RuntimeError(f"the code of {module}.{function} has changed since this "
                            "run began: start again (and restart long-lived workers)")
@@ -274,10 +274,10 @@ def compute(waiting, run, executor, lanes, start, owners, results):
     """Run all tasks; yield (task, answer, error).
 
     The answer of a task is the pair (result, record) that `run` returns, or None after
-    an error.  The dict `results` maps the key of each stored task to its answer.  The
-    dict `owners` maps the key of each task to the names of the figures that use the
-    task.  If a task raises an error, all figures that use the task fail.  A task is
-    skipped if only failed figures use the task.
+    an error.  If an answer is already stored, the dict `results` maps the key of its
+    task to the answer.  The dict `owners` maps the key of each task to the names of the
+    figures that use the task.  If a task raises an error, all figures that use the task
+    fail.  If all figures that use a task have failed, the task is skipped.
 
     If `executor` is None, the tasks run in `lanes` local processes.  Each process first
     calls `start`.  If a local process is killed, its task is repeated in a new process,

@@ -1,4 +1,4 @@
-"""Compute and draw the figures, and judge their claims.
+"""Compute and draw the figures, and compare the results with published numbers.
 
 When all jobs of a figure are done, the computed numbers are compared with published
 numbers or bounds.  The figure is then drawn and saved.  See the modules `jobs` and
@@ -32,7 +32,7 @@ class DataMissing(ValueError):
 
 @dataclasses.dataclass
 class Figure:
-    """The state of a figure during its computation."""
+    """Hold the tasks and the errors of a figure during its computation."""
 
     name: str
     module: types.ModuleType | None = None
@@ -137,7 +137,7 @@ def folders(figure, options):
 
 
 def describe(root, made, options):
-    """Set the code digest and the data checksums of each figure."""
+    """Store a hash of the used code, and checksums of the data, in each `Figure`."""
     code = digest.Code(digest.in_folder(root), options.size)
     for figure in made:
         if figure.error is None:

@@ -1,4 +1,4 @@
-"""Compute one figure in the process of a notebook or a script."""
+"""Compute one figure in a notebook or a script, without additional processes."""
 
 import copy
 import inspect

@@ -1,7 +1,7 @@
 """Write `figures/RESULTS.md` and the table of results in `README.md`.
 
-The numbers come from the files `figures/full/NAME.json`, the texts of claims from the
-figure files, and the texts about papers from the package `figures.papers`.
+The numbers come from the files `figures/full/NAME.json`.  The texts of claims come from
+the Python files of the figures.  The texts about papers come from `figures/papers`.
 """
 
 import collections
@@ -45,7 +45,7 @@ class Stored(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of a results table, about one published result."""
+    """A table line that compares one published result with results of refsnn."""
 
     row: tuple              # a `papers.Row`
     answers: tuple          # of (name of the figure, claim, result or None)
@@ -122,7 +122,7 @@ def _line(root, stored, where, row):
 
 
 def unplaced(root):
-    """Return the published claims that are missing in the tables of papers."""
+    """Return the claims about published numbers that `figures/papers` does not list."""
     named = {(f"[{key}]", text) for key, module in papers().items()
              for row in module.ROWS for text in row.claims}
     return [f"{name}.{claim.id}" for name in make.names(root)
@@ -132,7 +132,7 @@ def unplaced(root):
 
 
 def count(lines):
-    """Return sentences that count published results by their verdicts."""
+    """Return sentences that state how many published results are reproduced."""
     every = [line for part in lines.values() for line in part]
     words = collections.Counter(line.word for line in every)
     quoted = sum(line.word == "reproduced" and any(
@@ -165,7 +165,7 @@ def _counted(words, texts):
 
 
 def count_undecided(lines):
-    """Return a sentence that counts the reasons of undecided table lines."""
+    """Return a sentence that states how often each reason for "not decided" occurs."""
     reasons = collections.Counter(undecided(line) for part in lines.values()
                                   for line in part if line.word == "not decided")
     return (f"Reasons of the {reasons.total()} lines that are not decided: "
@@ -173,7 +173,7 @@ def count_undecided(lines):
 
 
 def undecided(line):
-    """Return why the results of a table line are not decided."""
+    """Return the reason why a table line has the verdict "not decided"."""
     found = [result for _, claim, result in line.answers
              if claim.kind not in ("own", "shown")]
     if not found:
@@ -190,7 +190,7 @@ def undecided(line):
 
 
 def count_own(stored):
-    """Return a sentence that counts the claims that no paper states."""
+    """Return a sentence that states how many claims of the kind "own" hold or fail."""
     words = collections.Counter(result.verdict for one in stored.values()
                                 for claim, result in one.judged.values()
                                 if claim.kind == "own")
@@ -232,7 +232,7 @@ def verdict(claim, result):
 
 
 def data_of(claim):
-    """Return how the data and settings of a claim differ from the paper."""
+    """Describe how the data and settings in refsnn differ from those in the paper."""
     if claim.differs or claim.kind in ("own", "shown"):
         return claim.differs
     return SAME
@@ -400,9 +400,9 @@ def settings_of(key, module, stored):
 def with_runs(module, one, stored):
     """Yield the settings of an experiment.
 
-    The constant SETTINGS states a number of runs.  If the stored results were computed
-    with other numbers of runs, these numbers are shown instead.  If no result is
-    stored, the word "planned" follows the number of runs.
+    The setting "runs" in the constant SETTINGS is the planned number of runs.  Before a
+    result is stored, the planned number is shown with the word "planned".  If the
+    planned and the actual number of runs differ, the actual number is shown.
     """
     judged = stored[one.figure].judged if one.figure in stored else {}
     found = {judged[key][1].n for row in module.ROWS for name, _, key in (

@@ -67,7 +67,7 @@ def version(code):
 
 
 def _commits(found):
-    """Return the (commit, digest) pairs that a result records."""
+    """Return pairs (commit, hash of the used code) that are stored with a result."""
     return [(one.get("commit"), one.get("digest"))
             for one in (found.get("code", {}), *found["origins"])]
 

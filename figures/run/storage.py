@@ -8,8 +8,8 @@ the dict `ARRAYS` in the file of the figure.
 
 The JSON file contains a checksum of the HDF5 file.  A new HDF5 file is first written
 under a temporary name, then the JSON file is replaced, and finally the HDF5 file is
-renamed.  Therefore, if the program is killed, either the old result or the new result
-is complete.
+renamed.  If the program is killed, the folder therefore still contains a complete
+result, which is the old result or the new result.
 """
 
 import hashlib

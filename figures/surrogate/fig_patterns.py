@@ -15,10 +15,11 @@ readout weights change during training.
 
 The predicted class is the class whose readout has the larger maximum over time.  Each
 readout starts at 0.  If neither readout ever exceeds 0, both maxima are equal to the
-initial value 0.  In the case of a tie, class 0 is predicted, as in the tutorial of
-[NMZ19].  In a tie, the gradient is 0, because the maxima do not depend on the weights.
-The accuracy therefore depends on the number of ties.  The figure also reports a second
-accuracy, in which each tie counts as half a correct answer.
+initial value 0.  In the case of such a tie, class 0 is predicted, as in the tutorial of
+[NMZ19].  The gradient of the loss is 0 for a pattern with a tie, because the initial
+value of a readout does not depend on the weights.  The number of ties affects the
+accuracy.  Therefore, the figure also reports a second accuracy, in which each tie
+counts as half a correct answer.
 
 This figure corresponds to the first experiment of the tutorials that accompany [NMZ19].
 The network is trained with Adam at a learning rate of 2e-3 for 1,000 epochs, with all

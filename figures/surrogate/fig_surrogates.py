@@ -13,9 +13,10 @@ network.  Only the hidden weights are trained.  Along the line, the loss is cons
 except for jumps.  The true derivative is therefore 0 at nearly all points.  To verify
 the surrogate derivative of the loss, each spike is replaced by a smooth function of the
 membrane potential.  The derivative of this function is the surrogate derivative of the
-spike.  For each point of the line, `checks.anchored` chooses the function such that the
-smooth network has the same output as the spiking network.  In the smooth network, a
-finite difference of the loss equals the surrogate derivative, up to rounding errors.
+spike.  The function `checks.anchored` adds constants to the smooth functions.  With
+these constants, the smooth network has the same output as the spiking network with the
+same weights.  In the smooth network, a finite difference of the loss equals the
+surrogate derivative of the loss, up to rounding errors.
 
 This figure corresponds to [NMZ19] figs. 3 and 4.
 """
