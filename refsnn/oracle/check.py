@@ -12,8 +12,9 @@ Relative to the largest entry of the correct output, the tolerance is 1e-9
 for float64 results, and 1e-4 for float32 results.  Spikes and spike counts
 must be exact.  If the name of a test problem contains "dyadic", all
 outputs of this problem must be exact.  Results that are 0 everywhere are
-rejected.  Some pairs of test problems differ in a single option.  If this
-option changes a correct output, equal results for the pair are rejected.
+rejected.  Some pairs of test problems have the same inputs, but differ in
+one option.  If the correct outputs of the two problems differ, a program
+must not return the same output for both problems.
 """
 
 import re
@@ -203,8 +204,8 @@ def _single(vector, results):
 
 
 def where(vector, wrong, right):
-    """Return two str: the wrong pass and the first wrong layer.  A str is ""
-    if the wrong pass or layer cannot be determined.
+    """Find whether the forward or the backward pass is wrong, and in which layer
+    the error begins.  Return two str.  An empty str means "unknown".
 
     >>> vector = vectors(["lif_stack"])["lif_stack"]
     >>> where(vector, ["dW"], vector.outputs.keys() - {"dW"})

@@ -24,7 +24,8 @@ DEFLATE, FILTERS = 1, {1, 2, 3, 32000}      # also shuffle, Fletcher checksum, L
 
 
 def need(good, told):
-    """Raise a ValueError with the message `told` if `good` is false.
+    """Raise a ValueError if the condition `good` is false.  The argument `told`
+    is the message of the ValueError.
 
     >>> need(1 > 2, "x is 1: must be above 2")
     Traceback (most recent call last):
@@ -36,8 +37,7 @@ def need(good, told):
 
 @contextlib.contextmanager
 def naming(path):
-    """Return a context manager that turns every error into a ValueError.  The
-    message of the ValueError begins with `path`.
+    """Turn every error in a `with` block into a ValueError that names `path`.
 
     >>> with naming("nowhere.h5"):
     ...     pass
@@ -58,10 +58,10 @@ def naming(path):
 def read(path, names, texts=()):
     """Return the fields of all groups of a file as a dict {group: {name: value}}.
 
-    Only fields and attributes with a name in the set `names` are read.  A
-    field with a name in `texts` is returned as a list of str, all other fields
-    as arrays.  Attributes are returned as floats.  The key of a group is the
-    path of the group in the file.  The key of the root group is "".
+    Fields and attributes are read only if the set `names` contains their
+    names.  Attributes are returned as floats.  Fields are returned as arrays,
+    or as lists of str if `texts` contains their names.  The key of a group is
+    its path in the file.  The key of the root group is "".
 
     >>> read("nowhere.h5", {"data"})
     Traceback (most recent call last):

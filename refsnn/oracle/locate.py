@@ -10,9 +10,10 @@ of the errors:
     rounding  all errors are as small as the rounding errors of a dtype
 
 An explanation is reported only if it accounts for all wrong entries.  If
-an array is shifted in time by k steps, k steps at its start or end need no
-explanation.  In an array of few different values, a change or a factor can
-agree by chance.  Therefore, only rounding is tested for such arrays.
+an array is shifted in time by k steps, its first or last k steps may hold
+any values.  If an array has few different values, the explanations
+"change" and "factor" can hold by chance.  Therefore, only the explanation
+"rounding" is tested for such an array.
 """
 
 import itertools

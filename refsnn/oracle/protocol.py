@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/protocol.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Test a program in any language on golden vectors.
+"""Test a program that is written in any programming language.
 
 A golden vector is a test problem with its correct results, see `oracle`.
 The tested program reads requests and writes replies.  A request contains

@@ -51,11 +51,11 @@ def names(folder=FOLDER):
 
 
 def catalogue():
-    """Return a dict of the version and the names of the stored golden vectors.
-    The version is the year and month of the last change.  The list `required`
-    names golden vectors whose correct outputs follow from published equations.
-    The list `optional` names golden vectors whose correct outputs follow from
-    implementation choices of a single program.
+    """Return a dict that lists the stored golden vectors.  The value of the key
+    "version" begins with the year and month of the last change.  The list
+    "required" names golden vectors that test published equations.  The list
+    "optional" names golden vectors that test how one particular program
+    implements an algorithm.
 
     >>> found = catalogue()
     >>> "bptt" in found["required"], "si_nupic" in found["optional"]
@@ -118,10 +118,10 @@ def write(folder=FOLDER):
     """Recompute all stored test problems, and replace the JSON files that have
     changed.  Return a list of the names of the changed test problems.
 
-    Rounding errors do not count as changes.  An array has changed if the
-    difference in an entry exceeds 1e-12 times the largest entry of the array.
-    For the wrong outputs of known mistakes, the factor is 1e-10.  In an array
-    of multiples of `2**-30` below `2**20`, every difference is a change.
+    Rounding errors do not count as changes.  An array has changed if an old
+    and a new entry differ by more than 1e-12 times the largest entry.  For the
+    wrong outputs of a mistake, the tolerance is 1e-10 times the largest entry.
+    The tolerance is 0 if all entries are multiples of `2**-30` below `2**20`.
 
     >>> write("nowhere")
     Traceback (most recent call last):

@@ -5,10 +5,11 @@ To compute a golden vector, `build` calls `function(*size, **options)`.
 The tuple `size` is (seed, T, B, m, n) for T time steps, B samples, m
 inputs and n neurons.  If the size of a problem is fixed, `size` is empty.
 `function` returns a description of the problem, the inputs, the correct
-outputs, and a dict of known mistakes.  Each key of this dict is the name
-of a mistake, or a pair (name, public program).  Each value holds the wrong
-outputs.  Some inputs may have entries on which no output depends.
-`function` then also returns the dict `idle`, which marks these entries.
+outputs, and a dict of known mistakes.  A key of this dict is the name of a
+mistake.  If a public program contains the mistake, the key is a pair (name
+of the mistake, name of the program).  Each value of the dict holds the
+wrong outputs.  If some input entries do not change any output, `function`
+also returns the dict `idle`, which marks these entries.
 """
 
 from collections.abc import Callable

@@ -315,7 +315,7 @@ def _broken(run, where=""):
 
 
 def _constants(p):
-    """Return the constants of a network, and the time constants for dt = 1."""
+    """Return a dict of the constants of a network.  Time constants are in steps."""
     taus = {tau: -1 / np.log(p[key]) for tau, key in (
         ("tau_syn", "alpha"), ("tau_mem", "beta")) if p[key]}
     return {key: p[key] for key in CONSTANTS} | taus

@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | oracle/diagnose/loops.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-"""This module computes the results of programs with known faults.
+"""This module imitates programs with programming errors (faults).
 
 The function `_simulated` simulates a layer of leaky integrate-and-fire
-(LIF) neurons, and `_gradient` computes a gradient.  With changed
-arguments, these functions imitate a program with one fault, such as a
-missing reset.  If the imitated and the tested program give equal results
-for all test networks, this fault explains the results.
+(LIF) neurons, and `_gradient` computes gradients.  With changed arguments,
+these functions contain a fault, such as a missing reset.  If the faulty
+functions and a tested program give equal results for all test networks,
+the fault explains the results of the tested program.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ DECAYS = "current decay", "membrane decay"
 
 
 class Fault(NamedTuple):
-    """A programming error, and the arguments that imitate this error."""
+    """A programming error that `_simulated` or `_gradient` can imitate."""
     terms: tuple        # at most two wrong terms
     words: str          # description of the faulty loop
     options: dict       # changed arguments; a callable depends on the inputs

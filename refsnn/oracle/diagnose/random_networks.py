@@ -148,7 +148,7 @@ def _same(one, other):
 
 
 def _similar(rule, function, sizes, same):
-    """Find an error in a network of given sizes."""
+    """Test networks of given sizes.  Return the first error that `same` accepts."""
     for seed in range(SEEDS):
         try:
             vector = _network(rule, seed, *sizes)

@@ -289,7 +289,7 @@ def _back_residuals(run):
 
 
 def _fits(parts):
-    """Return the wrong and the right values of each term with a wrong factor."""
+    """Find wrong terms.  Return a dict {term: (wrong values, right values)}."""
     found = {}
     for term in parts[0]:
         residual, right = map(np.concatenate, zip(*(part[term] for part in parts),
@@ -305,7 +305,7 @@ def _zero(residual, term):
 
 
 def _mapped(residual, term, mixed=False):
-    """Return whether the residual of an equation is a linear map of a term."""
+    """Return whether `residual` equals `term` times a constant matrix."""
     size = term[0].size if mixed else term.shape[-1]
     residual, term = residual.reshape(-1, size), term.reshape(-1, size)
     fixed = np.linalg.lstsq(term.astype(float), residual.astype(float), rcond=None)[0]

@@ -3,12 +3,12 @@
 
 Fifteen properties describe how a simulator updates leaky
 integrate-and-fire (LIF) neurons, for example the kind of reset.  The code
-calls these properties axes.  An update convention states how a simulator
-computes a time step, and therefore specifies all fifteen properties.  The
-report of `identify` names the published simulators that reproduce the
-recording.  The report also lists the properties that the recording
-determines.  For other properties, the report may name an input signal
-(stimulus) for which different simulators give different results.
+calls these properties axes.  An update convention contains one choice for
+each property, and therefore specifies how a simulator computes a time
+step.  The report of `identify` names the published simulators that
+reproduce a recording.  The report also lists each property for which only
+one choice agrees with the recording.  If several choices agree, the report
+may name an input signal (stimulus) that distinguishes these choices.
 """
 
 from refsnn.oracle.identify.arguments import QUANTITIES

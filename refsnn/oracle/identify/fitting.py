@@ -20,9 +20,10 @@ derivative that reproduces a recorded gradient up to a factor:
 In (3), dW is the gradient of the loss with respect to the input weights W.
 If `side` is "above" or "below", the surrogate derivative is nonzero only
 above or only below the threshold.  The peak is the value of the surrogate
-derivative at the threshold.  Derivatives pass through the reset only if
-`reset path` is True.  If no gradient satisfies (3), the search is repeated
-with gradients that do not pass through the recurrent weights V.
+derivative at the threshold.  The argument "reset path" of dW states
+whether derivatives pass through the reset.  If no gradient satisfies (3),
+the search is repeated with gradients that do not pass through the
+recurrent weights V.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     linear in the constants beta, g and c.  Gauss-Newton steps refine the
@@ -36,9 +37,8 @@ Cost.   For each kind of reset, `_constants` takes O(T B n) time for B
 Departures.  The surrogate derivative "step" is 1 for membrane potentials
     above `threshold - 1/k` and 0 otherwise, as in the classes `Heaviside`
     of sinabs and `StepPWL` of rockpool.  If the steepness k is 0, this
-    surrogate derivative is 1 everywhere (straight-through estimator).  The
-    search for (3) first allows only the peak 1, but any factor.  If this
-    search fails, other peaks are allowed, but only the factor 1.
+    surrogate derivative is 1 everywhere (straight-through estimator).  In
+    (3), the peak or the factor is 1.  The peak 1 is tried first.
 """
 
 import itertools

@@ -5,18 +5,17 @@ An update convention states how a simulator computes a time step of LIF
 neurons, see `identify`.  The function `identify` simulates every update
 convention, and compares each simulation with the recording.  A property of
 the update, such as the kind of reset, is called settled if only one choice
-agrees with the recording.  All other properties are called open.  For an
-open property, several choices agree with the recording.  If the module
-`stimuli` provides an input signal that distinguishes these choices, the
-report names this signal.  The property `through_reset` states whether
-gradients pass through the reset.  To determine this property, `identify`
-needs a recorded gradient.
+agrees with the recording.  If several choices agree with the recording,
+the property is called open.  The report may name an input signal (see
+`stimuli`) for which these choices give different results.  The property
+`through_reset` states whether gradients pass through the reset.  To
+determine this property, `identify` needs a recorded gradient.
 
 The list `members` of the report holds update conventions that agree with
 the recording.  The first entries are conventions of published simulators
-(presets).  The other entries differ from the first preset in one property.
-If no preset agrees with the recording, `members` holds the conventions
-that are most similar to a preset, but not more than 20.
+(presets).  Every other entry of `members` differs from the first preset in
+exactly one property.  If no preset agrees with the recording, `members`
+holds at most 20 conventions, which are most similar to a preset.
 """
 
 import numpy as np
@@ -160,7 +159,7 @@ def terms(report, right):
 
 
 def _near(report, right):
-    """Return the convention of `report` that is most similar to `right`."""
+    """Return the reported convention that is nearest to the correct convention."""
     return min((_described(_step(c, conventions.PRESETS), {"the right layer": right},
                            elimination.AXES)
                 for c in (report.members or [report.nearest]) if c is not None),
@@ -238,13 +237,13 @@ def _code(step, axes):
 
 
 def _path(codes, axes):
-    """Return the choices of each convention for the properties `axes`."""
+    """Return each convention's choices for the properties that `axes` names."""
     at = [list(elimination.AXES).index(axis) for axis in axes]
     return list(map(tuple, np.asarray(codes)[:, at].tolist()))
 
 
 def _paths(problem, presets, fits, axes):
-    """Group conventions with equal choices for `axes`."""
+    """Group conventions whose choices for the properties in `axes` are equal."""
     order = np.argsort(elimination._distance(fits, presets.values(), problem.axes),
                        kind="stable")
     known, found = _path(fits, axes), {}

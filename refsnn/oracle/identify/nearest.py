@@ -4,13 +4,11 @@ r"""This module describes recordings that no update convention reproduces.
 Suppose that no update convention (see `identify`) agrees with a recording.
 The decay factors and a gain are then fitted by least squares.  If the
 error of this fit is small, the report lists the fitted constants.  The
-report also names the nearest convention, which has the largest number of
-steps
+report also names the nearest convention, for which t is largest:
 
     t = first row that contradicts the convention                     (1)
 
-The convention that is nearest to the recording is reported only if one of
-these conditions holds:
+The nearest convention is reported only if one of these conditions holds:
 
 - The error of the least-squares fit of the constants is small.
 - Before the first difference from the simulation, the recording has at
@@ -19,15 +17,15 @@ these conditions holds:
   below half the standard deviation of the array.
 
 Derivation.  The tolerances are those of the module `elimination`.
-Approximate.  To find the nearest convention, the module compares the
-    published simulators.  It also compares at most 24 of the conventions
-    for which t in (1) is largest.
-Cost.   The module changes arguments, for example transposes the weights.
-    After each of at most eight changes, all conventions are compared with
-    the recording.
-Departures.  If a convention agrees with the recording only after such a
-    change, the report names the change.  The list `members` of the report
-    is then empty.
+Approximate.  The nearest convention is chosen from the published
+    simulators and at most 24 other conventions.  These 24 conventions have
+    the largest t in (1) of all conventions.
+Cost.   The user may have passed wrong arguments, such as transposed
+    weights.  The module tries at most eight corrections of the arguments.
+    For each correction, it compares all conventions with the recording.
+Departures.  If a convention agrees with the recording only after a
+    correction of the arguments, the report names this correction.  The
+    list `members` of the report is then empty.
 """
 
 import numpy as np
@@ -66,7 +64,7 @@ def _nothing(problem, codes, parted, presets):
 
 
 def _started(problem, presets):
-    """Name simulators that reproduce the recording from another initial state."""
+    """Fit the initial state, and list simulators that reproduce the recording."""
     if problem.rows.keys() != {"mem", "spikes"}:
         return []
     names, k = [], np.arange(len(problem.x) + 1)[:, None]
@@ -197,7 +195,7 @@ def _fired(problem):
 
 
 def _changed(problem, presets, fit):
-    """Change arguments, and compare all conventions with the recording."""
+    """Test whether a wrong argument, such as transposed weights, was passed."""
     alone = problem.rows.keys() == {"spikes"}
     if alone and _fired(problem) < MATCHED:
         return []

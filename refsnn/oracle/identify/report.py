@@ -2,9 +2,9 @@
 """This module defines the class `Report`, which `identify` returns.
 
 The module also writes the text of the report.  An update convention states
-how a simulator computes a time step of LIF neurons, see `identify`.  The
-class `Candidate` defines an update convention by the name of a published
-simulator and by changes, such as another reset.
+how a simulator computes a time step of LIF neurons, see `identify`.  A
+`Candidate` is the update convention of a published simulator with some
+changes, such as a different reset.
 """
 
 from typing import NamedTuple
@@ -65,7 +65,7 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 
 class Candidate(NamedTuple):
-    """An update convention, given by a published simulator and by changes."""
+    """The update convention of a published simulator, with some changes."""
     preset: str
     changes: tuple = ()     # pairs (axis, new choice)
 

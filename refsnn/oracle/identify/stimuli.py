@@ -25,8 +25,8 @@ Exact.  For each choice of f1, f2 and f3, eq. (1) is tested for 17
 Cost.   A stimulus has 25 time steps.  The stimuli "overdrive" and
     "inhibition" have 40 samples each.  The stimulus "ties" has at most one
     sample for each combination of the factors f1, f2 and f3.
-Departures.  If a simulator rounds differently from refsnn, the stimulus
-    "ties" may miss the threshold slightly.
+Departures.  If a simulator rounds differently from refsnn, its potentials
+    may differ slightly from the threshold in the stimulus "ties".
 """
 
 import itertools

@@ -2,9 +2,9 @@
 """This module determines whether potentials at the threshold cause spikes.
 
 A tie is a membrane potential that equals the threshold.  The property
-"compare" states whether a simulator emits a spike, half a spike or no
-spike at a tie.  Therefore, only a recording with ties determines this
-property.  Rounding errors can hide a tie.
+"compare" states whether a neuron outputs 0, 1/2 or 1 at a tie.  If a
+recording contains no ties, the property "compare" cannot be inferred from
+the recording.  Rounding errors can hide a tie.
 """
 
 import numpy as np
@@ -44,7 +44,8 @@ def _settled(problem, fits, presets, exact):
 
 def _ties(problem, steps, exact=False):
     """Find whether potentials that equal the threshold (ties) cause spikes.
-    For each convention, yield a set of choices for the property "compare".
+    For each convention, yield a set that may contain ">" (a tie causes no
+    spike), ">=" (a tie causes a spike) and "half" (half a spike).
     """
     for step, run, single in zip(
             steps, elimination._traces(problem, steps),

@@ -33,8 +33,9 @@ the time step.  A Dirac pulse of area A adds
     v: r A for I and IF, r A/tau for LI and LIF;  I: w_in A/tau_syn  (10)
 
 A simulator computes (1) in each time step, with t = dt.  A convention
-specifies the details by one choice for each key of `AXES`.  The factors
-1 - alpha in (2) and 1 - beta in (4) are called gains.
+contains one choice for each key of the dict `AXES`, for example the choice
+"subtract" for the key "reset".  The factors 1 - alpha in (2) and 1 - beta
+in (4) are called gains.
 
     alpha, beta: also 1 - dt/tau;  gains: also dt/tau, 1 or the decay  (11)
     Cuba, v reads the old I: a = r gain;  the new I: a = r gain alpha,
@@ -48,7 +49,7 @@ Exact.  The solution in continuous time.  Nodes that depend on neurons
     without spikes (I, LI, CubaLI) are omitted, because such input changes
     continuously.  For Dirac pulses, Threshold nodes are omitted, too.
 Cost.   Each event or time step takes O(p) time for p weights and neurons.
-Departures.  Simulations in steps round delays to multiples of dt.
+Departures.  A simulation in time steps rounds delays to multiples of dt.
 
 [P24] J. E. Pedersen et al., Neuromorphic intermediate representation: a
     unified instruction set for interoperable brain-inspired computing,
@@ -79,8 +80,7 @@ AXES = {        # the first choice is the default
              "lag 2 from bias")}
 CONVENTION = collections.namedtuple("CONVENTION", AXES)
 DEFAULT = CONVENTION(*(choices[0] for choices in AXES.values()))
-# Potential before the reset and at the end of a row, current and spikes of a node, each
-# of shape (S, T, n).
+# Potentials before the reset and at the end of a row, currents and spikes: (S, T, n).
 TRACE = collections.namedtuple("TRACE", "before after current spikes")
 MOST = 1000             # spikes of a neuron in a row of the exact solution
 
@@ -203,7 +203,7 @@ def _apply(node, x, bias=True):
 
 
 def _spread(nodes, sources, held, bias=True):
-    """Compute the outputs and inputs of all nodes from given outputs `held`."""
+    """Compute the outputs and inputs of all nodes.  Outputs in `held` are known."""
     outputs, totals = dict(held), {}
     for name, node in [*nodes.items()] * 2:         # twice, because of loops
         totals[name] = sum((outputs[a] for a in sources[name] if a in outputs),

@@ -3,8 +3,8 @@
 
 A NIR file holds a graph of nodes and edges.  A node is, for example, a
 group of neurons or a matrix of weights.  A node sums the outputs of all
-nodes that have an edge to this node.  If a node A is itself a graph with a
-node B, `read` names the node B `A/B`.  Arrays are flattened in C order.
+nodes that have an edge to this node.  A node A may itself be a graph.  The
+name of a node B in the graph A is `A/B`.  Arrays are flattened in C order.
 """
 
 import collections
@@ -30,7 +30,6 @@ DEFAULTS = {"v_reset": np.zeros(()), "w_in": np.ones(())}
 SPIKING, ANALOG = ("IF", "LIF", "CubaLIF"), ("I", "LI", "CubaLI")
 STATES = SPIKING + ANALOG
 POSITIVE, TEXTS = {"shape", "tau", "tau_syn", "tau_mem"}, {"version", "type", "edges"}
-# Names of the fields and attributes that are read.
 NAMES = {"data", "dt", "idx", "time", "value", "n_neurons", "t_max", *TEXTS,
          *" ".join(FIELDS.values()).split()}
 MOST = 1 << 29              # values of a node
@@ -44,8 +43,8 @@ GRAPH = collections.namedtuple("GRAPH", "nodes sources late skipped notes versio
 def read(path, repair=False):
     """Read a `GRAPH` from an untrusted NIR file.
 
-    If `repair` is true, one wrong node name in the list of edges is corrected.
-    The wrong name is replaced by the name of the only node without edges.
+    If `repair` is true, one misspelt name in the list of edges is corrected.
+    If exactly one node has no edges, its name replaces the misspelt name.
 
     >>> read("nowhere.nir")
     Traceback (most recent call last):

@@ -1,14 +1,15 @@
 # refsnn 0.1.0 | oracle/nir/judgement.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
 """Find out how a simulator computes the neurons of a NIR graph.
 
-A convention specifies how a time step is computed, see `dynamics`.
-Recorded potentials and currents may have any unit.  The unit of a current
-is fitted to the recording.  For a potential, common units are tried first.
-A convention fits a recording if it reproduces all spikes, and if the
-errors of potential and current are small.  Errors of `max(1e-6, 2**-23 N)`
-times the largest recorded value are allowed.  Here, N is tau/dt.  For
-neurons without a leak, N is the number of recorded time steps.  Integer
-potentials may have errors of 1.
+A convention specifies how a time step is computed, see `dynamics`.  The
+units of the recording may be unknown.  Therefore, simulated currents are
+multiplied by a fitted factor.  Simulated potentials are multiplied by
+common factors such as 1/v_threshold, or by a fitted factor.  A convention
+fits a recording if it reproduces all spikes, and if the errors of
+potential and current are small.  The largest allowed error is
+`max(1e-6, 2**-23 N)` times the largest recorded value.  Here, N is tau/dt.
+For neurons without a leak, N is the number of recorded time steps.
+Integer potentials may have errors of 1.
 """
 
 import collections
