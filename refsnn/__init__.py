@@ -125,8 +125,8 @@ The most important errata of papers and of their code are:
   denominator, and is therefore infinite at the threshold
   (test_in_the_loop.py::test_the_surrogate_in_closed_form).
 
-- In the model of [CSSZ20], and in the published Heidelberg data sets, the
-  basilar membrane responds before the sound arrives
+- In the ear model of [CSSZ20], the basilar membrane moves before the sound
+  arrives.  The published Heidelberg data sets contain this error
   (test_basilar.py::test_answers_come_before_or_after_the_sound).
 """
 

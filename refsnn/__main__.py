@@ -20,14 +20,14 @@ NumPy.
 The command `convert` reads WAV or FLAC files, converts the sounds to
 spikes with a cochlea model, and writes an HDF5 file in the format of the
 module `events`.  The command `convert --help` explains all options.  By
-default, each sound is faded in and out over 0.03 s, and the spikes start
-at time 0, as in the published Heidelberg data sets.  Silence is appended
-to each sound, because the Fourier transform of the longer sound is faster.
-In the published data sets, no silence was appended.  In the HDF5 file, the
-list `extra/keys` holds the sorted labels of all sounds.  A text file for
-`--test` lists file names of sounds, with or without suffix and folders.
-The next command writes a training file and a test file.  Each sound has a
-label such as english-0:
+default, each sound fades in and out over 0.03 s.  The first spike of each
+sound is moved to time 0.  These two defaults agree with the published
+Heidelberg data sets.  Silence is appended to each sound to make the
+Fourier transform faster.  The published data sets have no appended
+silence.  In the HDF5 file, the list `extra/keys` holds the sorted labels
+of all sounds.  A text file for `--test` lists file names of sounds, with
+or without suffix and folders.  The next command writes a training file and
+a test file.  Each sound has a label such as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
@@ -49,10 +49,9 @@ holds arrays such as
 
   {"bptt.dV": {"dtype": "float64", "shape": [2,2], "data": [1,0.5,-3,2]}}
 
-The exit status of `check` is 1 if a result is wrong, or if its entries are
-all 0.  The exit status is also 1 if an option of the simulator should
-change a result but has no effect.  The command `vectors` also writes the
-file report_schema.json, which is a JSON schema of all reports.
+The exit status of `check` is 1 if a result is wrong, or if all entries of
+a result are 0.  The command `vectors` also writes the file
+report_schema.json, which is a JSON schema of all reports.
 
 The command `run` starts the program COMMAND, sends the inputs of golden
 vectors to its standard input, and compares the replies with the correct
@@ -65,14 +64,14 @@ option `--xfail` names a file of expected failures.  The command `diagnose`
 sends the inputs of 100 to 500 networks to COMMAND.  If a result is wrong,
 `diagnose` names the wrong term of the equations, and the exit status is 1.
 
-A convention is how a simulator computes a time step of leaky
-integrate-and-fire (LIF) neurons, for example its type of reset.  The
-command `probes` writes network inputs for which simulators with different
-conventions give different results.  The command `identify` infers the
-convention of a simulator from a recording of spikes or states.  The exit
-status of `identify` is 1 if the recording has no spike, or if no
-convention or surrogate derivative fits the recording.  A recording is an
-npz or JSON file as for `check`, with
+Simulators compute a time step of leaky integrate-and-fire (LIF) neurons in
+different ways, which are called conventions.  For example, the type of
+reset differs between simulators.  The command `probes` writes network
+inputs for which simulators with different conventions give different
+results.  The command `identify` infers the convention of a simulator from
+a recording of spikes or states.  The exit status of `identify` is 1 if the
+recording has no spike, or if no convention or surrogate derivative fits
+the recording.  A recording is an npz or JSON file as for `check`, with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
@@ -85,27 +84,27 @@ npz or JSON file as for `check`, with
                             "fast_sigmoid:25", or a steepness
 
 The command `nir` reads the graph of a spiking network from a NIR file.
-For each recorded node, `nir` names the convention of the simulator, and
-compares the recording with the exact solution in continuous time.
-RECORDING is a NIRData, npz or CSV file.  In an npz file, the array x with
-the shape (T, n) or (S, T, n) is the input.  The arrays NAME/spikes,
-NAME/mem and NAME/syn are recordings of the node NAME.  The time step dt is
-optional.  A CSV file holds the columns x, v and spikes of a single neuron.
-The exit status is 1 if no convention reproduces the recording of a node,
-or if a recording contains no spike.  The exit status is also 1 if a
-recording cannot be judged, for example because the input is missing.  With
---run and --out, the command simulates the graph with the input of the file
-INPUT, and writes the exact solution to a new NIRData file.  With
---convention, the command writes a simulation in time steps, for example in
-the convention "decay=Euler,reset=subtract"; see
+A node of a NIR graph is, for example, a layer of neurons.  For each node
+with a recording, the command searches for a convention that reproduces the
+recording.  The command also compares the recording with the exact solution
+in continuous time.  RECORDING is a NIRData, npz or CSV file.  In an npz
+file, the array x with the shape (T, n) or (S, T, n) is the input.  The
+arrays NAME/spikes, NAME/mem and NAME/syn are recordings of the node NAME.
+The time step dt is optional.  A CSV file holds the columns x, v and spikes
+of a single neuron.  The exit status is 1 if no convention reproduces the
+recording of a node, or if a recording contains no spike.  The exit status
+is also 1 if a recording cannot be judged, for example because the input is
+missing.  With --run and --out, the command simulates the graph with the
+input of the file INPUT, and writes the exact solution to a new NIRData
+file.  With --convention, the command writes a simulation in time steps,
+for example in the convention "decay=Euler,reset=subtract"; see
 `refsnn.oracle.nir.dynamics`.
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
 folder or to a new .py file.  The copy needs no other module of `refsnn`.
-If the module reads data files, these files and their licence are copied to
-a folder `data`.  This folder is in the same folder as the copy of the
-module.  Line 2 of the copy holds a SHA-256 digest of all other lines.  To
-test the copy, run
+If the module reads data files, the command copies these files and their
+licence to a folder `data` next to the copy of the module.  Line 2 of the
+copy holds a SHA-256 digest of all other lines.  To test the copy, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing

@@ -23,10 +23,9 @@ The second part of a specification, such as `(n, m)`, names the axes of an
 array.  In one call of `arrays`, axes with the same letter must have the
 same size.  A number such as 3 is the required size of an axis, and an
 underscore allows any size.  By default, the size of an axis must not be 0.
-A star after a letter, as in `m*`, allows the size 0 for this axis.  If the
-axes are `()`, the argument must be a number.  If the axes are `(n?)`, the
-argument must be a number or an array with n entries.  If the axes are
-`(...)`, arrays of any shape are allowed.
+A star after a letter, as in `m*`, allows the size 0 for this axis.  The
+axes `()` require a number.  The axes `(n?)` require a number or an array
+with n entries.  The axes `(...)` allow an array of any shape.
 
 The third part of a specification is the type of the array entries.  The
 type `float` allows the dtypes float32 and float64, and the type `int`
@@ -38,11 +37,11 @@ The last part of a specification is the range of all array entries, such as
 Without a range, entries must be finite.
 
 If the argument `dtype` of `arrays` is given, all real arrays are cast to
-this dtype.  Otherwise, all real arrays after the first array of the type
-`float` are cast to the dtype of this first array.  Arrays of the type
-`int` keep their dtype.  Arguments with the axes `()` are returned as
-Python numbers.  An array that needs no cast is not copied.  Masked arrays
-are refused.
+this dtype.  Without the argument `dtype`, the first array of the type
+`float` determines the dtype to which all following real arrays are cast.
+Arrays of the type `int` keep their dtype.  Arguments with the axes `()`
+are returned as Python numbers.  An array that needs no cast is not copied.
+Masked arrays are refused.
 
 An error message contains the argument's name, its invalid value or shape,
 and the violated requirement.  If an axis has different sizes in two

@@ -3,10 +3,11 @@ r"""Read sounds, and convert sounds to a common sampling rate and loudness.
 
 SciPy reads WAV files with 8-, 16-, 24- or 32-bit integers or with floats.
 The optional package soundfile reads FLAC files.  The function `read`
-rejects damaged files, and by default also clipped and stereo files.  Eq.
-(1) scales integer samples s of `bits` bits.  Eq. (3) scales the sound y to
-the root mean square `level`.  The result x fades in during the first N
-samples (`ramp` seconds), and fades out during the last N samples:
+rejects damaged files.  By default, `read` also rejects clipped sounds and
+stereo files.  Eq. (1) converts an integer sample s with `bits` bits to a
+number a from -1 to 1.  Eq. (3) scales the sound y to the root mean square
+`level`.  The result x fades in during the first N samples (`ramp`
+seconds), and fades out during the last N samples:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)

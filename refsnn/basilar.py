@@ -102,8 +102,7 @@ class Table(NamedTuple):
 
 def places(channels=700):
     """Return equidistant places on the basilar membrane, (channels,) float64.
-    A place is the distance from the base of the membrane: 0 cm at the base,
-    and 3.5 cm at the apex.
+    Each entry is a distance from the base, between 0 cm and 3.5 cm (apex).
 
     >>> places(3).tolist()
     [0.0, 1.75, 3.5]
@@ -134,7 +133,7 @@ def _wave(w, s, own):
 
 def transfer(frequencies, places, membrane="2021"):
     """Return the velocity V of the membrane for tones of amplitude 1, eq. (6).
-    The result is an array (F, C) complex.
+    The result is a complex array of shape (F, C).
 
     >>> V = abs(transfer(np.array([100.0, 1000.0, 10000.0]), places(50)))
     >>> V.argmax(axis=1).tolist()           # high tones at the base

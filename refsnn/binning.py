@@ -25,19 +25,19 @@ A decay factor alpha per step corresponds to the time constant
     tau = -dt / log(alpha)                                            (6)
 
 Derivation.  Eq. (6) is the solution of alpha = exp(-dt/tau) for tau.
-Exact.  Times are compared in float64.  A file in float16 stores the time
-    0.1 s as 0.09998 s.  If a time step starts at 0.1 s, an event at this
-    time is therefore counted in the step before.
+Exact.  Times are compared in float64.  A file in float16 stores rounded
+    times, for example 0.09998 s instead of 0.1 s.  Such rounding can move
+    an event to the previous time step.
 Cost.   `sparse` takes O(T + E log(E T)) time for E events.  Dense results
     take O(T B n) memory.
-Departures.  T is rounded if it is within a relative 1e-9 of an integer,
-    because 1.4 / 0.014, for example, is not exactly 100 in floating point.
+Departures.  T is rounded to an integer if their relative difference is at
+    most 1e-9.  For example, the quotient 1.4 / 0.014 is rounded to 100.
 Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` counts time
-    steps from 1 instead of 0.  Time step 0 is therefore always empty, and
-    an event at the end time t1 has no valid time step.  The tutorial uses
-    time steps of 14 ms, but decay factors for steps of 1 ms.  The time
-    constants are therefore 14 times as long as intended.  An incomplete
-    last batch is omitted silently.
+    steps from 1 instead of 0.  Therefore, time step 0 is always empty.  An
+    event at the end time t1 gets the step number T, which does not exist.
+    The tutorial uses time steps of 14 ms, but decay factors for steps of 1
+    ms.  The time constants are therefore 14 times as long as intended.  An
+    incomplete last batch is omitted silently.
 
 [NMZ19] E. O. Neftci et al., 2019, arXiv 1901.09948; SpyTorch tutorials.
 """

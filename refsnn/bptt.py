@@ -18,9 +18,9 @@ module `lif`.
 
 A long trajectory can be processed in chunks of steps, from the last chunk
 to the first.  The last state of a chunk is also the first state of the
-next chunk.  The derivative F of this state must be counted only once.
-Therefore, F[first] = 0 in the next chunk.  The direct derivative of the
-loss at the last state of a chunk is
+next chunk.  If two chunks share a state, the derivative F of this state is
+counted in the earlier chunk, and set to 0 in the next chunk.  The direct
+derivative of the loss at the last state of a chunk is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 

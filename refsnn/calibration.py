@@ -7,13 +7,13 @@ neurons.  Potentials are sampled by an analog-to-digital converter (ADC),
 whose integer output is called an ADC code.  An image is a pattern of input
 spikes that arrive at the end of time bin 0, and the response to an image
 is recorded for 20 time bins.  The drive of an image is the sum of the
-weights of all inputs that spike.  The baseline of a neuron is its mean ADC
-code for 64 images without input spikes.  The variable y is the ADC code
-minus this baseline.  Nominally, the threshold is `unit` ADC codes above
-the leak potential.  The weight `scale` on the chip represents the weight 1
-of the network model.  Let t0 be the time from the first sample of an image
-to the mean arrival time of the input spikes.  The parameters of the neuron
-follow from
+weights of all inputs that spike in this image.  The baseline of a neuron
+is its mean ADC code while no input spikes arrive.  The variable y is the
+ADC code minus the baseline.  The variable `unit` is the nominal difference
+between the ADC codes of the threshold and of the leak potential.  The
+weight `scale` on the chip represents the weight 1 of the network model.
+Let t0 be the time from the first sample of the membrane potential to the
+mean arrival time of the input spikes.  The neuron parameters follow from
 
     below threshold: y(t) = drive P(t)                                (1)
     P(t) = (unit gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal
@@ -30,11 +30,12 @@ In eq. (2), p_nominal is p(dt, a, b), where dt is the length of a time bin,
 and a and b are the nominal time constants.  The amplitude `jump` of eq.
 (4) differs between images.  In eq. (6), `reference` is the ADC code of the
 nominal leak potential, measured while an external voltage holds the
-membrane at this potential.  If `late` is the time from the start of a bin
-to the sample, and `width` is the time from the first to the last input
-spike, then t0 is dt + width/2 - late.  Because eq. (2) is symmetric in
-tau_syn and tau_mem, eq. (4) determines tau_mem.  Each neuron parameter of
-a chip is set by a digital number with `levels` possible values.  The
+membrane at this potential.  The time t0 equals dt + width/2 - late.  Here
+`late` is the time from the start of a time bin to the sample in this bin,
+and `width` is the time from the first to the last input spike.  An
+exchange of tau_syn and tau_mem does not change P(t) in eq. (2).
+Therefore, tau_mem is measured with eq. (4).  Each neuron parameter of a
+chip is set by a digital number with `levels` possible values.  The
 function `corrected` therefore rounds all corrections:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
@@ -353,11 +354,11 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     [1.0, 1.0]
 
     If a neuron fires without input, `calibrate` raises the threshold by 1, and
-    corrects nothing else.  If the spikes of a neuron are too late for a
-    measurement of tau_mem, `calibrate` corrects the leak potential, and lowers
-    the threshold by 0.5 relative to the leak.  Correct such neurons, and then
-    call `calibrate` again.  If a neuron never fires, `calibrate` warns and
-    corrects only the leak potential.
+    corrects nothing else.  Some neurons spike too late for a measurement of
+    tau_mem.  For these neurons, `calibrate` corrects the leak potential, and
+    lowers the difference between threshold and leak by 0.5.  Apply these
+    corrections, and then call `calibrate` again.  If a neuron never fires,
+    `calibrate` warns and corrects only the leak potential.
 
     Arguments as for `measure`.
 

@@ -15,10 +15,11 @@ network is simulated again with the spike function
 
 where H is the step function, f' is the surrogate derivative, and u0 is the
 recorded membrane potential.  At u = u0, s(u) equals the recorded spike,
-and ds/du equals the surrogate derivative.  If a learning rule treats a
-variable as a constant, L must be computed from the recorded values of this
-variable, as in the function `frozen`.  With a correct gradient, the error
-of the linear approximation of L falls as h^2, which `taylor_slope` tests:
+and ds/du equals the surrogate derivative.  Some learning rules treat a
+variable as a constant.  To test such a rule, keep the variable at its
+recorded values, as in the function `frozen`.  With a correct gradient, the
+error of the linear approximation of L falls as h^2.  The function
+`taylor_slope` estimates the exponent of h in eq. (4):
 
     |L(theta + h d) - L(theta) - h <gradient, d>| = O(h^2)            (4)
 
@@ -90,7 +91,7 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
 
 
 def _difference(loss, thetas, direction, step):
-    """Return D of eq. (2) and its rounding noise."""
+    """Return the finite difference D of eq. (2), and the rounding noise of D."""
     central, size = [], 0.0
     for h in (step / 2, step):
         ends = [loss([t + sign * h * d for t, d in zip(thetas, direction, strict=True)])
@@ -133,8 +134,8 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
 
     The function raises AssertionError in the same cases as `directional`, with
-    one exception: an entry and its finite difference may both be 0, if another
-    entry of the same array is not 0.
+    one exception.  A gradient entry and its finite difference may both be 0,
+    unless the whole gradient array is 0.
 
     Parameters
     ----------
@@ -216,7 +217,7 @@ def frozen(run, *recording):
 
 
 def complex_step(f, theta, direction, step=1e-30):
-    """Return the derivative of f along `direction`, a float, by a complex step.
+    """Differentiate f along `direction` by a complex step.  Return a float.
 
     >>> complex_step(lambda w: (w ** 3).sum(), np.array([2.0]), np.ones(1))
     12.0
@@ -240,8 +241,8 @@ def complex_step(f, theta, direction, step=1e-30):
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     """Estimate the exponent of h in eq. (4), a float.  The exponent is about 2
-    for a correct gradient and 1 for a wrong gradient.  If fewer than 3 errors
-    exceed the rounding noise, the result is infinity.
+    for a correct gradient and 1 for a wrong gradient.  If rounding noise hides
+    the errors of eq. (4), the function returns infinity.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))

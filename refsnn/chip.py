@@ -43,15 +43,16 @@ linear:
     code = floor(80 + adc_offset
                  + 70 (1 + adc_gain) (v + leak + noise))             (12)
 
-In eq. (8), `uniform` is a random number from the uniform distribution with
-mean 0 and variance 1.  Its factor is `kick` = size sqrt(1 - exp(-2h/tau)),
-where `size` is the standard deviation of the membrane noise.  Outside the
-linear range (headroom), eq. (10) multiplies the response to a constant
-current by the factor `slope`.  This holds if h is much shorter than tau.
-Eq. (12) gives the output (code) of the analog-to-digital converter (ADC),
-which is clipped at 0 and at `adc_limit`.  The argument `code` replaces 80
-and 70.  The noise of eq. (12) is the sum of read noise, drawn for each
-sample, and baseline noise, drawn once for each neuron and input pattern.
+In eq. (8), `uniform` is a uniformly distributed random number with mean 0
+and variance 1.  The factor `kick` is size sqrt(1 - exp(-2h/tau)), where
+`size` is the standard deviation of the membrane noise.  Outside the
+headroom, eq. (10) weakens the response to currents.  The response to a
+constant current is `slope` times the linear response, if h is much shorter
+than tau.  Eq. (12) gives the output (code) of the analog-to-digital
+converter (ADC), which is clipped at 0 and at `adc_limit`.  The argument
+`code` replaces 80 and 70.  The noise of eq. (12) is the sum of read noise,
+drawn for each sample, and baseline noise, drawn once for each neuron and
+input pattern.
 
 Time bin t lasts from time t dt to time (t+1) dt.  The membrane potential
 is sampled at the start of a bin, and input spikes arrive at its end.  As

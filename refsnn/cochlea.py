@@ -53,8 +53,8 @@ Departures.  This module keeps the following peculiarities of the published
     sampled at the rate fs/2.  Eq. (2) computes v at intervals of N/(n fs),
     which are slightly shorter than dt.  The frequencies f[j] start at 1 Hz
     instead of 0 Hz.  The Fourier transform treats the sound as periodic in
-    time.  Therefore, a part of the response to the end of the sound can
-    appear at the start of v, and vice versa.
+    time.  Therefore, the end of the sound can affect the start of the
+    velocity v, and the start of the sound can affect the end of v.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -100,8 +100,8 @@ CELL = ", ".join(f"cell.{name} {POSITIVE}" for name in HairCell._fields)
 
 
 def velocity(x, rate, response, channels, *, out=None):
-    """Return the membrane velocity v, (n, C) float64, for n time steps of 2/rate
-    seconds and C channels, eq. (2).
+    """Return the membrane velocity v in time steps of 2/rate seconds, eq. (2).
+    The result has the shape (n, C) for n time steps and C channels.
 
     >>> x = np.cos(np.pi * np.arange(16) / 4)       # whole periods
     >>> v = velocity(x, 16.0, lambda f, c: np.ones((f.size, 1)), 1)
@@ -383,8 +383,8 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
 def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
                  padded=True):
     """Convert several short sounds at once, which is faster than `convert`.
-    Return a list with a pair (times, channels) for each sound.  Sounds may be
-    silent and of any duration.
+    Return a list with a pair (times, channels) for each sound.  Silent sounds
+    are allowed, and the durations of the sounds may differ.
 
     >>> response = lambda frequencies, _: np.full((frequencies.size, 2), 999.0)
     >>> x, rng = np.sin(0.2 * np.arange(4800)), np.random.default_rng

@@ -95,7 +95,7 @@ __all__ = ["AXES", "PARTS", "PRESETS", "credit", "linearise", "recorded", "simul
 
 class Step(NamedTuple):
     """Hold a convention, which defines how a simulator computes a time step.
-    The fields are fifteen properties of this time step:
+    A convention consists of the following fifteen choices:
 
     decay          formula of alpha, exp(-dt/tau_syn) for "exact" and
                    1 - dt/tau_syn for "euler"; beta is analogous

@@ -39,20 +39,20 @@ Derivation.  For any array X, let dX be the derivative of a loss with
     dW[l] = sum dpre[l]^T A[l],  db[l] = sum_p dpre[l]_p         (5)
     dpre[l-1] = S^T C^T (dpre[l] W[l])                           (6)
 
-    The signals of the output f_k are its derivatives G[l] = df_k/dpre[l].
-    The Jacobian contains the derivatives of all outputs with respect to
-    all parameters.  Eq. (8) computes the Jacobian from the signals:
+    The derivatives G[l] = df_k/dpre[l] of an output f_k are called
+    signals.  From the signals, eq. (8) computes the Jacobian, which
+    contains the derivatives of all outputs with respect to all parameters:
 
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
 
     Consider a loss that depends on the Jacobian and on the outputs f.  By
     eq. (8), this loss is a function of the patches A, the signals G and
-    the outputs f.  Let dA, dG and df be its partial derivatives, and let B
-    be its total derivative with respect to G.  Reverse-mode
-    differentiation of (7) starts from B[0] = dG[0], and adds the sum (10)
-    to the gradient dW.  Reverse-mode differentiation of (1) and (2) starts
-    from dpre[L-1] = df, and uses (11) in place of (6):
+    the outputs f.  Let dA, dG and df be the partial derivatives of the
+    loss, and let B be the total derivative of the loss with respect to G.
+    Reverse-mode differentiation of (7) starts from B[0] = dG[0], and adds
+    the sum (10) to the gradient dW.  Reverse-mode differentiation of (1)
+    and (2) starts from dpre[L-1] = df, and uses (11) in place of (6):
 
     Q[l] = C S B[l-1],  B[l] = dG[l] + Q[l] W[l]^T               (9)
     dW[l] = sum_k G[l]^T Q[l]                                   (10)
@@ -70,8 +70,8 @@ Exact.  The derivatives are exact with two exceptions: the largest
     the gate D of eq. (4) selects a subgradient.
 Cost.   In the forward pass, a convolution from c_in to c_out channels
     needs k^2 c_in c_out multiplications for each position of each sample.
-    For K outputs, the time of `signals` is about K forward passes, and the
-    time of `second_order` is about 2 K + 2 forward passes.
+    For K outputs, `signals` takes about the time of K forward passes, and
+    `second_order` takes about the time of 2 K + 2 forward passes.
 Departures.  No departures from [LZ20] are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.

@@ -36,7 +36,7 @@ Exact.  Use the same kernel in training and in evaluation.  If a normalised
     then almost 0, and training hardly changes d.
 Cost.   `delayed` takes O(K T B m) time for delays of neurons, and O(K T B
     n m) time for delays of synapses.
-Departures.  [H24] uses the width s + 0.27 in place of s.
+Departures.  In [H24], the kernels have the width s + 0.27 instead of s.
 
 [H24] I. Hammouamri, I. Khalfaoui-Hassani and T. Masquelier, ICLR 2024,
     arXiv 2306.17670.

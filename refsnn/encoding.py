@@ -11,7 +11,7 @@ In the Poisson code, the spikes S[t] of all steps are independent, with
     P(S[t] = 1) = rate dt                                   (3)
 
 Derivation.  A constant input v charges a leaky integrator to v (1 -
-    exp(-t/tau)).  This potential reaches the threshold at the time (1).
+    exp(-t/tau)).  Eq. (1) gives the time of the threshold crossing.
 Exact.  Eqs. (1) and (2) are computed in float64, even for float32 values.
 Cost.   `latency_events` takes O(B m log(B m)) time, and `latency` and
     `poisson` take O(T B m) time.

@@ -248,7 +248,7 @@ def _member(group, name, where, needed=True):
 
 
 def _filters(data, where):
-    """Check that the file holds the data, and return the HDF5 filters."""
+    """Return the HDF5 filters of `data`, which must be stored in the file."""
     _need(isinstance(data, h5py.Dataset), f"{where} is no dataset", "be one")
     plan = data.id.get_create_plist()
     _need(plan.get_layout() != h5py.h5d.VIRTUAL and not plan.get_external_count(),

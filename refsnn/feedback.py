@@ -24,9 +24,9 @@ without reset that receives only x, with weight 1:
     trace[t+1] = beta trace[t] + gain syn[t]                      (6)
     dW = sum_t (psi[t] dspikes[t]) trace[t]^T                     (7)
 
-Event-driven random backpropagation computes the credit by eq. (2), and the
-weight change by rule (7).  In this case, the input x replaces the trace in
-eq. (7), and psi is a boxcar function of the membrane potential.
+Event-driven random backpropagation inserts the direct feedback (2) into
+rule (7).  In this algorithm, the input x replaces the trace, and a boxcar
+function of the membrane potential replaces psi.
 
 Derivation.  Eq. (1) is the chain rule for the term W S[t] of the current
     I[t+1].  Without a reset, U[t] = W trace[t], which gives (7).
@@ -55,8 +55,8 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
 
 
 def transport(dsyn, G):
-    """Compute the credit `dspikes` (T, B, n) from the error of the next layer,
-    eq. (1).  The credit is 0 at the last step, whose spikes affect no current.
+    """Compute the credit `dspikes` (T, B, n), eq. (1).  The credit of the last
+    time step is 0, because a spike changes the currents only in later steps.
 
     >>> transport(np.array([[[1.0]], [[2.0]]]), np.array([[3.0]])).tolist()
     [[[6.0]], [[0.0]]]

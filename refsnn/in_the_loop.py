@@ -26,8 +26,8 @@ and n2 neurons.  The caller must keep their zero blocks at 0:
 
     W = [[W1], [0]],  V = [[V1, 0], [W2, V2]],  W_out = [0, W_out2].
 
-Let y be the labels and count = sum_t S the spike counts.  The loss is the
-sum of (4)-(7), with the penalty coefficients `readout`, `burst` and
+Let y be the labels, and let count = sum_t S be the spike counts.  The loss
+is the sum of (4)-(7), with the penalty coefficients `readout`, `burst` and
 `rate`:
 
     score[b,j] = scaling max_{t >= first[b,j]} o[t,b,j]
@@ -47,11 +47,10 @@ earlier.  For all other classes, first = 0.
 
 Derivation.  Let v[t] = U[t] + e[t].  The difference e has three causes:
     reset, mismatch and noise.  The gradient treats e as a constant.  For
-    every array A, dA is the total derivative of the loss.  Let dspikes be
-    the partial derivative of the loss with respect to the recorded spikes
-    S.  Let dout be its partial derivative with respect to the readout
-    potentials o.  Because the loss does not depend directly on v, dmem =
-    0.  The chain rule gives
+    every array A, dA is the total derivative of the loss with respect to
+    A.  The partial derivatives of the loss with respect to S, o and v are
+    called dspikes, dout and dmem.  The derivative dmem is 0, because the
+    loss depends on v only through the spikes S.  The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + gain dv[t+1]                              (9)

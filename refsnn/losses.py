@@ -299,8 +299,8 @@ def burst(spikes):
 
 
 def total(spikes):
-    """Return the mean spike count (18) of a layer per sample, a float, and its
-    derivative (T, B, n).
+    """Return the mean number of spikes per sample, a float, eq. (18).  The second
+    result is the derivative (T, B, n) of this number.
 
     >>> value, dspikes = total(np.ones((3, 2, 4)))
     >>> value, float(dspikes[0, 0, 0])
