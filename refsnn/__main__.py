@@ -20,14 +20,14 @@ NumPy.
 The command `convert` reads WAV or FLAC files, converts the sounds to
 spikes with a cochlea model, and writes an HDF5 file in the format of the
 module `events`.  The command `convert --help` explains all options.  By
-default, each sound fades in and out over 0.03 s.  The first spike of each
-sound is moved to time 0.  These two defaults agree with the published
-Heidelberg data sets.  Silence is appended to each sound to make the
-Fourier transform faster.  The published data sets have no appended
-silence.  In the HDF5 file, the list `extra/keys` holds the sorted labels
-of all sounds.  A text file for `--test` lists file names of sounds, with
-or without suffix and folders.  The next command writes a training file and
-a test file.  Each sound has a label such as english-0:
+default, each sound fades in and out over 0.03 s, as in the paper about the
+Heidelberg data sets.  The first spike of each sound is moved to time 0, as
+in these data sets.  Silence is appended to each sound to make the Fourier
+transform faster.  The published data sets have no appended silence.  In
+the HDF5 file, the list `extra/keys` holds the sorted labels of all sounds.
+A text file for `--test` lists file names of sounds, with or without suffix
+and folders.  The next command writes a training file and a test file.
+Each sound has a label such as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\

@@ -342,7 +342,7 @@ def _compared(claim, result, n=None):
     if claim.log:
         spread /= value     # to first order
         value = math.log(value)
-        if result.values:
+        if result.values and spread:
             value = np.log(result.values).mean().item()
             spread = np.log(result.values).std(ddof=1).item()
     parts = [(spread ** 2 / n, n - 1)]

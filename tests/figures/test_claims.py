@@ -300,6 +300,7 @@ def test_stored_values_are_read_as_measured(tmp_path, size, options, judged):
 @pytest.mark.parametrize("claim, value, misses", [
     (reproduction(), [0.85], True), (reproduction(), [0.75], True),
     (reproduction(), [0.805], False), (reproduction(), [0.7, 0.9], False),
+    (reproduction(log=True, tolerance=1.1), [0.9], True),
     (reproduction(ordered=True), [-0.1], True), (claims.shown("a", "b"), [0.1], False),
     (claims.own("a", "b", low=1), [0.1], True),
     (claims.own("a", "b", high=1), 1, False)])
