@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | ntk_dynamics.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Predict network outputs during training from the tangent kernel.
+r"""Use the tangent kernel to predict the outputs of a network in training.
 
 An entry of the tangent kernel is the scalar product of the parameter
 gradients of two network outputs.  Let f be the outputs for the training

@@ -6,13 +6,13 @@ random weights that are never trained.  The student is a sparse network
 that learns to reproduce the outputs and the tangent kernel of the teacher,
 without labels.  Layer l of the student has dense weights W_l and a mask
 M_l, which is 0 for pruned weights and otherwise 1.  The student uses the
-entrywise product M_l W_l.  A batch is divided into two parts of N and N'
-inputs.  The tangent kernels K* of the teacher and K of the student have
-the shape (N, N', k, k) for k outputs.  Each kernel entry is the scalar
-product of the parameter gradients of two outputs.  The first output
-belongs to the first part of the batch, and the second output to the second
-part.  For all B = N + N' inputs, the outputs f* of the teacher and f of
-the student have the shape (B, k).  The loss L is
+entrywise product M_l W_l.  A batch of B inputs is divided into two parts
+of N and N' inputs.  Both networks have k outputs.  The teacher has the
+tangent kernel K*, and the student has the tangent kernel K.  Both kernels
+have the shape (N, N', k, k).  Each kernel entry is the scalar product of
+the parameter gradients of two outputs, one from each part of the batch.
+The outputs of the teacher are f*, and the outputs of the student are f.
+Both arrays have the shape (B, k).  The loss L is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
@@ -34,7 +34,7 @@ gradient of (1) + (2) with respect to M_l W_l:
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
 New masks are computed from the dense weights W_l at intervals of `every`
-training steps.  No new masks are computed in the last `every` steps.  The
+training steps.  After the last interval begins, the masks are fixed.  The
 gradient of pruned weights is 0, but the momentum of an optimiser can still
 change these weights.  A pruned weight becomes active again if a new mask
 is 1 for this weight.
@@ -161,7 +161,7 @@ def _recorded(model, weights, biases, x):
 
 def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
              kind="at_masked"):
-    """Compute the loss L of NTT and its gradient for one batch, eqs. (1)-(6).
+    """Compute the loss L and its gradient for one batch, eqs. (1)-(6).
 
     >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
     >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),

@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | probe.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""Find mistakes in the connection to a neuromorphic chip before training.
 
-Typical mistakes are exchanged neurons, wrong weights and delayed spikes.
+For example, two neurons may be exchanged, or spikes may be delayed.
 `probe` drives an emulated or real chip through a function run(weights, x),
 which returns the output spikes and the sampled membrane potentials.  The
 chip has m inputs, n hidden neurons with weights W and k readout neurons
@@ -30,11 +30,11 @@ the nominal threshold.  `probe` makes three measurements:
     silent.  An additional pattern has no input spikes.  If neurons respond
     to this additional pattern, `probe` searches for permanently active
     inputs.  All patterns are run with at least three sets of weak random
-    weights W.  All responses of a neuron have a common shape, which is the
-    first singular vector of its potentials y.  A least-squares fit of (2)
-    to this shape gives the sum a + b, the parameter q, and the delay of
-    the response.  The lag L is the median of these delays over all
-    neurons.  The measured weight of neuron i for input j is
+    weights W.  All responses of a neuron have the same time course up to a
+    factor.  The first singular vector of the potentials y of this neuron
+    estimates the time course.  A least-squares fit of (2) gives the sum
+    a + b, the parameter q, and the delay of the response.  The lag L is
+    the median delay.  The measured weight of neuron i for input j is
 
         g_ij = sum_t y_ij[t] K_i[t] / sum_t K_i[t]^2                  (3)
 
@@ -43,10 +43,9 @@ the nominal threshold.  `probe` makes three measurements:
     row of g is assigned to the row of W with the largest absolute
     correlation.  Columns of g and W are compared in the same way, to
     detect inputs in a wrong order.  Then g is compared with W and with
-    wrong versions of W.  The wrong versions are |W|, W with saturated
-    entries, and W without its positive or negative entries.  If a wrong
-    version reproduces the measured weights g much better than W does, the
-    best version is reported.
+    distorted copies of W.  The copies are |W|, W with saturated entries,
+    and W without its positive or negative entries.  If a distorted copy is
+    much closer to g than W is, this distortion is reported.
 
 (C) In pattern i, all inputs with positive weights to neuron i spike in
     each step.  Therefore, neuron i spikes.  If a neuron spikes too late or
@@ -80,9 +79,9 @@ A chip may return the spikes or samples of the previous or next pattern.
 If two mistakes explain the results almost equally well, such as shifted
 patterns and exchanged neurons, the report names both.  Measurement (C)
 ends early if the chip is not reset between patterns, or if more than 10 %
-of the resets occur without a recorded spike.  Samples of a neuron or
-readout are reported as cut off (clipped) if their minimum or maximum is
-close to `rest`, and if many samples equal this value.
+of the resets occur without a recorded spike.  The samples of a neuron or
+readout are reported as cut off (clipped) if many samples equal the minimum
+or maximum, and if this extremum is close to `rest`.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  Eq. (2) is symmetric in a and b.
@@ -717,7 +716,7 @@ def _trains(spikes, W, x, fit):
 
 
 def _resets(y, spikes, W, x, fit):
-    """Return the bounds (5), the lag D, and the share of resets without spike."""
+    """Return the bounds (5), the lag D, and the share of resets without a spike."""
     drive = _late(x @ W.T, round(fit.lag)) * fit.gain
     decays = np.exp(-1 / _pairs(fit.total, fit.q))
 

@@ -14,14 +14,15 @@ L = sum_t L[t],
     dL/dparameters = sum_t q[t]^T M[t]        (3)  [WZ89]
 
 The functions `lif.linearise` and `lif.credit` compute the derivatives J, F
-and q.  For layers of leaky integrate-and-fire (LIF) neurons, the module
+and q.  For leaky integrate-and-fire (LIF) neurons, the module
 `sparse_rtrl` is faster, because it skips entries of J that are always 0.
 
 Derivation.  Eqs. (1)-(3) are the chain rule.
 Exact.  The gradient is exact if the derivatives J, F and q are exact.
 Cost.   A step takes O(B n^2 p) time and O(B n p) memory for B sequences, n
     states and p parameters.
-Departures.  [WZ89] trains rate units, and updates weights at each step.
+Departures.  The units of [WZ89] are rate units, not spiking neurons.
+    [WZ89] updates the weights at each time step.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 """

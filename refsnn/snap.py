@@ -3,7 +3,7 @@ r"""Compute gradients by SnAp-n, a sparse form of real-time recurrent learning.
 
 Real-time recurrent learning (RTRL) computes the influence matrix M forward
 in time.  M holds the total derivative of each state in h with respect to
-each weight p.  SnAp-n keeps only the influence of p on neurons that p
+each weight p.  SnAp-n computes this derivative only for neurons that p
 reaches along at most n synapses, of which p is the first.  Let
 J[t] = dh[t]/dh[t-1], and let F[t] be the derivative of h[t] with respect
 to the weights at fixed h[t-1].  Let q[t] be the direct derivative of the
@@ -16,21 +16,20 @@ recurrent weights V and the entrywise product o,
     dL/dp = sum_t q[t] M[t]                         (3)
 
 Derivation.  Without the mask P, eq. (1) is the chain rule for the exact
-    influence M[t] = dh[t]/dp.  All weights into one neuron reach the same
-    neurons along at most n synapses.  These neurons are called kept.  The
-    influence on the kept neurons is stored as one block of M.  The update
-    of a block needs only the entries of J between its kept neurons.
-Approximate.  SnAp-n neglects all paths through neurons that are not kept.
-    The gradient of one block is exact for a simulation in which the
-    neurons that are not kept repeat their recorded states.  SnAp-n is
-    exact if P removes only zeros.  For example, n = 2 is sufficient if V
-    has no zeros, and any n is sufficient if V is diagonal.  A ring of N
-    neurons needs n = N.  SnAp-1 equals `sparse_rtrl` with rule="block".
-Cost.   For p parameters and K kept neurons in each block, SnAp-n takes
-    O(B p K) memory and O(T B p K^2) time.  Exact RTRL keeps all neurons.
-Departures.  [MEE21] counts steps from state to state.  This module counts
-    steps from neuron to neuron.  Therefore, the states of a neuron, such
-    as current and potential, are either all kept or all neglected.
+    influence M[t] = dh[t]/dp.  The mask P is the same for all weights into
+    one neuron.  Therefore, one dense block of M stores the derivatives
+    with respect to all weights into one neuron.
+Approximate.  For a weight p, SnAp-n neglects every path that passes
+    through a state k with P_kp = 0.  The gradient with respect to p is
+    exact for a simulation in which all states k with P_kp = 0 repeat their
+    recorded values.  SnAp-n is exact if P removes only zeros.  For
+    example, SnAp-2 is exact if V has no zeros, and SnAp-1 is exact if V is
+    diagonal.  If N neurons form a ring, SnAp-n is exact for n = N.  SnAp-1
+    equals `sparse_rtrl` with rule="block".
+Cost.   Let the derivatives of K neurons be stored for each of p weights.
+    SnAp-n then takes O(B p K) memory and O(T B p K^2) time.
+Departures.  In [MEE21], the mask P can differ between the current and the
+    potential of one neuron.  In this module, it is equal for both.
 
 [MEE21] J. Menick, E. Elsen, U. Evci et al., ICLR 2021, arXiv 2006.07232.
 """
@@ -66,8 +65,8 @@ def reach(V, order):
 
 
 def owners(n, m, recurrent=True):
-    """Return the postsynaptic neuron of each weight, a (p,) int.  The weights are
-    the entries of W, then those of V, row by row.
+    """Return the indices (p,) of the postsynaptic neurons of all p weights.  The
+    weights are the entries of W, then those of V, row by row.
 
     >>> owners(2, 1).tolist()
     [0, 1, 0, 0, 1, 1]

@@ -44,9 +44,10 @@ In (9), alpha, beta and `gain` are the constants of the readout.
 Derivation.  Eqs. (1)-(3) are the total derivatives of the next state of
     the layer with respect to the weights.  The rule "exact" gives the same
     gradient as the module `rtrl`, but is faster, because it skips the
-    entries of the Jacobians that are always 0.  The rule "block" equals
-    backpropagation through time in which derivatives pass only through the
-    diagonal of V.  In the rule "implicit", no derivative passes through V.
+    entries of the Jacobians that are always 0.  The rule "block" gives the
+    gradient of backpropagation through time without the derivatives
+    through off-diagonal entries of V.  In the rule "implicit", no
+    derivative passes through V.
 Approximate.  The rule "exact" computes the surrogate gradient without
     error if the refractory mask is constant.  The table counts the
     derivatives that are stored for B sequences.  In the table, "own" terms

@@ -183,8 +183,8 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
 
 def _arrivals(times, units, W, delays, until):
     """Sort the samples by number of spikes, and the spikes of each sample by
-    arrival time.  Entry k of the lists `j` and `source` describes spike k of
-    each sample.  Samples with at most k spikes are omitted from entry k."""
+    arrival time.  Entry k of the lists `j` and `source` is an array.  It
+    describes spike k, counted from 0, of all samples that have this spike."""
     n, m = W.shape
     times, = arrays("times[] (_*) float in [0, inf)", times, dtype=W.dtype)
     units, = arrays(f"units[] (_*) int in [0, {m})", units)

@@ -50,10 +50,9 @@ Derivation.  See `ntk`.  With D = dL/dkernel, a dense layer without a mask
     of the loss with respect to the second batch.
 Exact.  The results equal those of `ntk` up to rounding.
 Cost.   Let the batches have N and M samples, and let K be the number of
-    outputs.  A dense layer has i inputs and j units.  For a single batch
-    without masks, the kernel needs about half as many multiplications as
-    for two batches.  The following table counts the multiplications for
-    two batches:
+    outputs.  A dense layer has i inputs and j units.  The following table
+    counts the multiplications for two batches.  If masks and the second
+    batch are omitted, about half of these multiplications are needed:
 
     layer             multiplications
     dense             N M (i + K^2 j)

@@ -11,17 +11,17 @@ U exceeds the threshold.  Afterwards, U is 0 for `refractory/dt` steps:
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
-Two exponential filters in series have the constants a, b and g.  One
-choice of the constants gives the traces of the inputs.  Another choice
-gives convolutions with the double-exponential kernel alpha of
-superspike.py.  The filters map an array v to the array `second`:
+Eq. (4) applies two exponential filters in series.  The filters map an
+array v to the array `second`.  One set of constants a, b and g is used for
+the traces of the inputs, and another set for convolutions with the
+double-exponential kernel alpha of superspike.py:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)
 
-With * for convolution, the filtered error is e = alpha*signal.  Let hebb
-be the product of the delayed psi and the delayed input trace.  With rho
-and zeta of superspike.py, the weight change is
+The symbol * denotes a convolution.  The filtered error is e =
+alpha*signal.  Let hebb be the product of the delayed psi and the delayed
+input trace.  With rho and zeta of superspike.py, the weight change is
 
     change = dt sum_t e[t] (alpha*hebb)[t]
              - rho W dt sum_t zeta[t]                   (5)  [ZG18] eq. 3.4

@@ -24,8 +24,9 @@ derivative psi replaces the derivative of the spike function:
     e_l[t] = (dS_l/dh_l M_l + dS_l/dtheta_l)[t]                       (4)
 
 The rule "exact" also computes the influence of theta_l on the states of
-each layer m above layer l, including the readout.  The matrix C_m maps the
-spikes of layer m - 1 to the currents of layer m by the weights W_m:
+each layer m above layer l, including the readout.  The matrix C_m is the
+derivative of the states of layer m with respect to the spikes of layer
+m - 1.  Its nonzero entries are the weights W_m:
 
     M_ml[t+1] = J_m M_ml[t] + C_m e_(m-1)l[t],
     e_ml[t] = (dS_m/dh_m M_ml)[t]                                     (5)
