@@ -28,8 +28,9 @@ Approximate.  For a weight p, SnAp-n neglects every path that passes
     equals `sparse_rtrl` with rule="block".
 Cost.   Let the derivatives of K neurons be stored for each of p weights.
     SnAp-n then takes O(B p K) memory and O(T B p K^2) time.
-Departures.  In [MEE21], the mask P can differ between the current and the
-    potential of one neuron.  In this module, it is equal for both.
+Departures.  [MEE21] counts the n steps from state to state.  This module
+    counts the n steps from neuron to neuron.  Therefore, P has the same
+    entries for the current and the potential of a neuron.
 
 [MEE21] J. Menick, E. Elsen, U. Evci et al., ICLR 2021, arXiv 2006.07232.
 """
