@@ -9,17 +9,19 @@ recurrent neurons, which drive 28 readout units.  All weights are trained with
 backpropagation through time.
 
 After 100 epochs, the training accuracy is 0.995 with seed 0 and 0.996 with seed 1, and
-the test accuracies are 0.993 and 0.989.  Tutorial 5 reports a training accuracy of
-0.994 and a test accuracy of 0.967.  This file and tutorial 5 use different splits of
-the data into training and test sets.  The accuracy varies strongly between epochs.
+the test accuracies are 0.993 and 0.989.  Tutorial 5 of SpyTorch reports a training
+accuracy of 0.994 and a test accuracy of 0.967.  This file and tutorial 5 use different
+splits of the data into training and test sets.  The accuracy varies strongly between
+epochs.
 
 The layer sizes, time constants, surrogate derivative and optimiser are taken from
-tutorial 5.  The initial recurrent and readout weights also have the same standard
-deviations as in tutorial 5.  In tutorial 5, the encoder neurons are reset one time step
-later than in this file (see `reset_at` in `refsnn.conventions`).  The input of the
-encoder neurons is not filtered by synapses.  The readout unit with the largest mean
-potential over time determines the predicted class.  When the maximum was used instead
-of the mean, the accuracy remained at about 0.1 or lower for 30 epochs.
+tutorial 5 of SpyTorch.  The initial recurrent and readout weights also have the same
+standard deviations as in tutorial 5.  In tutorial 5, the encoder neurons are reset one
+time step later than in this file (see `reset_at` in `refsnn.conventions`).  The input
+of the encoder neurons is not filtered by synapses.  The readout unit with the largest
+mean potential over time determines the predicted class.  When the maximum potential
+over time was used instead of the mean potential, the accuracy remained at about 0.1 or
+lower for 30 epochs.
 """
 
 import sys

@@ -2,15 +2,16 @@
 
 The left panels show the input spikes, the hidden spikes and the readouts of one network
 in two trials.  The upper middle panel shows the accuracy during training, for cues that
-are separated by 30 ms.  The upper right panel shows the memory (number of stored
-values) and the number of multiplications per time step of each learning rule, relative
-to exact RTRL.  The bottom right panel shows the accuracy of the trained networks for
-each delay between the cues.  In this panel, the markers of different rules are shifted
+are separated by 30 ms.  The upper right panel shows the memory and the number of
+multiplications per time step for each learning rule.  The memory is the number of
+stored values.  The memory and the number of multiplications are divided by those of
+exact RTRL.  The bottom right panel shows the accuracy of the trained networks for each
+delay between the cues.  In this panel, the markers of different rules are shifted
 sideways.  Bands show the range over seeds.
 
 A recurrent network of 24 spiking neurons receives two cues, separated by a delay, and
-each cue has one of two values.  The network must report whether the two cues had equal
-values, which is a delayed XOR task.  The chance accuracy is 0.5.  A delay of 30 ms
+each cue has one of two values.  The task is a delayed XOR: the network must report
+whether the two cues had equal values.  The chance accuracy is 0.5.  A delay of 30 ms
 equals three membrane time constants.
 
 The rules differ in the gradient for the input and recurrent weights

@@ -26,16 +26,16 @@ A layer of 16 recurrent leaky integrate-and-fire neurons with subtractive reset 
 16 Poisson inputs for 50 ms.  The loss is the squared difference between the output of a
 leaky readout and a smooth random target, summed over time.  The recurrent weights, in
 units of the spike threshold, are sampled from a normal distribution with mean 0 and
-standard deviation s / 4.  The strength s is varied in panels a and b.  In panel c and
-in the sparse layer of panel d, s is 1.  The relative error of a gradient g is
-`|g - G| / |G|`, where G is the exact gradient for all input and recurrent weights.
+standard deviation s / 4.  The strength s is varied in panels a and b.  The strength s
+is 1 in panel c and in the sparse layer of panel d.  The relative error of a gradient g
+is `|g - G| / |G|`, where G is the exact gradient for all input and recurrent weights.
 
 For the rule "e-prop", the neurons of the layer are replaced by adaptive neurons, but
 the weights are unchanged.  The gradient of e-prop is compared with the exact gradient
 of the adaptive layer.  The rules approximate the derivative of the spikes with respect
-to the weights.  The effect of each spike on the loss through the readout is computed
-exactly.  In the ring of 6 neurons, each neuron excites the next neuron with weight 1.
-In the sparse layer, about one tenth of the recurrent weights are non-zero.
+to the weights.  All rules compute the derivatives of the readout exactly.  In the ring
+of 6 neurons, each neuron excites the next neuron with weight 1.  In the sparse layer,
+about one tenth of the recurrent weights are non-zero.
 
 The memory of a rule is the size of the float32 arrays that must be kept between two
 time steps, for one input sequence.  The computing time includes argument checks and the

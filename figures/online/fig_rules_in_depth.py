@@ -122,7 +122,7 @@ def cosines(found, exact):
 
 
 def learn(depth, trained, hidden, seed, repeat, steps=STEPS):
-    """Compare gradients before and after training a network."""
+    """Compare each rule's gradient with the exact one, before and after training."""
     generator = seeds.rng(seed, FIGURE, depth, repeat)
     x = (generator.random((steps, BATCH, INPUTS)) < RATE).astype(float)
     phase = generator.random((BATCH, OUTPUTS))

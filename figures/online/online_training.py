@@ -11,8 +11,9 @@ of the loss L[t] with respect to all weights forward in time, and changes the we
 
 For comparison, the function `learn_after` computes the gradient of `sum_t L[t]`
 backward in time, and changes the weights once, after the last time step.  The rule
-"exact" is real-time recurrent learning.  With this rule and `rate=0`, the function
-`learn_online` returns the gradient that `learn_after` computes backward in time.
+"exact" is real-time recurrent learning.  If `rate=0`, the function `learn_online` does
+not change the weights.  For the rule "exact" and `rate=0`, `learn_online` and
+`learn_after` therefore return the same gradient.
 """
 
 import functools

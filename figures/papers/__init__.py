@@ -1,15 +1,16 @@
 """List the published results of all papers, and the settings of some experiments.
 
 Each module describes one paper.  The tuple `ROWS` has one `Row` for each published
-figure, table and number.  The tuple `SETTINGS` has one `Experiment` for each experiment
-that refsnn repeats.  An `Experiment` lists published settings beside those of refsnn.
+result, such as a figure, a number in a table, or a statement in the abstract.  The
+tuple `SETTINGS` has one `Experiment` for each experiment that refsnn repeats.  An
+`Experiment` lists published settings beside those of refsnn.
 """
 
 from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """This class describes one figure, table or number of a paper."""
+    """This class describes one published result of a paper."""
 
     place: str              # such as "fig. 4", "table 1", "tutorial 2", "abstract"
     states: str             # what the paper states there, in one short sentence

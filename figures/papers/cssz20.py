@@ -8,9 +8,9 @@ authors wrote the program `snn/shd.py`, which repeats experiments of the paper a
 quotes its appendix.  For the support vector machines and the CNN, the accuracies and
 settings are from `snn/shd.py`.  The accuracy of the recurrent network with 128 neurons
 is also from `snn/shd.py`.  The authors of refsnn did not record the web address of this
-program.  The accuracy of the feed-forward network was read on a web page called
-"thrindex".  The accuracy of the network with 1,024 neurons is from public tables for
-SHD.
+program.  The accuracy of the feed-forward network is from "thrindex", a web page that
+quotes the paper.  The accuracy of the network with 1,024 neurons is from public tables
+for SHD.
 """
 
 from figures.papers import Experiment, Row

@@ -46,8 +46,10 @@ def forward(p, x, o, generator=None, statistics=None):
     The function `back` maps dL/d(outputs) to the derivatives with respect to all
     parameters.  The statistics are (mean, variance) of each batch normalisation.
 
-    generator : random generator for dropout; None means no dropout.
-    statistics : list of pairs (mean, variance), in place of the batch statistics.
+    generator : random generator for dropout.  If `generator` is None, dropout is not
+        used.
+    statistics : list with one pair (mean, variance) for each batch normalisation.  If
+        `statistics` is None, the mean and the variance of the batch are used.
     """
     steps, used = [], []
 

@@ -19,9 +19,9 @@ model, as in the data set Spiking Heidelberg Digits [CSSZ20].
 
 Both recordings belong to the Heidelberg Digits.  For 70 of the 700 channels, refsnn
 contains stored spikes of these recordings.  The stored spikes and the spikes in this
-figure were computed with different random numbers.  For these 70 channels, a claim
-compares the number of spikes in this figure with the number of stored spikes.  At most
-one spike per channel and millisecond is counted.
+figure were computed with different random numbers.  For these 70 channels, the number
+of spikes in this figure is compared with the number of stored spikes.  This comparison
+counts at most one spike per channel and millisecond.
 """
 
 import numpy as np

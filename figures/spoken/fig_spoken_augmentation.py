@@ -2,12 +2,12 @@
 
 A recurrent spiking network is trained on spoken digits, with or without augmentation.
 Augmentation shifts all spikes of the training words at random, as the caption of the
-figure `spoken_classifiers` describes.  The left panel shows the accuracy on three sets
-of words, whose spikes are not shifted: training words, test words of known speakers,
-and words of the held-out speakers 4 and 5.  Bars are means, dots are single runs.  The
-right panel shows the training accuracy of each run.  For the training accuracy, each
-word is classified with its random shifts, before the weights are updated with this
-word.
+figure `spoken_classifiers` describes.  The left panel shows the accuracy on training
+words, on test words of known speakers, and on words of the held-out speakers 4 and 5.
+The accuracies in the left panel are measured without random shifts of the spikes.  Bars
+are means, dots are single runs.  The right panel shows the training accuracy of each
+run.  For the training accuracy, each word is classified with its random shifts, before
+the weights are updated with this word.
 
 In the figure `spoken_classifiers`, training with --full lasts 50 epochs.  After 50
 epochs, the network has not yet learned the shifted words.  With --full, training in

@@ -20,20 +20,22 @@ Networks called "augmented" are trained on words whose spikes are shifted at ran
 with new shifts in each epoch.  Each spike is shifted in time by a normally distributed
 interval with a standard deviation of 10 ms.  The channel of each spike is shifted by
 the sum of two normally distributed numbers, one for each spike and one for each spoken
-word.  If the words are encoded in 70 channels, both normal distributions have a
-standard deviation of 2.  For 700 channels, the standard deviation is 20.
+word.  For words with 70 channels, each of the two normally distributed numbers has a
+standard deviation of 2 channels.  For words with 700 channels, the standard deviation
+is 20 channels.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, encoded in 70
-channels, and all networks have time steps of 20 ms.  With --full, the words are all
-Heidelberg Digits, encoded in 700 channels.  The spikes of these words are published
-(SHD), or were computed by refsnn ("SHD regenerated").  The LSTM is trained for 50
-epochs and the CNN for 10 epochs, both with time steps of 10 ms.  Most spiking networks
-are trained for 50 epochs, with time steps of 4 ms.  The network of 1,024 neurons is
-trained for 30 epochs with time steps of 10 ms.  Another network has the settings of the
-tutorial: 200 neurons, time steps of 14 ms, and 200 epochs.  The tutorial states time
-constants of 10 ms (membrane) and 5 ms (synapse).  However, the code of the tutorial
-computes decay factors for time steps of 1 ms, not 14 ms.  The true time constants are
-therefore 14 times larger: 140 ms (membrane) and 70 ms (synapse).
+channels, and all networks have time steps of 20 ms.  With --full, the classifiers use
+the complete Heidelberg Digits, encoded in 700 channels.  The label "SHD" means
+published spikes.  The label "SHD regenerated" means spikes that refsnn computed from
+the audio recordings.  The LSTM is trained for 50 epochs and the CNN for 10 epochs, both
+with time steps of 10 ms.  Most spiking networks are trained for 50 epochs, with time
+steps of 4 ms.  The network of 1,024 neurons is trained for 30 epochs with time steps of
+10 ms.  Another network has the settings of the tutorial: 200 neurons, time steps of
+14 ms, and 200 epochs.  The tutorial states time constants of 10 ms (membrane) and 5 ms
+(synapse).  However, the code of the tutorial computes decay factors for time steps of
+1 ms, not 14 ms.  The true time constants are therefore 14 times larger: 140 ms
+(membrane) and 70 ms (synapse).
 """
 
 import numpy as np

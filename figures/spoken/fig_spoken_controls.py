@@ -6,9 +6,10 @@ first control keeps the channels of all spikes of a word, and permutes the spike
 at random.  The second control replaces all spike times by uniformly distributed random
 times.  Bars are means of the test accuracy, dots are single runs.
 
-With --full, the time steps are 10 ms long.  The figure `spoken_timing` has time steps
-of 4 ms, for which the network is less accurate.  By default, the time steps are 20 ms
-long in both figures, and both figures show the same runs.
+With --full, the time steps are 10 ms long.  In the figure `spoken_timing`, the time
+steps of this network are 4 ms long.  The network is less accurate with time steps of
+4 ms than with time steps of 10 ms.  By default, the time steps are 20 ms long in both
+figures, and both figures show the same runs.
 """
 
 from figures.run import colours

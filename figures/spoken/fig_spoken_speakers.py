@@ -9,10 +9,11 @@ Training speakers are drawn at random from the ten other speakers.  Because the 
 of training epochs is fixed, fewer speakers also mean fewer weight updates.  Dots are
 single runs, lines and bars are means.
 
-The classes are 10 English and 10 German words.  For each spoken word, 19 answers are
-wrong, and 10 of these answers are in the other language, for example "neun" for "nine".
-If the 19 wrong answers were equally frequent, a fraction of 10/19 of all errors would
-be answers in the wrong language.
+The classes are 10 English and 10 German words.  For each spoken word, one class is
+correct and 19 classes are wrong.  The wrong classes are 9 words of the same language
+and 10 words of the other language, for example "neun" for "nine".  If a network chose
+all 19 wrong classes equally often, a fraction of 10/19 of its errors would be words of
+the wrong language.
 
 The caption of the figure `spoken_classifiers` describes the classifiers and the words.
 This figure follows the tests on held-out speakers in [CSSZ20] and the confusion matrix

@@ -4,11 +4,12 @@ The first panel shows the test accuracy of three networks for recorded spike tim
 for two controls that change the spike times at random.  The second panel shows the
 accuracy for several lengths of the time step.  For the third panel, networks are
 trained on unchanged words, and tested on words whose spikes are shifted in time at
-random.  The time shifts are normally distributed.  The fourth panel shows the accuracy
-of the recurrent spiking network if training and prediction use the maximum over time,
-the sum over time, or the last value of the readouts.  Bars and lines are means, dots
-are single runs.  The black dotted line is the highest accuracy of a support vector
-machine on spike counts.  Grey dotted lines mark the chance accuracy.
+random.  The time shifts are normally distributed.  The fourth panel compares three
+class scores for the recurrent spiking network: the maximum of a readout over time, its
+sum over time, or its last value.  Training and prediction use the same class score.
+Bars and lines are means, dots are single runs.  The black dotted line is the highest
+accuracy of a support vector machine on spike counts.  Grey dotted lines mark the chance
+accuracy.
 
 The networks are a recurrent spiking network, a long short-term memory network (LSTM)
 and a convolutional network (CNN).  The caption of the figure `spoken_classifiers`

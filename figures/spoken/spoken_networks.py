@@ -304,7 +304,7 @@ def steps(words, dt, longest=LONGEST):
 
 
 def changed(words, index, generator, o, longest):
-    """Shift the events of the words `index` at random in time and channel."""
+    """Shift spikes at random in time and channel, in the words with given indices."""
     times, units = list(words.times), list(words.units)
     longest *= 1 - 1e-9                 # times must be before the end of the last step
     for i in index:
@@ -383,7 +383,7 @@ def fit(network, words, index, o, generator, count=None, learner=None, curve=())
 
     index : indices of the training words.
     count : largest number of epochs; the default is `o.epochs`.
-    learner, curve : results of the previous call.  The first call omits them.
+    learner, curve : results of the previous call of `fit`.  The first call omits them.
     """
     longest, noisy = steps(words, o.dt, o.longest), o.channels or o.spread
     read, classes = None if noisy else reader(network, words, o), words.label.max() + 1
@@ -512,9 +512,9 @@ def named(condition, more):
 def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
-    changed : values of options, which do not appear in the label of the classifier.  If
-        a value is None, the usual value is used.
-    more : values of options, which appear in the label of the classifier.
+    changed : dictionary of options that the label of the classifier does not show.  An
+        option with the value None keeps its default.
+    more : options that the label of the classifier shows.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)

@@ -32,7 +32,7 @@ def events(x):
 
 
 def select(x, patterns, index):
-    """Return the rows of the patterns `index`."""
+    """Return the rows of the patterns with the given indices."""
     steps = np.arange(x.shape[0] // patterns)[:, None] * patterns
     return x[(steps + np.asarray(index)).ravel()]
 
@@ -70,10 +70,10 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
     """Train a network; return weights and training losses.
 
     x : sparse matrix of input spikes, see `events`.
-    batch : number of patterns in a random mini-batch.  The value None means that each
+    batch : number of patterns in a random mini-batch.  If `batch` is None, each
         training step uses all patterns.
-    penalty : function of the hidden spikes (T, B, n), which returns a loss term and the
-        derivative of this term with respect to the spikes.
+    penalty : function that receives the hidden spikes (T, B, n).  The function returns
+        a loss term and the derivative of this loss term with respect to the spikes.
     after_epoch : function that is called as `after_epoch(epoch, weights)` after each
         epoch.
     """

@@ -40,7 +40,7 @@ AT_ONCE = 2000              # number of words that are read from a file at once
 
 
 class Words(NamedTuple):
-    """N spoken words; the spikes of each word are sorted by time."""
+    """This class holds N spoken words; the spikes of a word are sorted by time."""
 
     times: list             # times (E,) of each word, s
     units: list             # channels (E,) of each word
@@ -108,7 +108,7 @@ def stored(folder):
 
 
 def chosen(words, index):
-    """Return the words `index` alone."""
+    """Return only the words with the given indices."""
     return words._replace(
         times=[words.times[i] for i in index], units=[words.units[i] for i in index],
         label=words.label[index], speaker=words.speaker[index], test=words.test[index])
@@ -145,7 +145,7 @@ def counts(words):
 
 
 def binned(words, index, dt, longest):
-    """Return binned spikes of the words `index`.
+    """Return binned spikes of the words with the given indices.
 
     The spike counts have the shape (T, B, channels).  Spikes later than `longest`
     seconds are dropped.
