@@ -117,9 +117,9 @@ The most important errata of papers and of their code are:
 - In the fourth tutorial of [NMZ19], time bins are numbered from 1.  Time
   bin 0 is therefore always empty (test_binning.py::test_bins_by_hand).
 
-- The same tutorial uses time bins of 14 ms, but the decay factors are for
-  time steps of 1 ms.  The time constants are therefore 14 times too long
-  (test_check.py::test_the_well_known_mistakes_are_caught_by_name).
+- The fourth tutorial of [NMZ19] uses time bins of 14 ms, but decay factors
+  for time steps of 1 ms.  Its time constants are therefore 14 times too
+  long (test_check.py::test_the_well_known_mistakes_are_caught_by_name).
 
 - The surrogate derivative printed in [CB22] lacks the summand 1 in its
   denominator, and is therefore infinite at the threshold

@@ -214,7 +214,7 @@ def test_pages_of_counts_say_which_papers_were_read(site, pages):
 
 def test_errata_name_their_paper_and_their_test(site):
     errata, departures = map(site.errors, ("errata", "departures"))
-    assert len(errata) == 5 and len(departures) > 5
+    assert len(errata) > 4 and len(departures) > 5
     for item in errata + departures:
         assert re.search(r'"/source/tests/.*#L-\d+">test_\w+\.py::test_\w+</a>', item)
     page = site.rendered("errata", "Misprints and departures")
