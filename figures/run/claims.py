@@ -26,9 +26,9 @@ their logarithms, and the tolerance is a factor.  With `ordered=True`, only the 
 a difference between two conditions is tested.  The confidence interval of the
 difference is compared with 0.
 
-A claim of the kind "own" holds if the whole confidence interval of the value meets the
-bound, and fails if the whole interval violates the bound.  Otherwise, the claim is not
-decided.
+A property that no paper states is tested with bounds.  A claim with bounds holds if the
+whole confidence interval of the value is within the bounds.  A claim with bounds fails
+if the whole interval is outside the bounds.  Otherwise, the claim is not decided.
 """
 
 import bisect
@@ -68,7 +68,7 @@ class Published(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A statement about a number that a figure computes."""
+    """Describe a number that a figure computes, and how the number is judged."""
 
     id: str                 # words and hyphens, unique in the figure, never reused
     text: str
@@ -101,14 +101,14 @@ class Result(NamedTuple):
 
 def reproduction(id, text, published, *, tolerance=0.01, unit="", ordered=False,
                  log=False, differs="", cause="", cause_run="", headline=""):
-    """Return a claim that refsnn reproduces a published number."""
+    """Return a `Claim`, which states that refsnn reproduces a published number."""
     return Claim(id, text, "reproduction", unit, published, tolerance, ordered, log,
                  differs=differs, cause=cause, cause_run=cause_run, headline=headline)
 
 
 def stand_in(id, text, published, *, differs, tolerance=0.01, unit="", ordered=False,
              log=False, cause="", cause_run="", headline=""):
-    """Return a claim that a computed number agrees with a published number.
+    """Return a `Claim`, which states that a number agrees with a published number.
 
     The text `differs` states how the data or settings differ from those of the paper.
     """
@@ -118,15 +118,16 @@ def stand_in(id, text, published, *, differs, tolerance=0.01, unit="", ordered=F
 
 def own(id, text, *, low=None, high=None, unit="", log=False, differs="", cause="",
         cause_run="", headline=""):
-    """Return a claim that a value is at least `low` and at most `high`."""
+    """Return a `Claim`, which states that a value lies between `low` and `high`."""
     return Claim(id, text, "own", unit, log=log, low=low, high=high, differs=differs,
                  cause=cause, cause_run=cause_run, headline=headline)
 
 
 def shown(id, text, *, unit="", published=None, why="", differs="", headline=""):
-    """Return a claim whose number is reported but not tested.
+    """Return a `Claim` whose number is reported but not tested.
 
-    If the number was published, the text `why` must say why it is not tested.
+    If the argument `published` is given, the argument `why` must state why the computed
+    number is not compared with the published number.
     """
     return Claim(id, text, "shown", unit, published, why=why, differs=differs,
                  headline=headline)

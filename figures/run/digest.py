@@ -9,12 +9,13 @@ refsnn are not part of the digest.
 
 To find the used code, this module searches for the definition of each name in a
 function.  Imported names, and names such as `lif.backward`, are found in the module
-that defines them.  All methods of a used class count as used code.  The whole code of a
-module counts as used if the module itself is an argument, as in `f(lif)`.  The whole
-code of a module also counts as used if one of its used functions calls `eval` or
-`import_module`.  If any code of a module is used, all statements of this module that
-have side effects count as used, too.  If a function uses `__file__`, the digest also
-depends on the files `data/*.npz` in the folder of the function's module.
+that defines them.  If a function uses a class, the digest depends on all methods of
+this class.  If a module itself is an argument, as in `f(lif)`, the digest depends on
+the whole code of this module.  If a function calls `eval` or `import_module`, the
+digest depends on the whole code of the function's module.  If the digest depends on any
+code of a module, the digest also depends on all statements of this module that have
+side effects.  If a function uses `__file__`, the digest also depends on the files
+`data/*.npz` in the folder of the function's module.
 """
 
 import ast
@@ -284,7 +285,7 @@ class _Walk:
         self._whole(module)
 
     def _reference(self, user, index):
-        """Collect the files `figures/reference/NAME.json` that a statement names."""
+        """Collect `figures/reference/NAME.json` if a statement contains this NAME."""
         for node in ast.walk(user.statements[index]):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 path = f"figures/reference/{node.value}.json"
@@ -343,9 +344,9 @@ def _within(node):
 def loads(node, hidden, package):
     """Yield each name that code reads.
 
-    hidden : dict whose keys are the local variables of the functions that enclose
-        `node`.  If a function imports the variable, the dict holds the pair (module,
-        name) for this variable.  Otherwise, the dict holds None.
+    hidden : dict.  The keys are local variables, which hide variables of the module.
+        If a local variable is imported, the value is the pair (module, name).
+        Otherwise, the value is None.
     """
     if isinstance(node, FUNCTIONS + (ast.Lambda,)):
         for part in [*getattr(node, "decorator_list", []), *node.args.defaults,

@@ -186,8 +186,8 @@ def line(claim, result):
 def notes(claim, result, before=""):
     """Yield sentences about differences and causes.
 
-    The argument `before` is the field `differs` of the claim in the previous table row.
-    If `claim.differs` is the same text, the text is not repeated.
+    The argument `before` is the text `differs` from the previous table row.  If
+    `before` equals `claim.differs`, the words "as above" replace `claim.differs`.
     """
     if claim.differs:
         yield ("Differs from the paper as above." if claim.differs == before else

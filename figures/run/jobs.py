@@ -1,16 +1,17 @@
 """Run the computations of figures in parallel, and store their results.
 
 A job is one independent part of the computation of a figure.  A job calls one function
-of a figure file, with plain values as keyword arguments.  The result of a job is a dict
-of arrays, numbers, texts, truth values or lists.  Each result is stored in one npz file
-without pickle.
+that the Python file of the figure defines or imports.  The keyword arguments of this
+function are numbers, texts, truth values or None, or lists or dicts of such values.
+The result of a job is a dict of arrays, numbers, texts, truth values or lists.  Each
+result is stored in one npz file without pickle.
 
-A job can use the results of earlier jobs of the same figure.  The later job receives
-the result of an earlier job, or a list of results, as the argument `before`.  The name
-of the npz file contains a hash of everything on which the result depends, such as the
-code and the arguments.  This hash is called the key of the job.  The key of a job
-depends on the keys of earlier jobs, but not on their results.  Therefore, the stored
-result of a job stays valid if an earlier job is computed again.
+A job can use the results of earlier jobs of the same figure.  The function of the job
+receives one earlier result, or a list of earlier results, as the argument `before`.
+The name of the npz file contains a hash of everything on which the result depends,
+such as the code and the arguments.  This hash is called the key of the job.  The key of
+a job depends on the keys of earlier jobs, but not on their results.  Therefore, the
+stored result of a job stays valid if an earlier job is computed again.
 
 If jobs of several figures call the same function of a shared module with the same
 arguments, only one of these jobs is computed.
@@ -271,17 +272,18 @@ def _cluster_extra(name):
 
 
 def compute(waiting, run, executor, lanes, start, owners, results):
-    """Run all tasks; yield (task, answer, error).
+    """Run all tasks, which are jobs with keys; yield (task, answer, error).
 
     The answer of a task is the pair (result, record) that `run` returns, or None after
-    an error.  If an answer is already stored, the dict `results` maps the key of its
-    task to the answer.  The dict `owners` maps the key of each task to the names of the
+    an error.  The dict `results` maps the keys of earlier tasks to the stored answers
+    of these tasks.  The dict `owners` maps the key of each task to the names of the
     figures that use the task.  If a task raises an error, all figures that use the task
-    fail.  If all figures that use a task have failed, the task is skipped.
+    fail.  A task is skipped if all its figures have failed.
 
-    If `executor` is None, the tasks run in `lanes` local processes.  Each process first
-    calls `start`.  If a local process is killed, its task is repeated in a new process,
-    at most `REBUILDS` times.
+    If `executor` is None, the tasks run in local processes.  The argument `lanes` is
+    the number of local processes.  Each local process calls `start` before its first
+    task.  If a local process is killed, its task is repeated in a new process, at most
+    `REBUILDS` times.
     """
     waiting, flying, lost = list(waiting), {}, collections.Counter()
     results, failed = dict(results), set()

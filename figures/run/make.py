@@ -65,7 +65,8 @@ def imported(root, name):
 def figures(root, options, executor, run, start):
     """Compute the requested figures; return the exit status.
 
-    Workers call `run` for each job; local worker processes first call `start`.
+    The function `run` computes one job.  If `executor` is None, the jobs run in local
+    processes.  Each local process calls `start` before its first job.
     """
     code = digest.Code(digest.in_folder(root))
     made = [planned(root, name, options, code)
@@ -137,7 +138,7 @@ def folders(figure, options):
 
 
 def describe(root, made, options):
-    """Store a hash of the used code, and checksums of the data, in each `Figure`."""
+    """Store hashes of the code and of the data that each figure uses."""
     code = digest.Code(digest.in_folder(root), options.size)
     for figure in made:
         if figure.error is None:

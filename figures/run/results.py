@@ -190,7 +190,7 @@ def undecided(line):
 
 
 def count_own(stored):
-    """Return a sentence that states how many claims of the kind "own" hold or fail."""
+    """Return a sentence that counts the verdicts on properties that no paper states."""
     words = collections.Counter(result.verdict for one in stored.values()
                                 for claim, result in one.judged.values()
                                 if claim.kind == "own")
@@ -342,7 +342,7 @@ def about(module):
 
 
 def _named(claim):
-    """Return whether a table cell must show a claim's text in addition to the value."""
+    """Return whether a table must show a claim's text beside the computed number."""
     source = claim.published
     return (source is None or source.known == "words"
             or not isinstance(source.value, numbers.Real))
@@ -400,9 +400,9 @@ def settings_of(key, module, stored):
 def with_runs(module, one, stored):
     """Yield the settings of an experiment.
 
-    The setting "runs" in the constant SETTINGS is the planned number of runs.  Before a
-    result is stored, the planned number is shown with the word "planned".  If the
-    planned and the actual number of runs differ, the actual number is shown.
+    The setting "runs" in the constant SETTINGS is the planned number of runs.  If no
+    result is stored yet, the word "(planned)" follows the planned number of runs.  If
+    the planned and the actual number of runs differ, the actual number is shown.
     """
     judged = stored[one.figure].judged if one.figure in stored else {}
     found = {judged[key][1].n for row in module.ROWS for name, _, key in (

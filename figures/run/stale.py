@@ -67,13 +67,13 @@ def version(code):
 
 
 def _commits(found):
-    """Return pairs (commit, hash of the used code) that are stored with a result."""
+    """Return pairs (commit, hash of the code) that are stored with a result."""
     return [(one.get("commit"), one.get("digest"))
             for one in (found.get("code", {}), *found["origins"])]
 
 
 def differences(name, found, code):
-    """Yield a message for each recorded commit whose code differs from HEAD."""
+    """Yield messages about code changes since a stored result was computed."""
     functions = {found["code"]["commit"]: set(DEPENDS)}
     for job in found["jobs"]:
         called = job["call"].partition("(")[0]

@@ -138,7 +138,8 @@ def store(folder, full, names, find):
     """Copy results from `folder` to the folder `full`.
 
     If `names` is empty, all results computed with --full are copied.  For each result,
-    yield a message and whether the result was copied.
+    yield the pair (message, copied).  The truth value `copied` is True if the result
+    was copied to the folder `full`.
     """
     for name in names or full_results(folder):
         try:

@@ -2,13 +2,14 @@
 
 The left panels show how a network responds to three patterns after training with the
 surrogate gradient.  For each pattern, the panels show the input spikes, the hidden
-spikes and the membrane potentials of the readouts.  The right panels compare networks
-that are trained with the surrogate gradient and with the true gradient.  One panel
-shows the accuracy against the epoch, and the other panel shows the final accuracy.
-Thin lines and dots are single seeds, and thick lines are means over seeds.
+spikes and the membrane potentials of the readouts.  The right panels compare two groups
+of networks.  One group is trained with the surrogate gradient, and the other group is
+trained with the true gradient.  One right panel shows the accuracy against the epoch,
+and the other panel shows the final accuracy.  Thin lines and dots are single seeds, and
+thick lines are means over seeds.
 
 A spiking network of 100-4-2 neurons learns to classify 256 random patterns of Poisson
-spikes (5 Hz, 200 steps of 1 ms).  Each pattern belongs at random to one of two classes.
+spikes (5 Hz, 200 steps of 1 ms).  The class of each pattern, 0 or 1, is random.
 Because the true derivative of the spike function is 0, the true gradient of the loss
 with respect to the hidden weights is exactly 0.  With the true gradient, only the
 readout weights change during training.
@@ -16,10 +17,10 @@ readout weights change during training.
 The predicted class is the class whose readout has the larger maximum over time.  Each
 readout starts at 0.  If neither readout ever exceeds 0, both maxima are equal to the
 initial value 0.  In the case of such a tie, class 0 is predicted, as in the tutorial of
-[NMZ19].  The gradient of the loss is 0 for a pattern with a tie, because the initial
-value of a readout does not depend on the weights.  The number of ties affects the
-accuracy.  Therefore, the figure also reports a second accuracy, in which each tie
-counts as half a correct answer.
+[NMZ19].  If the two maxima of a pattern are equal to the initial value, the gradient of
+the loss is 0.  The reason is that the initial value does not depend on the weights.
+The number of ties affects the accuracy.  Therefore, the figure also reports a second
+accuracy, in which each tie counts as half a correct answer.
 
 This figure corresponds to the first experiment of the tutorials that accompany [NMZ19].
 The network is trained with Adam at a learning rate of 2e-3 for 1,000 epochs, with all
