@@ -1,15 +1,15 @@
 """Encode images and spoken words as input spikes of an analog chip.
 
-A pixel with the grey level x in [0, 1] sends at most one spike, at the time t in the
-time bin `bin`:
+A pixel with the grey level x in [0, 1] sends at most one spike.  The time of the spike
+is t, and the index of the time bin is `bin`:
 
     t = tau log(x / (x - threshold)) for x > threshold                (1)
     bin = floor((t - first) / dt), a spike if bin < T                 (2)
     first = min of t over the batch                                   (3)
 
 Eq. (1) gives the time at which a leaky integrator with constant input x reaches the
-threshold.  By eq. (3), the input spikes of an image depend on the other images of the
-batch if `first` is not given.
+threshold.  If `first` is not given, eq. (3) is used, and the input spikes of each image
+depend on all images of the batch.
 
 A spoken word is a list of spike events in 700 frequency channels.  During training,
 each spike event is shifted by a random number of channels, eq. (4).  The lowest 70
@@ -82,8 +82,8 @@ def shrunk(images, *, crop, side):
 def rotated(images, rng, *, most):
     """Rotate each image about its centre.
 
-    `images` (B, H, W) holds grey levels in [0, 1].  The rotation angles are uniformly
-    distributed between `-most` and `most` degrees.
+    `images` (B, H, W) holds grey levels in [0, 1].  The rotation angles in degrees are
+    uniformly distributed between `-most` and `most`.
 
     >>> cross = np.zeros((1, 5, 5))
     >>> cross[0, 2] = 1

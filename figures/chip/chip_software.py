@@ -1,8 +1,9 @@
 """Simulate recurrent networks in software, with selected effects of an analog chip.
 
-Without effects of the chip, the simulation equals `chip_images.in_software`, up to
-rounding.  The module `refsnn.chip` defines these effects.  Numbers in comments, such as
-`(10)`, refer to equations of `refsnn.chip`.  Mismatch is not simulated.
+If no effect of the chip is selected, the results equal those of
+`chip_images.in_software`, up to rounding.  The module `refsnn.chip` defines the
+effects.  Numbers in comments, such as `(10)`, refer to equations of `refsnn.chip`.
+Mismatch is not simulated.
 """
 
 import numpy as np
@@ -25,8 +26,8 @@ def simulated(effects, rng, parts=1):
         `refractory`, a spike reduces the membrane potential by the threshold.
     rng : random generator that samples the noise and the lost spikes.
     parts : number of integration steps in a time bin.  A spike reaches its targets
-        after one step.  For all values of `parts`, an input spike has the same effect
-        on the membrane potentials at the starts of time bins.  Without `refractory`, a
+        after one step.  At the start of each time bin, the effect of past input spikes
+        on the membrane potentials does not depend on `parts`.  Without `refractory`, a
         neuron spikes at most once in a time bin.
     """
     read, membrane, _ = effects.noise or (0.0, 0.0, 0.0)

@@ -3,13 +3,12 @@
 The left panel shows four measures of the emulation error against the length of the
 integration step.  The errors are measured relative to a reference emulation with very
 short steps of 5 ns.  All errors are averaged over the test images.  The curve "fewer
-hidden spikes" shows by what fraction the number of hidden spikes is smaller than in the
-reference emulation.  A hidden spike of the reference emulation is called reproduced if,
-with longer steps, the same neuron spikes in the same time bin.  The curve "hidden
-spikes not in the same bin" shows the fraction of hidden spikes in the reference
-emulation that are not reproduced with longer steps.  Lines are means over chips, and
-dots are single chips.  The right panel shows the readout potentials for one test image
-on one chip.
+hidden spikes" shows the relative decrease of the number of hidden spikes, compared with
+the reference emulation.  A hidden spike of the reference emulation is called missing
+if, with longer steps, the same neuron does not spike in the same time bin.  The curve
+"hidden spikes not in the same bin" shows the fraction of missing hidden spikes.  Lines
+are means over chips, and dots are single chips.  The right panel shows the readout
+potentials for one test image on one chip.
 
 A spiking network with 256 inputs, 100 hidden neurons and 10 readouts is trained in
 software to classify the handwritten digits included in refsnn ("embedded digits").  The
@@ -19,11 +18,12 @@ membrane potentials.
 
 The emulation detects spikes only at the ends of integration steps.  Each spike is
 therefore detected up to one step too late, and the delays of successive spikes
-accumulate.  If a membrane potential only just reaches the threshold, a delay of the
-neuron's previous spike can add or remove a spike.  The shorter the integration steps
-are, the fewer spikes are added or removed.  The effect of each added or removed spike
-on the readouts does not depend on the length of the step.  The root mean square (RMS)
-error of the readouts therefore decreases more slowly than the mean absolute error.
+accumulate.  A delayed spike also delays the reset of the membrane potential.  If the
+membrane potential later comes close to the threshold, the delayed reset can add or
+remove a spike.  The shorter the integration steps are, the fewer spikes are added or
+removed.  The effect of each added or removed spike on the readouts does not depend on
+the length of the step.  The root mean square (RMS) error of the readouts therefore
+decreases more slowly than the mean absolute error.
 
 Each time bin of the chip (1.7 µs) is divided into equal steps.  At a step of 0.189 µs,
 the refractory time (2 µs) and the delay of spikes (0.3 µs) must be rounded to multiples

@@ -2,26 +2,28 @@
 
 The left panel shows the accuracy of trained networks on spoken test words.  Some
 networks are trained in software, and the others are trained with an emulated analog
-chip in the loop.  The rows "software" and "chip" show networks with unchanged settings.
-In every other row, one setting is changed.  The vertical lines are the mean accuracies
-of the unchanged networks.  The right panel shows by what fraction each changed setting
-reduces the accuracy difference between software and chip.  The fraction is 1 if the
-changed setting makes software and chip equally accurate.  Bars are means, dots are
-single runs, horizontal lines are 95 % confidence intervals, and diamonds are published
-accuracies [CB22].
+chip in the loop.  The rows "software" and "chip" show networks with the standard
+settings.  Each of the remaining rows shows networks for which one setting differs from
+the standard settings.  The vertical lines are the mean accuracies of the networks with
+the standard settings.  The right panel shows the relative reduction of the accuracy
+difference between software and chip by each changed setting.  The relative reduction is
+1 if the changed setting makes software and chip equally accurate.  Bars are means, dots
+are single runs, horizontal lines are 95 % confidence intervals, and diamonds are
+published accuracies [CB22].
 
 In [CB22], the chip is more accurate than software.  In the figure `chip_words`,
-software is more accurate than the chip.  A changed setting is called the cause of the
-accuracy difference if it reduces this difference by more than one half.  For a cause,
-the 95 % confidence interval of the relative reduction lies above one half.  The noise
-of the chip consists of read noise, membrane noise and lost spikes.  A reset of the chip
-sets the membrane potential to 0 for 2 µs.  Weights on the chip are integers from -63 to
-63.  The chip records potentials as 8-bit codes.  On the chip, membrane potentials below
--1 times the threshold or above 1.75 times the threshold respond only weakly to input.
-In the row "with time steps of 0.34 µs", software divides each time bin of the chip (1.7
-µs) into five time steps.  In the rows "without penalties", the loss has no penalties on
-spikes and weights.  In each repetition, all networks have the same initial weights and
-the same order of words, and all chips have the same mismatch.
+software is more accurate than the chip.  A setting is regarded as a cause of the
+accuracy difference if a change of this setting reduces the difference by more than one
+half.  The 95 % confidence interval of the relative reduction must also lie above one
+half.  The noise of the chip consists of read noise, membrane noise and lost spikes.  A
+reset of the chip sets the membrane potential to 0 for 2 µs.  Weights on the chip are
+integers from -63 to 63.  The chip records potentials as 8-bit codes.  On the chip,
+membrane potentials below -1 times the threshold or above 1.75 times the threshold
+respond only weakly to input.  In the row "with time steps of 0.34 µs", software divides
+each time bin of the chip (1.7 µs) into five time steps.  In the rows "without
+penalties", the loss has no penalties on spikes and weights.  In each repetition, all
+networks have the same initial weights and the same order of words, and all chips have
+the same mismatch.
 
 By default, small networks are trained on spoken English words, which are stored in the
 repository.  With --full, networks of the same size as in the figure `chip_words` are
@@ -180,13 +182,14 @@ def claims(size):
 
 
 def share(gap, left):
-    """Return by what fraction a changed setting reduces an accuracy difference.
+    """Return the relative reduction of an accuracy difference by a changed setting.
 
-    The array `gap` holds the accuracy difference of each run before the change, and
-    `left` holds the accuracy difference after the change.  The returned values, one for
-    each run, have the mean `1 - left.mean() / gap.mean()`.  This mean is above 1/2 if
-    the mean of `gap / 2 - left` is above 0.  The confidence intervals of both means are
-    related in the same way (Fieller's method).
+    The array `gap` holds the accuracy difference of each run with the standard
+    settings, and `left` holds the accuracy difference with the changed setting.  For
+    each run, one value is returned.  The mean of these values is
+    `1 - left.mean() / gap.mean()`.  The confidence interval of this mean lies above 1/2
+    if the confidence interval of the mean of `gap / 2 - left` lies above 0
+    (Fieller's method).
     """
     whole = gap.mean()
     if whole <= 0:

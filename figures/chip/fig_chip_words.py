@@ -14,9 +14,10 @@ A recurrent network of 186 spiking neurons is trained with an emulated analog ch
 the loop.  The inputs are spoken words of the data set Heidelberg Digits, which are
 encoded as spikes in 70 channels.  The spike times of each word are divided by 2,000,
 and 1 s of speech therefore takes 500 µs on the chip.  The same network is also trained
-in ideal software (without the constraints of the chip).  With "fixed recurrence", the
-recurrent weights of a network trained on the chip are randomly permuted and kept fixed.
-The other weights are trained from random initial values.  During the training of the
+in ideal software (without the constraints of the chip).  The networks with "fixed
+recurrence" receive the recurrent weights of a network that was trained on the chip.
+These recurrent weights are randomly permuted, and are then not trained.  The input and
+readout weights are trained from random initial values.  During the training of the
 "augmented" networks, the channel of each input spike is shifted at random.  Each
 repetition uses a different emulated chip.  The initial weights and the order of the
 words differ between all training runs.

@@ -1,11 +1,12 @@
 """Outputs of narrow and wide networks, and their prediction by the tangent kernel
 
-The left panels show three network outputs for one unseen image during training, for a
-narrow network (above) and for a wide network (below).  Dashed lines are the outputs
-that the tangent kernel predicts.  The middle panel shows the relative prediction error
-after training.  The norm of the prediction error is divided by the norm of the
-difference between the final and the initial outputs.  Each dot is one seed.  The right
-panel shows the prediction error after only one training step.
+The left panels show how three network outputs for one unseen image change during
+training.  The upper panel shows a narrow network, and the lower panel shows a wide
+network.  Dashed lines are the outputs that the tangent kernel predicts.  The middle
+panel shows the relative prediction error after training.  The norm of the prediction
+error is divided by the norm of the difference between the final and the initial
+outputs.  Each dot is one seed.  The right panel shows the prediction error after only
+one training step.
 
 The tangent kernel of a network at its initial weights predicts how gradient descent on
 the squared loss changes the outputs.  Networks with two hidden layers of ReLU units are

@@ -25,17 +25,17 @@ With the option --full, perceptrons with 784-300-100-10 units are trained on MNI
 on Fashion-MNIST, with the same initial weights on both data sets.  NTT takes 18,720
 steps, as published.  The training with labels takes 18,720 steps in place of the
 published 42,200 steps.  Each method is run three times at densities up to 3 %, and once
-at higher densities.  At a density of 1 %, layer-wise NTT, magnitude and random masks
-keep only 9 of the 1,000 weights of the output layer (eqs. (2) and (5) of the module
-`refsnn.pruning`).  With only 9 weights, at least one of the 10 output units has no
-incoming weight.
+at higher densities.  At a density of 1 %, three kinds of layer-wise masks (NTT,
+magnitude and random masks) keep only 9 of the 1,000 weights of the output layer.  The
+number 9 follows from eqs. (2) and (5) of the module `refsnn.pruning`.  With only 9
+weights, at least one of the 10 output units has no incoming weight.
 
 With the option --full, two convolutional networks without dropout are also trained.
-LeNet-5-Caffe on MNIST keeps 3 or 10 % of the weights.  Conv-4 on CIFAR-10 keeps 5 % of
-the weights.  Neural Tangent Transfer takes 3,000 steps.  The sparse networks are then
-trained with labels for 5,000 steps.  Each method is run once at each density.  For
-Conv-4, Neural Tangent Transfer uses mini-batches of 16 images.  Several methods are not
-tested with Conv-4.
+LeNet-5-Caffe is trained on MNIST, at densities of 3 and 10 %.  Conv-4 is trained on
+CIFAR-10, at a density of 5 %.  Neural Tangent Transfer takes 3,000 steps.  The sparse
+networks are then trained with labels for 5,000 steps.  Each method is run once at each
+density.  For Conv-4, Neural Tangent Transfer uses mini-batches of 16 images.  Several
+methods are not tested with Conv-4.
 """
 
 import numpy as np

@@ -10,13 +10,13 @@ All panels below the top panel show only the first layer.  The masks in the lowe
 have a separate pruning threshold for each layer.  The middle panels show the number of
 kept weights of each input pixel, averaged over seeds.  The last panel of the middle row
 shows the standard deviation of the grey level of each pixel over the training images.
-In the titles, r is the correlation between the number of kept weights of a pixel and
-the standard deviation of its grey level.  The bottom left panel shows the number of
-kept weights of each hidden unit, in descending order.  Thin lines are single seeds, and
-thick lines are means.  The thick line for magnitude masks almost coincides with the
-thick line for random masks, because the initial weights are random.  The bottom right
-panels show the incoming weights of six hidden units for the first seed.  A blank square
-is a unit without kept weights (an empty unit).
+In the titles, r is the correlation between two properties of the pixels: the number of
+kept weights, and the standard deviation of the grey level.  The bottom left panel shows
+the number of kept weights of each hidden unit, in descending order.  Thin lines are
+single seeds, and thick lines are means.  The thick line for magnitude masks almost
+coincides with the thick line for random masks, because the initial weights are random.
+The bottom right panels show the incoming weights of six hidden units for the first
+seed.  A blank square is a unit without kept weights (an empty unit).
 
 Magnitude masks keep the initial weights with the largest absolute values.  Neural
 Tangent Transfer (NTT) starts from a magnitude mask, and changes the mask during
@@ -26,13 +26,13 @@ that needs no labels.  Random masks keep weights that are drawn at random, eithe
 each layer or in the whole network.
 
 The claims are about the number of kept weights per unit and per pixel in the first
-layer.  The variance of the number of kept weights is divided by its expected value for
-random masks (the chance variance).  For random masks, the expected variance of the
-number of kept weights is (1 - density) times the mean number of kept weights.  NTT
-masks keep few weights of pixels whose grey level hardly varies between images.  For a
-further claim, pixels whose grey levels have similar standard deviations form groups of
-16 (28 with --full).  The variance of the number of kept weights is then computed within
-each group.
+layer.  The variance of the number of kept weights is divided by the chance variance,
+which is the variance that is expected for random masks.  The chance variance is the
+mean number of kept weights times (1 - density).  NTT masks keep few weights of pixels
+whose grey level hardly varies between images.  One claim compares only pixels whose
+grey levels have similar standard deviations.  For this claim, the pixels are divided
+into groups of 16 pixels (28 pixels with --full).  The variance of the number of kept
+weights is computed within each group.
 
 By default, the images are the handwritten digits included in refsnn, the network has
 256-100-50-10 units, the density is 0.1, and NTT takes 500 steps.  With the option
@@ -130,14 +130,15 @@ def follows(data, method):
 
 
 def unevenness(counts, density):
-    """Return the variance of `counts`, relative to its value for random masks."""
+    """Return the variance of `counts`, divided by the variance for random masks."""
     return counts.var(axis=1) / counts.mean(axis=1) / (1 - density)
 
 
 def unevenness_given(varies, counts, density):
-    """Return the variance of `counts` within groups of pixels with similar `varies`.
+    """Return the variance of `counts` within groups of similar pixels.
 
-    The variance is divided by its expected value for random masks.
+    In each group, the pixels have similar standard deviations `varies`.  The variance
+    of `counts` is divided by the variance that is expected for random masks.
     """
     order = np.argsort(varies, axis=1)
     groups = np.take_along_axis(counts, order, axis=1)

@@ -25,9 +25,10 @@ log.
 
 The published runs used other hardware, which rounds float32 numbers differently.  If
 the input of a ReLU unit is almost zero, rounding decides whether the unit is on or off.
-Two computations of the same run therefore diverge.  Rounding can also change the masks,
-which are updated after every 100 training steps.  To show the effects of rounding, all
-runs except the second run of LeNet-5-Caffe are repeated in float64.
+Two computations of the same run therefore diverge.  The masks are updated after every
+100 training steps.  At each update, rounding errors can change which weights are
+pruned.  To show the effects of rounding, all runs except the second run of
+LeNet-5-Caffe are repeated in float64.
 
 By default, the images are the handwritten digits included in refsnn.  For these digits,
 the authors of [LZ20] published no logs.  The networks have 256-100-50-10 units, and

@@ -15,13 +15,13 @@ teachers.
 
 With the option --full, the networks have 784-300-100-10 units, and the images are
 MNIST.  In each student, 97 % of the weights are pruned.  The students of the first five
-teachers are trained for 18,720 steps.  The student of the teacher with the largest
-initial kernel distance is also trained for 18,720 steps.  As in the code of [LZ20],
-distances are computed on 64 of 120 held-out images.  All teachers have the same
-held-out images.  Stars mark the two runs of the published NTT demonstration, whose
-initial kernel distances are 6,439 and 8,147.  The published distance ratios can differ,
-because other teachers and images were used.  The figure `ntt_replay` repeats the
-published runs with the same teachers and images.
+teachers are trained for 18,720 steps.  In addition, the teacher with the largest
+initial kernel distance is selected, and the student of this teacher is trained for
+18,720 steps.  As in the code of [LZ20], distances are computed on 64 of 120 held-out
+images.  All teachers have the same held-out images.  Stars mark the two runs of the
+published NTT demonstration, whose initial kernel distances are 6,439 and 8,147.  The
+published distance ratios can differ, because other teachers and images were used.  The
+figure `ntt_replay` repeats the published runs with the same teachers and images.
 """
 
 import numpy as np

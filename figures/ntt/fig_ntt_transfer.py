@@ -28,15 +28,15 @@ trained on the handwritten digits included in refsnn.
 With the option --full, the published demonstration of [LZ20] is repeated on MNIST with
 3 % of the weights.  NTT trains 20 perceptrons with 784-300-100-10 units for 18,720
 steps, as published.  NTT trains one LeNet-5-Caffe for 3,000 steps (published: 18,720
-steps).  Another perceptron is trained on Fashion-MNIST.  LeNet-5-Caffe, the perceptron
-on Fashion-MNIST, and five of the 20 perceptrons on MNIST are then trained with labels
-for 42,200 steps.  The training with labels uses 54,000 images.  Masks that are
-uniformly random in each layer are also tested.  The training images are in the same
-order as in the code of [LZ20], and the first 1,000 images are held out during NTT.  The
-panels show the kernel and output distances on the first 64 held-out images, which were
-also held out in the published runs.  Further claims state both distances on all 1,000
-held-out training images, and on the first 64 images of the test set.  The distances on
-1,000 images are means over batches of 50 images.
+steps).  Another perceptron is trained on Fashion-MNIST.  Seven sparse networks from NTT
+are then trained with labels for 42,200 steps: LeNet-5-Caffe, the perceptron for
+Fashion-MNIST, and five perceptrons for MNIST.  The training with labels uses 54,000
+images.  Masks that are uniformly random in each layer are also tested.  The training
+images are in the same order as in the code of [LZ20], and the first 1,000 images are
+held out during NTT.  The panels show the kernel and output distances on the first 64
+held-out images, which were also held out in the published runs.  Further claims state
+both distances on all 1,000 held-out training images, and on the first 64 images of the
+test set.  The distances on 1,000 images are means over batches of 50 images.
 
 If the data folder holds the published logs, dotted lines show these logs.  The
 published runs used other initial weights.  At steps that update the masks, the
@@ -44,10 +44,10 @@ distances are computed before the update.  The last row of panels shows the dist
 ratio against the initial kernel distance.  The distance ratio is the kernel distance
 divided by its initial value.  The line is a linear regression of log(distance ratio) on
 log(initial kernel distance) for the 20 perceptrons.  The band is the 95 % prediction
-interval for one further perceptron.  Stars are the two published runs.  If the initial
-kernel distance of a published run is outside the range of the 20 perceptrons, the claim
-about this published run remains undecided.  The figure `ntt_replay` repeats the
-published runs with the same initial weights, images and mini-batches.
+interval for one further perceptron.  Stars are the two published runs.  A claim about a
+published run is not decided if the initial kernel distance of this run is outside the
+range of the 20 perceptrons.  The figure `ntt_replay` repeats the published runs with
+the same initial weights, images and mini-batches.
 """
 
 import csv

@@ -7,8 +7,9 @@ the tangent kernel of a dense network (teacher).  The tools compute the gradient
 loss with respect to the parameters of the student.  The loss uses the tangent kernel
 between the first and the second half of a batch, and has no L2 term.
 
-The measured times include the forward pass and the tangent kernel of the teacher.  Each
-tool receives arrays in its preferred memory layout.  The JAX code is compiled.
+All measured times include the forward pass.  In the task named NTT, the measured times
+also include the outputs and the tangent kernel of the teacher.  Each tool receives
+arrays in its preferred memory layout.  The JAX code is compiled.
 """
 
 import functools
@@ -36,7 +37,7 @@ OMITTED = {(CONV, TORCH), (CONV, JAX)}      # the Jacobians need half a gigabyte
 
 
 class Problem(NamedTuple):
-    """A student network, a teacher network and inputs."""
+    """This class holds a student network, a teacher network and network inputs."""
 
     x: np.ndarray
     weights: list

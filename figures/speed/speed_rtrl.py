@@ -28,7 +28,7 @@ BARE, OURS = "bare products", "refsnn"
 
 
 class Problem(NamedTuple):
-    """The weights, the input and the derivatives dL/d(output)."""
+    """This class holds the weights, the input and the derivatives dL/d(output)."""
 
     x: np.ndarray           # (T, B, m)
     W: np.ndarray           # (n, m)

@@ -1,9 +1,9 @@
 """Update parameters with synaptic intelligence (SI), for `fig_speed`.
 
-The benchmark is one update of all parameters of a network.  The update combines
-synaptic intelligence with the optimiser Adam.  The gradient of the loss is given.
-Memory access limits the speed of the update.  Therefore, an update takes longer than
-copying all parameters.
+The benchmark measures the time of one update of all network parameters.  The update
+combines synaptic intelligence with the optimiser Adam.  The gradient of the loss is
+given.  Memory access limits the speed of the update.  Therefore, an update takes longer
+than copying all parameters.
 """
 
 import functools

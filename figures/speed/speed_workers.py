@@ -1,9 +1,9 @@
 """Measure the computing times of refsnn and other tools.
 
-The compared programs (competitors) are refsnn, other tools, and simple computations
-such as copying all parameters.  Each competitor runs in a separate process.  Therefore,
-the threads of one competitor do not slow another competitor.  Only one competitor runs
-at a time.
+Computing times are measured for refsnn, for other tools, and for simple computations
+such as copying all parameters.  Each of these programs is called a competitor.  Each
+competitor runs in a separate process.  Therefore, the threads of one competitor do not
+slow another competitor.  Only one competitor runs at a time.
 
 Each module with tasks, such as `speed_lif`, defines:
 
