@@ -10,8 +10,8 @@ A fully connected network of 784-200-200-10 units learns six tasks in sequence. 
 images are the handwritten digits of refsnn, enlarged and centred in 28x28 pixels as in
 MNIST.  The first task shows the digits unchanged.  In each later task, the pixels of
 all images are reordered by a random permutation.  The importance of a weight for a task
-is `w / (Delta^2 + xi)`.  The path integral w estimates how much the changes of the
-weight decreased the loss, Delta is the change of the weight during the task, and the
+is `w / (Delta^2 + xi)`.  The path integral w estimates how much this weight contributed
+to the decrease of the loss.  Delta is the change of the weight during the task, and the
 damping xi is 0.1.
 
 Because the pixels are permuted, different tasks depend on different weights of the

@@ -2,14 +2,14 @@
 
 The left panel shows the mean test accuracy over five tasks at the end of training,
 against the strength c of the penalty.  Colours stand for seven variants of synaptic
-intelligence, called presets.  Rings mark the accuracy at the default strength of each
-preset.  The middle panel shows how the parameter importances of each preset correlate
-with those of the preset `pathint`.  For the right panel, the sum of all parameter
-importances is multiplied by the prefactor of the penalty.  The panel shows this product
-for each preset, divided by the product for `pathint`.  For the preset `avalanche`,
-importances above 1e-3 count as 1e-3, both in the penalty and in the middle and right
-panels.  Thin lines and small markers are single runs, and thick lines and large markers
-are means.
+intelligence, called presets.  Rings mark the accuracy of each preset with its default
+strength of the penalty.  The middle panel shows how the parameter importances of each
+preset correlate with those of the preset `pathint`.  For the right panel, the sum of
+all parameter importances is multiplied by the prefactor of the penalty.  The panel
+shows this product for each preset, divided by the product for `pathint`.  The preset
+`avalanche` limits each importance to at most 1e-3.  The middle and right panels use the
+limited importances of this preset.  Thin lines and small markers are single runs, and
+thick lines and large markers are means.
 
 A fully connected network of 64-50-50-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits with two
@@ -20,10 +20,11 @@ from the same training run with the preset `pathint` and c = 1.
 
 At equal strength c of the penalty, five of the seven presets lead to similar
 accuracies.  The default strength of the penalty is 10 in the preset `vandeven`, 1 in
-the preset `avalanche`, and 0.1 in all other presets.  The strength of the preset
-`avalanche` was chosen for refsnn, because the library avalanche has no default
-strength.  Two settings hardly change the accuracy: whether the path integral includes
-the gradient of the penalty, and whether negative parameter importances are set to 0.
+the preset `avalanche`, and 0.1 in all other presets.  The strength 1 of the preset
+`avalanche` is a choice of refsnn.  The library avalanche, which this preset reproduces,
+has no default strength.  Two settings hardly change the accuracy: whether the path
+integral includes the gradient of the penalty, and whether negative parameter
+importances are set to 0.
 
 With the presets `mammoth_old` and `avalanche`, the accuracies and the importances
 differ from those of the other five presets.  The preset `mammoth_old` reproduces the

@@ -9,15 +9,16 @@ w is the path integral of the parameter and Delta is its total change.  For para
 the diagonal entry of the Hessian is H_kk.  For a diagonal Hessian, the undamped
 importance of parameter k tends to `H_kk / 2` as the learning rate tends to 0.  For a
 diagonal Hessian, a penalty with strength 1 and the undamped importances therefore
-approximates the quadratic loss.  For a Hessian of rank 1, all undamped importances tend
-to half the nonzero eigenvalue as the learning rate tends to 0.  For random Hessians of
-full rank ("generic"), parameters with a small total change have a large undamped
-importance.  The top middle panel shows the importance `w / (Delta^2 + xi)` against the
-damping xi.  The importance is divided by `H_kk / 2`.  The damping limits the importance
-of parameters with a small total change.  The top right panel shows the mean path
-integral of each parameter over 4,000 random start points (40,000 with --full).  The
-start points have a standard normal distribution.  As the learning rate tends to 0, the
-expected path integral of parameter k tends to `H_kk / 2`.
+approximates the quadratic loss.  A Hessian of rank 1 has one nonzero eigenvalue.  As
+the learning rate tends to 0, `w / Delta^2` of every parameter tends to half this
+eigenvalue.  For random Hessians of full rank ("generic"), `w / Delta^2` is large for
+parameters with a small total change.  The top middle panel shows the importance
+`w / (Delta^2 + xi)` against the damping xi.  The importance is divided by `H_kk / 2`.
+The damping limits the importance of parameters with a small total change.  The top
+right panel shows the mean path integral of each parameter over 4,000 random start
+points (40,000 with --full).  The start points have a standard normal distribution.  As
+the learning rate tends to 0, the expected path integral of parameter k tends to
+`H_kk / 2`.
 
 The bottom left panel compares the sum of the path integrals of all parameters with the
 decrease of the loss.  For small learning rates, the relative difference between the sum

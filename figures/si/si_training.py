@@ -121,7 +121,7 @@ def permuted(images, order):
 # ---- networks ----------------------------------------------------------------
 
 def perceptron(*sizes, zero=False, keep=1.0):
-    """Return the `Net` of a fully connected ReLU network.
+    """Return the functions of a fully connected ReLU network, as a `Net`.
 
     sizes : the number of inputs, followed by the number of units of each layer.
     zero : if True, the output weights are initialised to 0, like all biases.
@@ -134,7 +134,7 @@ def perceptron(*sizes, zero=False, keep=1.0):
 
 
 def convolutional(shapes, pools, zero=True, keep=(), framed=None):
-    """Return the `Net` of a convolutional network.
+    """Return the functions of a convolutional network, as a `Net`.
 
     The tuple `pools` contains True for each convolution that is followed by pooling.
     The dict `framed` maps the index of a layer to the shape (H, W) of its input maps.

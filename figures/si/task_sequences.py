@@ -36,7 +36,7 @@ def split(labels, groups):
 
 
 def permutations(rng, tasks, pixels):
-    """Return the pixel permutations of all tasks (tasks, pixels), eq. (1).
+    """Return one pixel permutation per task, an array (tasks, pixels), eq. (1).
 
     The permutation of a task does not depend on the number of tasks.
     """
@@ -45,7 +45,7 @@ def permutations(rng, tasks, pixels):
 
 
 def head_masks(groups, classes):
-    """Return a bool array (tasks, classes) that is True for the outputs of a task.
+    """Return a bool array (tasks, classes); row i is True for the classes of task i.
 
     >>> head_masks([(0, 2), (1,)], 3).tolist()
     [[True, False, True], [False, True, False]]

@@ -13,18 +13,17 @@ over time.  Three conditions are compared, each with 128 trainable parameters.  
 learned delays, each class has one neuron with 8 weights and 8 delays.  Delays between
 two time steps are interpolated linearly (module `delays`).  In the other two
 conditions, the delays are random and fixed, or there are no delays.  In these two
-conditions, each class has two neurons, and each neuron has 8 weights.  The output of a
-class is the higher potential of its two neurons.  The fixed delays are drawn from the
-range of the learned delays, 0 to 120 ms.
+conditions, each class has two neurons, and each neuron has 8 weights.  The fixed delays
+are drawn from the range of the learned delays, 0 to 120 ms.
 
-All conditions use exact gradients of the cross-entropy, the optimiser Adam, and the
-same training samples, which are new at each step.  For each condition and run, networks
-are trained with five learning rates.  The network with the fewest wrong predictions on
-400 validation samples is selected.  Panel b shows the test errors of the selected
-networks on 2000 other samples.  Each line connects the three errors of one run, and
-large markers show means over runs.  Panel c shows the validation errors against the
-learning rate; thick lines are medians over runs.  On the logarithmic axes of panels b
-and c, an error of 0 is drawn at 0.25 divided by the number of samples.
+In all conditions, Adam minimises the cross-entropy with exact gradients.  New training
+samples are drawn at each training step, and are the same in all conditions.  For each
+condition and run, networks are trained with five learning rates.  The network with the
+fewest wrong predictions on 400 validation samples is selected.  Panel b shows the test
+errors of the selected networks on 2000 other samples.  Each line connects the three
+errors of one run, and large markers show means over runs.  Panel c shows the validation
+errors against the learning rate; thick lines are medians over runs.  On the logarithmic
+axes of panels b and c, an error of 0 is drawn at 0.25 divided by the number of samples.
 
 Panel d shows the first run with learned delays, before and after learning.  Each row
 shows when the eight input spikes of one class arrive at the neuron of the class.  The

@@ -19,10 +19,12 @@ the readout of the correct class.
 By default, three networks with 100 hidden neurons learn the digits of refsnn, which
 have 8x8 pixels.  With --full, one network with 350 hidden neurons learns MNIST for 18
 epochs.  This training takes about 3 core-hours.  With --full, mini-batches have 128
-images, and the learning rate of 0.005 falls by 3 % each epoch.  These settings and the
-jitter are those of [WP21], where ten networks learn for 100 epochs.  For the digits,
-mini-batches have 32 images, and the learning rate of 0.1 falls by 30 % each epoch.  The
-initial weights for the digits have wider distributions than those for MNIST.
+images.  The learning rate for MNIST is 0.005 in the first epoch, and falls by 3 % each
+epoch.  The mini-batch size, the learning rate and the jitter for MNIST are those of
+[WP21].  In [WP21], ten networks learn for 100 epochs.  For the digits, mini-batches
+have 32 images.  The learning rate for the digits is 0.1 in the first epoch, and falls
+by 30 % each epoch.  The initial weights for the digits have wider distributions than
+those for MNIST.
 """
 
 import os
@@ -87,10 +89,10 @@ def encode(images, rng=None):
 def highest(times, units, W):
     """Find the time at which the potential of each readout is highest.
 
-    Return three arrays (B, k): the times of the maxima, slopes, and spike indices.  If
-    a maximum coincides with a spike of a hidden neuron, the slope of the potential just
-    before this spike and the index of this spike are returned.  Otherwise, the slope is
-    0 and the index is -1.
+    Return three arrays (B, k): the times of the maxima, slopes, and spike indices.  The
+    maximum of a readout can coincide with a hidden spike.  In this case, return the
+    index of this spike, and the slope of the potential just before this spike.
+    Otherwise, the slope is 0 and the index is -1.
 
     Between two spikes, the potential is c (a exp(-p t) - b exp(-q t)), with p =
     1/tau_mem, q = 1/tau_syn, c = p/(q - p), a = sum_j W_j exp(p t_j) and b = sum_j W_j
@@ -146,7 +148,7 @@ def test(weights, images, labels):
 
 
 def learn(folder, epochs, hidden, samples, batch, seed, repeat, first=0, before=None):
-    """Train one network on at most `PART` mini-batches, from mini-batch `first` on."""
+    """Train one network on up to `PART` mini-batches; the first has index `first`."""
     found = image_sets.digits(seed, FIGURE, repeat) if folder is None \
         else image_sets.stored(folder)
     (x, labels), (tested, wanted) = ((a.reshape(len(a), -1), b) for a, b in (

@@ -4,11 +4,12 @@ A point of the plane belongs to the class yin, yang or dot.  One input neuron en
 the coordinate x of the point, a number from 0 to 1, and spikes at (10 + 30 x) ms.
 Three more input neurons encode y, 1 - x and 1 - y in the same way.  The fifth input
 neuron always spikes at 20 ms.  The network has 200 hidden neurons and three output
-neurons.  The predicted class is that of the output neuron that spikes first.  Training
-uses the exact gradients of the spike times (`refsnn.fast.eventprop`), the cross-entropy
-of the first output spikes, and the optimiser Adam.  Panel a shows the error on test
-points against the epoch.  Panel b shows the predicted class of each test point in the
-first run after training; crosses mark wrong predictions.
+neurons.  The predicted class is that of the output neuron that spikes first.  The loss
+is the cross-entropy of a softmax of the negative first spike times of the output
+neurons, plus a small cost of late spikes.  Training uses the exact gradients of the
+spike times (`refsnn.fast.eventprop`) and the optimiser Adam.  Panel a shows the error
+on test points against the epoch.  Panel b shows the predicted class of each test point
+in the first run after training; crosses mark wrong predictions.
 
 The data, the network and the training are those of [WP21], except for the generator of
 the data.  There are 5000 training points (400 with --quick), and a fifth as many test

@@ -4,9 +4,9 @@ The neuron model is that of the module `eventprop`.  Delays and recurrent
 weights are not supported.  An input spike arrives at the start of a step.
 If the membrane potential U is above the threshold at the end of a step,
 the neuron spikes.  The scheme "euler" is the explicit Euler method.  The
-scheme "held" assumes that the current does not change during a step, like
-`lif` with the argument gain = 1 - beta.  The scheme "exact" uses the
-analytic solution of the neuron equations.
+scheme "held" assumes that the current does not change during a step.  The
+module `lif` makes the same assumption if its argument gain is 1 - beta.
+The scheme "exact" uses the analytic solution of the neuron equations.
 
 By default, a spike occurs at the end of a step.  The option `between`
 interpolates spike times linearly within a step.  Because spike times on
@@ -22,7 +22,7 @@ from refsnn._checks import arrays, one_of
 
 
 class Grid(NamedTuple):
-    """Hold the spike times, the spiking neurons, and data for `backward`."""
+    """The spike times, the spiking neurons, and the values that `backward` needs."""
     times: np.ndarray
     units: np.ndarray
     spikes: dict

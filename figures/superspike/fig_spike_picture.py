@@ -48,7 +48,8 @@ divided by 10 (after 400 s in the published code).  The heterosynaptic regularis
 strength 1 and exponent 4.  In networks with the regulariser, the product of error and
 eligibility trace is multiplied by about 5, as in the published code.  With random
 feedback, the squared filtered error e^2 of hidden neurons is about 1e4 (in 1/s^2).
-Therefore, the regulariser with the factor e^2 has a strength of only 1e-4.
+Therefore, the variant of the regulariser that multiplies by e^2 has a strength of only
+1e-4.
 """
 
 import json

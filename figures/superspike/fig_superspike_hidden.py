@@ -3,8 +3,8 @@
 The left panels show the spikes of one network with random feedback, before training,
 after 40 s of training and at the end of training.  The right panels show the cost of
 each network with four hidden neurons, the mean cost over networks, and the fraction of
-successful networks.  A network is successful from the first trial in which it hits all
-five target times.  Dotted curves belong to networks with eight hidden neurons and
+successful networks.  A network counts as successful after it has hit all five target
+times in one trial.  Dotted curves belong to networks with eight hidden neurons and
 random feedback.
 
 A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every

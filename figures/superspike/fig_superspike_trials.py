@@ -1,10 +1,10 @@
 """Learning rate and initial weights set how many trials a neuron needs
 
-Each dot shows the number of trials until one neuron hits all its targets for the first
-time, or the total number of trials if the neuron never hits all targets.  Lines show
-geometric means over neurons.  The grey line is the number of trials in [ZG18] fig. 2.
-Stars mark the settings of the figure `superspike`.  With these settings, neurons hit
-all targets after far fewer trials than in the paper.
+Each dot belongs to one neuron.  The dot shows the number of trials until this neuron
+first hits all its targets.  If the neuron never hits all targets, the dot shows the
+total number of trials.  Lines show geometric means over neurons.  The grey line is the
+number of trials in [ZG18] fig. 2.  Stars mark the settings of the figure `superspike`.
+With these settings, neurons hit all targets after far fewer trials than in the paper.
 
 The neurons, inputs, targets and learning rule are those of the figure `superspike`.  A
 neuron hits all targets in a trial if it fires exactly one spike within 5 ms of each
@@ -47,7 +47,7 @@ def jobs(size, seed, data, repeats=None, loops=None):
 
 
 def learn(scale, law, repeats, loops, seed):
-    """Count the trials that each neuron needs to learn at each learning rate."""
+    """Count the trials until each neuron hits all targets, for each learning rate."""
     generators = [seeds.rng(seed, "superspike_trials", "neuron", r)
                   for r in range(repeats)]
     x = training.poisson(generators, fig_superspike.INPUTS, fig_superspike.INPUT_HZ)

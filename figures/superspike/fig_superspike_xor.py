@@ -25,15 +25,15 @@ In networks with symmetric or random feedback, the feedback weights satisfy a si
 condition, which is not part of [ZG18].  The two feedback weights of each hidden neuron
 have opposite signs, and the positive weight has the larger absolute value.  Half of the
 hidden neurons have a positive feedback weight from output 0, and the other half from
-output 1.  Symmetric feedback weights satisfy the sign condition only before training,
-because they change together with the output weights.  If feedback weights do not
-satisfy the sign condition, the two feedback weights of a hidden neuron can have a
-negative sum.  If neither output neuron spikes, hidden neurons with a negative sum of
-feedback weights become less active on average, and can become permanently silent.  With
---full, the figure also shows networks called "unbalanced".  In these networks, the
-feedback weights are normally distributed, as in [ZG18], and do not satisfy the sign
-condition.  In the networks called "common times", all inputs of a group spike at the
-same time.
+output 1.  Symmetric feedback weights are equal to the output weights, which change
+during training.  Therefore, symmetric feedback weights are sure to satisfy the sign
+condition only before training.  Without the sign condition, the two feedback weights of
+a hidden neuron can have a negative sum.  If neither output neuron spikes, hidden
+neurons with a negative sum of feedback weights become less active on average, and can
+become permanently silent.  With --full, the figure also shows networks called
+"unbalanced".  In these networks, the feedback weights are normally distributed, as in
+[ZG18], and do not satisfy the sign condition.  In the networks called "common times",
+all inputs of a group spike at the same time.
 
 The figure also shows networks without hidden neurons, networks with eight hidden
 neurons, and networks with the heterosynaptic regulariser in [ZG18] eq. (A.5).  The
@@ -133,7 +133,8 @@ ARRAYS = {
 def stimuli(generators, times):
     """Sample the patterns of one block of trials.
 
-    times : (B, 100) int, steps from the start of a pattern to the spike of each input.
+    times : (B, 100) int, the time step at which each input spikes, counted from the
+        start of a pattern.
     """
     B = len(generators)
     x = np.zeros((training.STEPS, B, INPUTS), bool)

@@ -7,8 +7,8 @@ neuron, separated by blanks:
     0.0123 17
 
 The function `read_ras` returns two arrays, `times_s` and `units`, which `binning.dense`
-converts to a dense spike train.  The spikes in the published files of target pictures
-are not in order of time.  Therefore, these files need order="sort".
+converts to a dense spike train.  In the published target files, the spikes form a
+picture and are not sorted by time.  Therefore, these files need order="sort".
 
 In the returned arrays, units (neurons) are counted from 0.  If the unit numbers in a
 file start at 1, read the file with first_unit=1.  For example, the target file of a
@@ -19,8 +19,8 @@ units=200 is given.
 Each spike time is read as the nearest float64 value.  The function `write_ras` writes
 enough digits to restore this value exactly.  Several spikes may have the same time,
 even if they belong to the same unit.  A file is rejected if its last line does not end
-with a newline character, because this line may be incomplete.  For example, an
-incomplete line may contain 1 in place of the unit number 17.  Reading needs up to 32
+with a newline character, because this line may be incomplete.  For example, if a file
+is cut off within the unit number 17, its last line ends with 1.  Reading needs up to 32
 bytes of memory per spike, or 56 bytes with `order="sort"`.
 """
 

@@ -7,10 +7,10 @@ each block, as in [ZG18].  The states of the neurons are not reset between block
 
 Values that the paper [ZG18] does not state are taken from the published code.  The
 optimiser RMaxProp divides each entry of the gradient by `sqrt(v) + eps`, where eps is
-1e-12 and v is the running maximum of the squared entry.  This maximum decays once per
-block, with a time constant of 30 s.  The spike trace z in the heterosynaptic
-regulariser decays with a time constant of 0.1 s.  Initial weights are normally
-distributed with mean 0, and weights are clipped to [-0.1 V, 0.1 V].
+1e-12 and v is the running maximum of the squared entry.  At the end of each block of
+0.5 s, the running maximum v is multiplied by exp(-0.5 s / 30 s).  The spike trace z in
+the heterosynaptic regulariser decays with a time constant of 0.1 s.  Initial weights
+are normally distributed with mean 0, and weights are clipped to [-0.1 V, 0.1 V].
 
 The following two settings are not taken from the paper or the published code.  In most
 figures, the standard deviation of the initial weights is a choice of refsnn.  In the
