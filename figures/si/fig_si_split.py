@@ -21,14 +21,14 @@ show the accuracies that the networks of this figure reach on training images af
 last task.  White markers are means over the runs in which only the moments of Adam are
 reset.  This figure corresponds to [ZPG17] fig. 3.
 
-The published numbers are from a Jupyter notebook of the authors of [ZPG17], in its
-version of 2018.  The code of this notebook was read, but not run.  To reset Adam, the
-notebook searches for the variables of Adam by name.  In Keras 2.2.2, these variables do
-not have the name that the notebook expects, and therefore Adam is never reset.  With
-Keras 2.0.5 (2017), the authors' notebook sets the moments of Adam to 0, but does not
-reset the step counter of Adam.  The plots in the authors' notebook of 2017 show a mean
-accuracy of 0.80 without consolidation.  In these plots, the accuracy without
-consolidation is 0.61 on task 1 and 0.48 on task 2.
+The published numbers are from a notebook of the authors of [ZPG17], in its version of
+2018.  The code of this notebook was read, but not run.  To reset Adam, the notebook
+searches for the variables of Adam by name.  In Keras 2.2.2, these variables do not have
+the name that the notebook expects, and therefore Adam is never reset.  With Keras 2.0.5
+(2017), the authors' notebook sets the moments of Adam to 0, but does not reset the step
+counter of Adam.  The plots in the authors' notebook of 2017 show a mean accuracy of
+0.80 without consolidation.  In these plots, the accuracy without consolidation is 0.61
+on task 1 and 0.48 on task 2.
 """
 
 import numpy as np

@@ -13,8 +13,9 @@ over time.  Three conditions are compared, each with 128 trainable parameters.  
 learned delays, each class has one neuron with 8 weights and 8 delays.  Delays between
 two time steps are interpolated linearly (module `delays`).  In the other two
 conditions, the delays are random and fixed, or there are no delays.  In these two
-conditions, each class has two neurons, and each neuron has 8 weights.  The fixed delays
-are drawn from the range of the learned delays, 0 to 120 ms.
+conditions, each class has two neurons, and each neuron has 8 weights.  The larger of
+the two membrane potentials is the output for the class.  The fixed delays are drawn
+from the range of the learned delays, 0 to 120 ms.
 
 In all conditions, Adam minimises the cross-entropy with exact gradients.  New training
 samples are drawn at each training step, and are the same in all conditions.  For each
