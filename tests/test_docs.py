@@ -447,6 +447,19 @@ def test_links_lead_somewhere():
             assert (path.parent / target).exists(), f"{path.name}: {target}"
 
 
+def test_the_site_finds_what_its_pages_quote():
+    """Pages of the site quote passages that a change of words may remove."""
+    pages = "".join(map(read, sorted((ROOT / "docs" / "_pages").glob("*.html"))))
+    sections = re.findall(r'section\("([^"]+)", "([^"]+)"\)', pages)
+    passages = re.findall(r're\.search\("(.*?)", (?:read\("(.*?)"\)|refsnn\.)', pages)
+    assert len(sections) >= 3 and len(passages) >= 2
+    for path, title in sections:
+        assert f"\n## {title}\n" in read(ROOT / path)
+    for pattern, path in passages:
+        assert re.search(ast.literal_eval(f'"{pattern}"'), read(
+            ROOT / (path or "refsnn/__main__.py"))), pattern
+
+
 def test_one_version():
     version = refsnn.__version__
     assert re.fullmatch(r"\d+\.\d+\.\d+", version)
