@@ -16,10 +16,10 @@ network is simulated again with the spike function
 where H is the step function, f' is the surrogate derivative, and u0 is the
 recorded membrane potential.  At u = u0, s(u) equals the recorded spike,
 and ds/du equals the surrogate derivative.  Some learning rules treat a
-variable as a constant.  To test such a rule, keep the variable at its
-recorded values, as in the function `frozen`.  With a correct gradient, the
-error of the linear approximation of L falls as h^2.  The function
-`taylor_slope` estimates the exponent of h in eq. (4):
+variable as a constant.  The function `frozen` returns a loss in which
+recorded variables are constant.  With a correct gradient, the error of the
+linear approximation of L falls as h^2.  The function `taylor_slope`
+estimates the exponent of h in eq. (4):
 
     |L(theta + h d) - L(theta) - h <gradient, d>| = O(h^2)            (4)
 
@@ -133,9 +133,9 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
         ...
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
 
-    The function raises AssertionError in the same cases as `directional`, with
-    one exception.  A gradient entry and its finite difference may both be 0,
-    unless the whole gradient array is 0.
+    The function raises AssertionError if a gradient entry differs from its
+    finite difference, or if rounding noise may hide an error.  The function
+    also raises AssertionError if a gradient array contains only zeros.
 
     Parameters
     ----------

@@ -18,17 +18,17 @@ each use, and `size` is the magnitude of an effect:
 
 The factors of eq. (1) have mean 1 and standard deviation `size`.  Eq. (4)
 multiplies both synaptic time constants of a neuron by the same random
-factor.  In eq. (5), the driver of a synapse is a circuit that sends the
-spikes of one input to the excitatory or the inhibitory synapses of all
-neurons.  Time constants are at least 0.5 microseconds.  Potentials are in
-units of the nominal distance from leak to threshold.
+factor.  In eq. (5), each input has one driver circuit for its excitatory
+synapses, and another driver circuit for its inhibitory synapses.  Time
+constants are at least 0.5 microseconds.  The unit of all potentials is the
+nominal difference between the threshold and the leak potential.
 
 `emulate` uses integration steps of length h.  A neuron has an excitatory
 (s = e) and an inhibitory (s = i) synaptic current I_s with the time
-constant tau_s.  The membrane potential v, relative to the leak potential,
-has the time constant tau.  The headroom of a neuron is the range of
-potentials, from a lower to an upper edge, in which its dynamics are
-linear:
+constant tau_s.  The variable v is the membrane potential minus the leak
+potential.  The membrane time constant is tau.  The headroom of a neuron is
+the range of potentials, from a lower to an upper edge, in which its
+dynamics are linear:
 
     I_s[j+1] = exp(-h/tau_s) I_s[j] + arrivals in step j + 1          (6)
     arrival: gain_s synapse_s |weight| / scale, s = sign of weight    (7)
@@ -44,15 +44,15 @@ linear:
                  + 70 (1 + adc_gain) (v + leak + noise))             (12)
 
 In eq. (8), `uniform` is a uniformly distributed random number with mean 0
-and variance 1.  The factor `kick` is size sqrt(1 - exp(-2h/tau)), where
-`size` is the standard deviation of the membrane noise.  Outside the
-headroom, eq. (10) weakens the response to currents.  The response to a
-constant current is `slope` times the linear response, if h is much shorter
-than tau.  Eq. (12) gives the output (code) of the analog-to-digital
-converter (ADC), which is clipped at 0 and at `adc_limit`.  The argument
-`code` replaces 80 and 70.  The noise of eq. (12) is the sum of read noise,
-drawn for each sample, and baseline noise, drawn once for each neuron and
-input pattern.
+and variance 1.  The factor `kick` is the product of sqrt(1 - exp(-2h/tau))
+and the standard deviation of the membrane noise.  If a potential leaves
+the linear range (headroom), eq. (10) reduces the effect of currents on
+this potential.  The response to a constant current is `slope` times the
+linear response, if h is much shorter than tau.  Eq. (12) gives the output
+(code) of the analog-to-digital converter (ADC).  The ADC codes are clipped
+to the range from 0 to `adc_limit`.  The argument `code` replaces 80 and
+70.  The noise of eq. (12) is the sum of read noise, drawn for each sample,
+and baseline noise, drawn once for each neuron and input pattern.
 
 Time bin t lasts from time t dt to time (t+1) dt.  The membrane potential
 is sampled at the start of a bin, and input spikes arrive at its end.  As
@@ -99,8 +99,7 @@ _OFF = {"noise": (0, 0, 0), "sampling": (0, 0), "timing": (0, 0), "refractory": 
 
 
 class Effects(NamedTuple):
-    """Hold the magnitudes of twenty-one effects, such as noise, that make a
-    network on an analog chip differ from an ideal network.
+    """This class holds the magnitudes of twenty-one non-ideal effects of a chip.
 
     The value None switches an effect off; with timing=None, spikes still reach
     on-chip synapses one integration step later.  A spread is a standard
@@ -192,7 +191,7 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     >>> bool(4e-6 < chip.tau_mem.min() < 6e-6 < chip.tau_mem.max() < 8e-6)
     True
 
-    The random numbers of an effect are the same if other effects are off.
+    If an effect is switched off, all other effects keep their random numbers.
 
     Parameters
     ----------

@@ -60,8 +60,8 @@ SPREAD, MEAN = 0.7, 0.001       # numbers of (6), from the authors' public code
 
 
 class Weights(NamedTuple):
-    """Hold the weights of a network: integers for the chip, or real weights in
-    units of the threshold.  The function `initial` describes the fields."""
+    """This class holds the weights of a network.  The unit of real-valued weights
+    is the threshold potential.  The function `initial` describes the fields."""
     hidden: np.ndarray
     recurrent: Optional[np.ndarray]
     readout: np.ndarray

@@ -39,11 +39,11 @@ A bushy cell spikes if its membrane potential U is at least 1.  After a
 spike, the potential U is held at 0 for the refractory time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
-    [M86].  With probability P, a Poisson process with the rate -log(1 - P)
-    per step has at least one event in a step.  For each hair cell, one
-    Poisson process with the summed rate of all fibres is sampled.  Each
-    event is assigned to a random fibre.  Events within the refractory time
-    after a spike of the same fibre are deleted.
+    [M86].  If a Poisson process has the rate -log(1 - P) per step, the
+    probability of at least one event in a step is P.  For each hair cell,
+    one Poisson process with the summed rate of all fibres is sampled.
+    Each event is assigned to a random fibre.  Events within the refractory
+    time after a spike of the same fibre are deleted.
 Exact.  Eqs. (1)-(7) agree with the software of [CSSZ20], and so does the
     distribution of the spikes.
 Cost.   For C channels processed together and N samples, the time is O(C N
@@ -324,7 +324,7 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
 def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
             padded=False, longest=30.0):
     """Convert a sound to spikes, eqs. (1)-(9).  Return the sorted spike times in
-    s, (E,) float64, and the channels, (E,) int64; channel 0 is at the base.
+    seconds, (E,) float64, and the channel of each spike, (E,) int64.
 
     >>> x = np.sin(0.2 * np.arange(4800))
     >>> response = lambda frequencies, _: np.full((frequencies.size, 2), 999.0)
@@ -383,8 +383,8 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
 def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
                  padded=True):
     """Convert several short sounds at once, which is faster than `convert`.
-    Return a list with a pair (times, channels) for each sound.  Silent sounds
-    are allowed, and the durations of the sounds may differ.
+    Return a list with a pair (times, channels) for each sound.  The sounds may
+    have different durations.  A sound may contain only zeros.
 
     >>> response = lambda frequencies, _: np.full((frequencies.size, 2), 999.0)
     >>> x, rng = np.sin(0.2 * np.arange(4800)), np.random.default_rng

@@ -26,9 +26,9 @@ freely, but its spikes s[k] and their derivatives psi[k] are set to 0.
 
 Derivation.  Let R_u and R_s be the derivatives of the reset R(u, s) with
     respect to u and s, at the arguments in eq. (5) or (6).  Let Q be 1 if
-    eq. (5) applies, and R_u if eq. (6) applies.  Let the mask `fixed` be 1
-    if eq. (7) sets u[k+1] to reset_to or to the floor, and 0 otherwise.
-    The derivatives of a step are
+    eq. (5) applies, and R_u if eq. (6) applies.  The mask `fixed` is 1
+    where eq. (7) replaces v by reset_to or by the floor.  The mask `fixed`
+    is 0 where eq. (7) sets u[k+1] = v.  The derivatives of a step are
 
     syn_by_syn = dI[k+1]/dI[k],  syn_by_drive = dI[k+1]/dnet[k]       (8)
     mem_by_syn = du[k+1]/dI[k] = (1 - fixed) Q gain dj/dI[k],
@@ -331,8 +331,7 @@ def _reset(step, mem, fired, const):
 
 
 def recorded(step, run):
-    """Return a dict of the arrays "spikes", "mem" and "syn" (T, B, n) that a
-    simulator with the convention `step` records.
+    """Return a dict of the recorded arrays "spikes", "mem" and "syn" (T, B, n).
 
     >>> step, x = PRESETS["lava"], np.array([[[1.5]], [[0.0]]])
     >>> run = simulate(step, x, np.eye(1), tau_syn=2, tau_mem=2)

@@ -50,9 +50,9 @@ Derivation.  For any array X, let dX be the derivative of a loss with
     eq. (8), this loss is a function of the patches A, the signals G and
     the outputs f.  Let dA, dG and df be the partial derivatives of the
     loss, and let B be the total derivative of the loss with respect to G.
-    Reverse-mode differentiation of (7) starts from B[0] = dG[0], and adds
-    the sum (10) to the gradient dW.  Reverse-mode differentiation of (1)
-    and (2) starts from dpre[L-1] = df, and uses (11) in place of (6):
+    Reverse-mode differentiation of (7) starts at layer 0, with B[0] =
+    dG[0].  The gradient dW is the sum of (5) and (10).  Eq. (11) replaces
+    eq. (6), and starts from dpre[L-1] = df:
 
     Q[l] = C S B[l-1],  B[l] = dG[l] + Q[l] W[l]^T               (9)
     dW[l] = sum_k G[l]^T Q[l]                                   (10)
@@ -64,10 +64,10 @@ Derivation.  For any array X, let dX be the derivative of a loss with
     W = sqrt(2 / (k k (c_in + c_out))) y / s,
     b ~ N(0, .01^2)                                    (12)  [LZ20]
 
-Exact.  The derivatives are exact with two exceptions: the largest
-    pre-activation of a window is 0, or it is positive and occurs twice.
-    In these two cases, the maximum in eq. (2) is not differentiable, and
-    the gate D of eq. (4) selects a subgradient.
+Exact.  The derivatives are exact where eq. (2) is differentiable.  A ReLU
+    is not differentiable at 0.  Max pooling is not differentiable if the
+    two largest entries of a window are equal.  Where eq. (2) is not
+    differentiable, the gate D of eq. (4) selects a subgradient.
 Cost.   In the forward pass, a convolution from c_in to c_out channels
     needs k^2 c_in c_out multiplications for each position of each sample.
     For K outputs, `signals` takes about the time of K forward passes, and

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | datasets.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: pooch
-r"""Read image data sets: handwritten digits, MNIST, CIFAR and SVHN.
+r"""Read data sets of images, such as MNIST, CIFAR and SVHN.
 
 `digits` reads the file data/digits.npz next to this module.  `images`
 reads MNIST or Fashion-MNIST, which `fetch` downloads.
@@ -214,8 +214,8 @@ def _header(path, stream, limit, size, zipped):
 
 
 def images(folder, kind="train", *, classes=10, dtype=np.float32):
-    """Read images and labels from a folder of MNIST-format files.  The images are
-    (N, rows, columns) float from 0 to 1, and the labels are (N,) int64.
+    """Read a folder of MNIST-format files.  Return images of shape (N, rows,
+    columns) with pixel values from 0 to 1, and int64 labels of shape (N,).
 
     >>> images("nowhere")                           # doctest: +ELLIPSIS
     Traceback (most recent call last):

@@ -104,8 +104,8 @@ def _kernel(delays, most, kernel, width):
 
 def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
     """Return the derivatives (ddelays, dwidth) of the loss, eqs. (6)-(9).  Both
-    have the shape of `delays`.  If all delays have the same width, the
-    derivative with respect to this width is the sum of all entries of dwidth.
+    have the shape of `delays`.  If all kernels have the same width s, the
+    derivative with respect to s is the sum of all entries of dwidth.
 
     >>> ddelays, _ = taps_backward([[0.0], [1.0], [3.0]], [1.0], most=2)
     >>> ddelays.tolist()
@@ -127,7 +127,8 @@ def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
 
 def delayed(x, taps, state=None):
     """Return the delayed inputs y, eq. (1), and the `state` for the next call.
-    The shape of y is (T, B, m) for neurons and (T, B, n) for synapses.
+    For delays of m presynaptic neurons, y has the shape (T, B, m).  For delays
+    of synapses to n postsynaptic neurons, y has the shape (T, B, n).
 
     >>> y, state = delayed([[[1.0]], [[0.0]]], [[0.25], [0.75]])
     >>> y.ravel().tolist(), state.ravel().tolist()
@@ -188,10 +189,11 @@ def _buffered(x, taps, state, *dy):
 
 
 def settle(delays, x, W=None, *, most, kernel="linear", width=None):
-    """Round delays to whole steps for the kernel "nearest" or "linear".  Return
-    the rounded delays and the relative change of the output (float).  The
-    relative change is the norm of the difference between the outputs before
-    and after rounding, divided by the norm of the output before rounding.
+    """Round trained delays to whole time steps.  Return the rounded delays and
+    the relative change of the output (float).  Use the kernel "nearest" or
+    "linear" with the rounded delays.  The relative change is the norm of the
+    difference between the outputs before and after rounding, divided by the
+    norm of the output before rounding.
 
     >>> x = np.array([[[1.0]], [[0.0]], [[0.0]], [[0.0]]])
     >>> rounded, change = settle([1.25], x, most=3)

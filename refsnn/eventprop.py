@@ -505,7 +505,7 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
 
 
 def _readout(at, times, units, W, delays, tau_mem, tau_syn, integral):
-    """Return the checked times `at` and weights W, and responses to each sample."""
+    """Check the arguments, and compute the responses to each sample."""
     flags("integral", integral)
     W, delays, *taus = arrays(LAYER, W, delays, tau_mem, tau_syn)
     times, units = _events(times, units, W.shape[1], W.dtype)

@@ -16,15 +16,15 @@ The spike times of each recording are sorted.  The fields extra/speaker and
 extra/meta_info are optional; the Spiking Speech Commands lack them.
 `read` checks the size of each field before it allocates memory.
 
-Exact.  `read` converts times to float64, and returns all stored values
-    exactly.  Equal arguments of `write` give identical files.
+Exact.  `read` converts spike times to float64 without rounding errors.
+    Equal arguments of `write` give identical files.
 Cost.   A spike takes 16 bytes.  `write` holds the whole file in memory.
 Departures.  `write` rounds times to float16, as in the published files.
     Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
     accepts other float and integer types.  `read` rejects soft links,
     external links and references of HDF5.  `read` also rejects fields
-    whose data is stored in another file.  On some damaged files, the HDF5
-    library and therefore `read` hang.
+    whose data is stored in another file.  `read` hangs on some damaged
+    files, because the HDF5 library hangs on these files.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
     Spiking Data Sets, IEEE TNNLS 33(7), 2744-2757, 2022; data CC BY 4.0.
@@ -248,7 +248,7 @@ def _member(group, name, where, needed=True):
 
 
 def _filters(data, where):
-    """Return the HDF5 filters of `data`, which must be stored in the file."""
+    """Check that a dataset is stored in the file, and return its HDF5 filters."""
     _need(isinstance(data, h5py.Dataset), f"{where} is no dataset", "be one")
     plan = data.id.get_create_plist()
     _need(plan.get_layout() != h5py.h5d.VIRTUAL and not plan.get_external_count(),

@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | feedback.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute error signals for hidden neurons with exact or random feedback.
 
-The credit `dspikes` of a hidden layer is the derivative of the loss L with
-respect to its spikes S[t], or an estimate of this derivative.  With the
-input weights W of the next layer, and the derivative dI of L with respect
-to the currents I of the next layer,
+The error signal `dspikes` of a hidden layer is the derivative of the loss
+L with respect to its spikes S[t], or an estimate of this derivative.  With
+the input weights W of the next layer, and the derivative dI of L with
+respect to the currents I of the next layer,
 
     backpropagation       dspikes[t] = W^T dI[t+1]           (1)  [NMZ19]
     feedback alignment    dspikes[t] = G^T dI[t+1], G random      [NMZ19]
@@ -16,9 +16,9 @@ to the currents I of the next layer,
         or l = -log softmax(y)[label]                             (5)
         and the mean over the batch
 
-A three-factor rule combines the credit, the surrogate derivative psi and a
-trace of each input x.  The trace is the membrane potential of a neuron
-without reset that receives only x, with weight 1:
+A three-factor rule multiplies the error signal of a neuron, the surrogate
+derivative psi and a trace of an input x.  The trace is the membrane
+potential of a neuron without reset that receives only x, with weight 1:
 
     syn[t+1] = alpha syn[t] + x[t]
     trace[t+1] = beta trace[t] + gain syn[t]                      (6)
@@ -38,7 +38,7 @@ Approximate.  Eq. (1) is exact if the loss does not depend on any state
     the derivative of the loss of the network.  With these rules, the
     weight gradient is the gradient of sum_t <dspikes[t], S[t]>, where
     dspikes is treated as a constant.
-Cost.   The credit takes O(T B n k) time, and rule (7) takes O(T B n m).
+Cost.   Error signals take O(T B n k) time, and rule (7) takes O(T B n m).
 Departures.  In [NMZ19], the error is fed back within one time step.  Here,
     spikes enter the next currents one step later, see (1).
 
@@ -55,8 +55,8 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
 
 
 def transport(dsyn, G):
-    """Compute the credit `dspikes` (T, B, n), eq. (1).  The credit of the last
-    time step is 0, because a spike changes the currents only in later steps.
+    """Compute the error signal `dspikes` (T, B, n), eq. (1).  The error signal
+    is 0 at the last time step, because a spike only affects later currents.
 
     >>> transport(np.array([[[1.0]], [[2.0]]]), np.array([[3.0]])).tolist()
     [[[6.0]], [[0.0]]]
@@ -75,7 +75,7 @@ def transport(dsyn, G):
 
 
 def direct(error, H):
-    """Compute the credit `dspikes` (T, B, n) from the output error, eq. (2).
+    """Compute the error signal `dspikes` (T, B, n) from output errors, eq. (2).
 
     >>> direct(np.array([[[1.0, -1.0]]]), np.array([[3.0], [1.0]])).tolist()
     [[[2.0]]]
@@ -83,7 +83,7 @@ def direct(error, H):
     Parameters
     ----------
     error : (T, B, k) float
-        error[t] of eq. (2), or another error.  The credit has the same dtype.
+        error[t] of eq. (2), or another error.  The result has the same dtype.
     H : (k, n) float
     """
     error, H = arrays("error (T, B, k) float, H (k, n)", error, H)
@@ -101,8 +101,8 @@ def local_square(spikes, G, target):
     Parameters
     ----------
     spikes, G : (T, B, n) and (k, n) float
-        Spikes of the layer, and fixed random readout weights.  The credit has
-        the dtype of `G`.
+        Spikes of the layer, and fixed random readout weights.  The derivative
+        has the dtype of `G`.
     target : (T, B, k) float, of the local readout at each step
     """
     G, spikes, target = arrays("G (k, n) float, spikes (T, B, n), target (T, B, k)",

@@ -5,14 +5,14 @@ The forward pass runs on an emulated or real chip, and the backward pass
 runs in software.  The network has hidden neurons with input weights W,
 optional recurrent weights V, and leaky readouts with weights W_out.  The
 chip samples membrane potentials with an analog-to-digital converter (ADC).
-The samples code[t] are converted to units of the threshold:
+Eq. (1) converts the ADC output code[t] at time step t to a potential:
 
     v[t] = (code[t] - code[0]) / unit
     readouts: o[t] = factor (code[t] - code[0]) / unit                (1)
 
-The variable `factor` is the argument `gain` of `record`.  The software
-model has the nominal parameters of the chip.  Each step of this model
-starts from the recorded potentials v and spikes S:
+The arguments `unit` and `gain` of `record` specify `unit` and `factor`.
+The software model has the nominal parameters of the chip.  Each step of
+this model starts from the recorded potentials v and spikes S:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
     U[t+1] = beta v[t] + gain I[t]                          [CB22] eq. 2
@@ -61,8 +61,8 @@ Derivation.  Let v[t] = U[t] + e[t].  The difference e has three causes:
     The derivatives dv_o and dI_o of readouts follow eqs. (8) and (9) with
     psi = 0 and dmem = dout.  If a chip does not report all membrane
     potentials, the function `complete` simulates the missing potentials.
-    The last term of eq. (12) is the reset.  Readouts have no reset, and
-    therefore threshold = 0:
+    The last term of eq. (12) is the reset.  The reset term is omitted for
+    readouts, because readouts have no reset:
 
     v[t+1] = beta v[t] + gain I[t] - threshold S[t]                  (12)
 

@@ -4,9 +4,9 @@ r"""Compute losses and activity regularisers for spiking networks.
 The functions return each loss or regulariser together with its derivative
 with respect to the membrane potentials or the spikes.  An array `record`
 of shape (T, B, k) holds the membrane potentials or the spikes of k readout
-units at T steps for B samples.  The score of a class is the maximum (1),
-the sum (2) or the last value (3) of `record` over time.  The loss (4) is
-the softmax cross entropy of the scores (B, k) and the class labels (B,):
+units at T steps for B samples.  By eqs. (1)-(3), the score of a class is
+the maximum, the sum or the last value of `record` over time.  The loss (4)
+is the softmax cross entropy of scores (B, k) and class labels (B,):
 
     scores = record[s], s = max(argmax_t record[t])      (1)  [NMZ19]
     scores = sum_t record[t]                             (2)
@@ -299,8 +299,8 @@ def burst(spikes):
 
 
 def total(spikes):
-    """Return the mean number of spikes per sample, a float, eq. (18).  The second
-    result is the derivative (T, B, n) of this number.
+    """Return the mean number of spikes per sample, a float, eq. (18).  Also
+    return the derivative (T, B, n) of this mean with respect to the spikes.
 
     >>> value, dspikes = total(np.ones((3, 2, 4)))
     >>> value, float(dspikes[0, 0, 0])
