@@ -35,9 +35,9 @@ training step uses new trials, the learning curves show the accuracy on unseen t
 The final accuracies are computed on 400 additional trials.  The hyperparameters were
 chosen for exact RTRL at a delay of 60 ms, and are the same for all conditions.
 
-For speed, this figure computes all gradients backward in time.  A computation forward
-in time yields the same gradients, up to rounding errors.  This figure does not
-correspond to a published figure.
+To save computing time, the code of this figure computes all gradients backward in time.
+A computation forward in time yields the same gradients, up to rounding errors.  This
+figure does not correspond to a published figure.
 """
 
 import numpy as np

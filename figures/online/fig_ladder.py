@@ -5,22 +5,22 @@ recurrent weights.  Panel b shows the cosine of the angle between approximate an
 gradients.  Panel c shows the relative error of the gradient of truncated
 backpropagation through time (BPTT) against the number of backpropagated time steps.
 Panel d shows the relative error of the gradient of SnAp-n, the sparse n-step
-approximation of real-time recurrent learning (RTRL).  Panel e shows the memory of each
-learning rule against the number of neurons.  Panel f shows the computing time of one
-time step against the number of neurons.  Lines are means, and bands show the range over
-networks.
+approximation of real-time recurrent learning (RTRL).  For each learning rule, panel e
+shows the bytes of computer memory against the number of neurons.  Panel f shows the
+computing time of one time step against the number of neurons.  Lines are means, and
+bands show the range over networks.
 
 Each gradient of the loss is compared with the exact gradient, which is computed by
 BPTT.  The gradient of RTRL is exact.  Truncated BPTT is exact if it covers all time
 steps.  SnAp-n keeps the effect of a weight on a neuron only if a path of at most n
-synapses leads from the weight to the neuron.  The synapse that has the weight is the
-first synapse of this path.  In a ring of n neurons, SnAp-n is therefore exact.  The
-rules "block", "implicit", "presynaptic" and "e-prop" are described in the caption of
-the figure `delay`.
+synapses leads from the weight to the neuron.  Each path from a weight to a neuron
+includes the synapse to which this weight belongs.  In a ring of n neurons, SnAp-n is
+therefore exact.  The rules "block", "implicit", "presynaptic" and "e-prop" are
+described in the caption of the figure `delay`.
 
 In a layer with n neurons and n inputs, the memory of exact RTRL grows as `n^3`, and the
-memory of the rule "block" as `n^2`.  The memory of the rule "presynaptic" grows
-linearly with n, because this rule stores two traces for each input and each neuron.
+memory of the rule "block" as `n^2`.  The rule "presynaptic" stores two traces per input
+and two per neuron.  The memory of the rule "presynaptic" is therefore linear in n.
 
 A layer of 16 recurrent leaky integrate-and-fire neurons with subtractive reset receives
 16 Poisson inputs for 50 ms.  The loss is the squared difference between the output of a
@@ -39,9 +39,9 @@ about one tenth of the recurrent weights are non-zero.
 
 The memory of a rule is the size of the float32 arrays that must be kept between two
 time steps, for one input sequence.  The computing time includes argument checks and the
-computation of the gradient, and is the shortest of several repetitions.  This figure
-does not correspond to a published figure.  A translation of the paper [NMZ19] states
-that the memory of RTRL grows as n^3.
+computation of the gradient.  The plotted computing time is the shortest of several
+repetitions.  This figure does not correspond to a published figure.  A translation of
+the paper [NMZ19] states that the memory of RTRL grows as n^3.
 """
 
 import time

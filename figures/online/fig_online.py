@@ -35,9 +35,9 @@ mean accuracy minus the mean accuracy of "readout alone".
 
 With --full, panel c also shows four control conditions, which test why an approximation
 can be more accurate than exact RTRL.  In the condition "exact, half rate", the learning
-rate of exact RTRL is halved.  In the conditions "exact, after", "block, after" and
-"implicit, after", the weights change only after each batch of sequences, with the
-optimiser and the learning rate of BPTT.
+rate of exact RTRL is halved.  In the three conditions with "after" in their name, the
+weights change only after each batch of sequences.  The conditions with "after" in their
+name use the optimiser and the learning rate that were chosen for BPTT.
 
 All hyperparameters were chosen with other seeds, on held-out sequences of the training
 set.  The learning rate was chosen for exact RTRL, and is the same for all online rules.

@@ -6,11 +6,11 @@ paper.  Accuracies marked "second-hand" were read in other sources, which quote 
 paper.  Accuracies marked "recalled" are from memory, and were not looked up.  Other
 authors wrote the program `snn/shd.py`, which repeats experiments of the paper and
 quotes its appendix.  For the support vector machines and the CNN, the accuracies and
-settings are from `snn/shd.py`.  The accuracy of the recurrent network with 128 neurons
-is also from `snn/shd.py`.  The authors of refsnn did not record the web address of this
-program.  The accuracy of the feed-forward network is from "thrindex", a web page that
-quotes the paper.  The accuracy of the network with 1,024 neurons is from public tables
-for SHD.
+settings are from `snn/shd.py`.  The program `snn/shd.py` quotes the published accuracy
+of the recurrent network with 128 neurons.  The authors of refsnn did not record the web
+address of this program.  The accuracy of the feed-forward network is from "thrindex", a
+web page that quotes the paper.  Public tables of accuracies on the SHD data set list
+the accuracy of the recurrent network with 1,024 neurons.
 """
 
 from figures.papers import Experiment, Row

@@ -1,7 +1,7 @@
 """List results of [WP21].  Topic: gradients of spike times.
 
 Wunderlich and Pehle, 2021, arXiv 2009.08378.  The authors of refsnn have read the
-equations of the paper and the code that computes its figures.  The learning curves of
+equations of the paper, and the code by Wunderlich and Pehle.  The learning curves of
 ten seeds are stored with this code.
 """
 

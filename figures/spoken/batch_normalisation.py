@@ -1,25 +1,25 @@
 """Compute batch normalisation, and backpropagate the derivatives of a loss.
 
-The input x, of shape (..., c), is a batch of maps with c channels.  For any array A of
-this shape, `E A` denotes the mean of A over all axes except the last one.  With the
-parameters `scale` and `shift` (c,) and a small constant eps, the normalised entries y
-are
+The input x (..., c) is a batch of maps with c channels.  For any array A of this shape,
+`E A` denotes the mean of A over all axes except the last one.  With the parameters
+`scale` and `shift` (c,) and a small constant eps, the normalised entries y are
 
     z = (x - mean) / root,  mean = E x,  root = sqrt(variance + eps),    (1)
         variance = E (x - mean)^2
     y = scale z + shift                                                  (2)
 
 Derivation.  Let dX be the derivative of a loss with respect to X.  In each channel, the
-    mean and `root` depend on all entries of x.  Therefore, each entry of z depends on
-    all entries of x in the same channel.  Because E z = 0 by (1), the sum over the
-    entries of a channel gives
+    mean and the divisor `root` in (1) depend on all entries of x.  Therefore, each
+    entry of z depends on all entries of x in the same channel.  Because E z = 0 by (1),
+    the sum over the entries of a channel gives
 
     dscale = sum dy z,  dshift = sum dy                                  (3)
     dx = (dz - E dz - z E (dz z)) / root,  dz = scale dy                 (4)
 
 Departures.  In tests, the mean and the variance in (1) are averages over batches of all
-    training words, computed with the final weights.  Most public programs instead use
-    running averages, which are updated with each batch during training.
+    training words, computed with the final weights.  Most public implementations of
+    batch normalisation use running averages of the mean and the variance, which are
+    updated during training.
 
 The method is from S. Ioffe and C. Szegedy, ICML 2015, arXiv 1502.03167.
 """
@@ -32,7 +32,7 @@ EPS = 1e-3
 
 
 class Tape(NamedTuple):
-    """This class holds z, root, mean and variance of eq. (1)."""
+    """This class holds the quantities that eq. (1) computes."""
 
     z: np.ndarray
     root: np.ndarray

@@ -6,8 +6,8 @@ biases, then 2 x 2 max pooling and dropout.  Batch normalisation and a ReLU foll
 convolution of a block.  The last two layers are dense, with a ReLU between them.
 Convolutions have stride 1 and no padding.  The padding in [CSSZ20] is unknown.
 
-Each function of a layer returns the output and a function `back`.  For a loss L, `back`
-maps dL/d(output) to dL/d(input) and dL/d(parameters).
+Each function that computes a layer returns the output of the layer and a function named
+`back`.  For a loss L, `back` maps dL/d(output) to dL/d(input) and dL/d(parameters).
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS
     33(7), 2744-2757, 2022, arXiv 1910.07407.
@@ -46,10 +46,9 @@ def forward(p, x, o, generator=None, statistics=None):
     The function `back` maps dL/d(outputs) to the derivatives with respect to all
     parameters.  The statistics are (mean, variance) of each batch normalisation.
 
-    generator : random generator for dropout.  If `generator` is None, dropout is not
-        used.
-    statistics : list with one pair (mean, variance) for each batch normalisation.  If
-        `statistics` is None, the mean and the variance of the batch are used.
+    generator : random generator for dropout.  None means no dropout.
+    statistics : list of pairs (mean, variance), one pair for each batch normalisation.
+        If `statistics` is None, the mean and the variance of the batch are used.
     """
     steps, used = [], []
 
@@ -98,7 +97,7 @@ def relu_of(through, x):
 
 
 def patches(x, side):
-    """Return all patches of a map as rows."""
+    """Return a matrix whose rows are the square patches of a feature map (H, W, c)."""
     H, W, c = x.shape
     views = np.lib.stride_tricks.sliding_window_view(
         x.reshape(H, W * c), (side, side * c))[:, ::c]
@@ -135,8 +134,9 @@ def biased(x, b):
 def pooling(x):
     """Take the maximum of each window of 2 x 2.
 
-    If several entries equal the maximum, each receives the whole derivative.  After a
-    ReLU, these entries are usually 0, and the derivative of the ReLU is then 0.
+    If several entries of a window equal the maximum, each receives the whole
+    derivative.  After a ReLU, equal entries are usually 0.  A ReLU with the output 0
+    has the derivative 0.
     """
     H, W = (size // 2 * 2 for size in x.shape[1:3])
     parts = [(slice(None), slice(i, H, 2), slice(j, W, 2)) for i in (0, 1)

@@ -3,9 +3,10 @@
 The upper panels show the sound and its spectrogram.  The panels below show the speed of
 the basilar membrane, the firing probability of a nerve fibre, and the spikes of the
 bushy cells.  One speaker says the English word "eight", and another says the German
-word "acht".  The speed of the basilar membrane is a root mean square over 2 ms, in dB
-relative to the largest speed in the word.  The firing probability of a non-refractory
-nerve fibre in a time step of 1/24 ms is averaged over 2 ms.  Both quantities are then
+word "acht".  The speed of the basilar membrane is plotted in dB relative to the largest
+speed in the spoken word.  The firing probability is the probability that a
+non-refractory nerve fibre spikes within 1/24 ms.  The squared speed and the firing
+probability are averaged over 2 ms.  The speed and the firing probability are then
 averaged over five neighbouring channels.  The right axis shows the frequency to which
 each channel responds most.
 
@@ -105,7 +106,7 @@ def gather(results):
 
 
 def concentrated(data, i):
-    """Return the share of spikes in the 20 % of bins with the highest `P`."""
+    """Return the fraction of spikes in bins with high firing probability (top 20 %)."""
     P = data[f"P {i}"]
     rows = np.minimum((data[f"times {i}"] * RATE / 2 / FINE).astype(int), len(P) - 1)
     return float(np.mean(P[rows, data[f"units {i}"]] >= np.quantile(P, 0.8)))

@@ -10,19 +10,19 @@ of [CSSZ20], or in sources that quote [CSSZ20].  Grey open diamonds show accurac
 are from memory, and were not looked up.
 
 Classifiers learn to recognise spoken digits that are encoded as spikes.  Support vector
-machines (SVM) receive the number of spikes in each channel.  SVMs have the default
-settings of the program scikit-learn.  Other sources report these settings for [CSSZ20].
+machines (SVM) receive the number of spikes in each channel.  The SVMs have the default
+settings of the library scikit-learn.  Other sources report these settings for [CSSZ20].
 Spiking networks, a long short-term memory network (LSTM) and a convolutional network
 (CNN) receive the number of spikes in each channel and time step.  The spiking networks
 are feed-forward with one to three hidden layers, or recurrent.
 
 Networks called "augmented" are trained on words whose spikes are shifted at random,
 with new shifts in each epoch.  Each spike is shifted in time by a normally distributed
-interval with a standard deviation of 10 ms.  The channel of each spike is shifted by
-the sum of two normally distributed numbers, one for each spike and one for each spoken
-word.  For words with 70 channels, each of the two normally distributed numbers has a
-standard deviation of 2 channels.  For words with 700 channels, the standard deviation
-is 20 channels.
+interval with a standard deviation of 10 ms.  The channel of each spike is changed by
+two normally distributed random shifts.  The first channel shift is drawn for each
+spike, and the second channel shift is drawn for each spoken word.  If the data have 70
+channels, each channel shift has a standard deviation of 2 channels.  If the data have
+700 channels, each channel shift has a standard deviation of 20 channels.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, encoded in 70
 channels, and all networks have time steps of 20 ms.  With --full, the classifiers use

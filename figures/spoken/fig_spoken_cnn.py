@@ -1,14 +1,14 @@
 """Spoken digits: the published convolutional network
 
 A convolutional network learns to recognise spoken digits that are encoded as spikes.
-Its input is an image of the first 1.0 s of a word.  Each pixel is the number of spikes
-in one time bin and one group of neighbouring channels.  The left panel shows the
-accuracy on training words, on test words of known speakers, and on words of the
-held-out speakers 4 and 5.  Bars are means, dots are single runs.  The diamond is the
-published accuracy on all test words, and the line is the accuracy of refsnn on all test
-words.  The right panel shows the training accuracy of each run.  The training accuracy
-is computed during training, with active dropout.  Each word is classified just before
-the weight update that uses this word.
+The spikes in the first 1.0 s of a spoken word form the input image of the network.
+Each pixel is the number of spikes in one time bin and one group of neighbouring
+channels.  The left panel shows the accuracy on training words, on test words of known
+speakers, and on words of the held-out speakers 4 and 5.  Bars are means, dots are
+single runs.  The diamond is the published accuracy on all test words, and the line is
+the accuracy of refsnn on all test words.  The right panel shows the training accuracy
+of each run.  The training accuracy is computed during training, with active dropout.
+Each word is classified just before the weight update that uses this word.
 
 The network has a convolution with 32 kernels of 11 x 11, and three blocks.  Each block
 has two convolutions with 32 kernels of 3 x 3 and batch normalisation, then pooling,

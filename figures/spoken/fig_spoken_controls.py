@@ -2,9 +2,9 @@
 
 A recurrent spiking network is trained and tested on spoken digits.  The figure compares
 recorded spike times with two controls, which change the spike times at random.  The
-first control keeps the channels of all spikes of a word, and permutes the spike times
-at random.  The second control replaces all spike times by uniformly distributed random
-times.  Bars are means of the test accuracy, dots are single runs.
+first control permutes the spike times of each word at random, but does not change the
+channels of the spikes.  The second control replaces all spike times by uniformly
+distributed random times.  Bars are means of the test accuracy, dots are single runs.
 
 With --full, the time steps are 10 ms long.  In the figure `spoken_timing`, the time
 steps of this network are 4 ms long.  The network is less accurate with time steps of

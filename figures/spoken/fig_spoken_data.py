@@ -2,21 +2,21 @@
 
 The upper panels show the number of words of each speaker, the number of words of each
 class, and the distribution of word durations.  The duration of a spoken word is the
-time of its last spike.  The lower panels show the distribution of the number of spikes
-per word, the number of spikes per word for each speaker, and the mean number of spikes
-in each channel.  Dots are medians, thick lines join the quartiles, and thin lines join
-the 5 % and the 95 % quantile.  Channel 0 responds to the highest frequencies.
+time of its last spike.  The lower left panel shows the distribution of the number of
+spikes per word.  The lower middle panel shows the number of spikes per word for each
+speaker.  The lower right panel shows the mean number of spikes per word in each
+channel.  Dots are medians, thick lines join the quartiles, and thin lines join the 5 %
+and the 95 % quantile.  Channel 0 responds to the highest frequencies.
 
-The data are recordings of the ten English and the ten German digits, encoded as spikes
-as in the Spiking Heidelberg Digits (SHD) [CSSZ20].  The test set contains all words of
-the speakers 4 and 5, who are held out from training, and some words of every other
-speaker.  Although all words have the same loudness, the mean number of spikes per word
-differs between speakers.
+The data are recordings of ten English and ten German spoken digits.  The recordings are
+converted to spikes by the method of the data set Spiking Heidelberg Digits (SHD)
+[CSSZ20].  The test set contains all words of the speakers 4 and 5, who are held out
+from training, and some words of every other speaker.  Although all words have the same
+loudness, the mean number of spikes per word differs between speakers.
 
 By default, the data are 1,400 recordings in 70 channels.  For each digit, the data
 contain five recordings by each of the speakers 4 and 5, and six recordings by each of
-the other speakers.  With --full, the data are all 10,420 recordings, encoded in 700
-channels.
+the other speakers.  With --full, the data are all 10,420 recordings in 700 channels.
 """
 
 import numpy as np

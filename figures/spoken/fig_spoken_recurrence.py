@@ -5,10 +5,11 @@ left panel shows the test accuracy of networks without and with recurrent weight
 are single runs, bars are means.  Diamonds are published accuracies [CSSZ20].  The
 cross-entropy loss uses the sum or the maximum of the readouts over time.  Initial
 recurrent weights are normally distributed.  In conditions with "large initial weights",
-the standard deviation of these weights is 1/sqrt(128).  In conditions with "small
-initial weights", the standard deviation is 0.5/sqrt(128) by default, and 0.05/sqrt(128)
-with --full.  The right panel shows the training accuracy of each run.  For the training
-accuracy, each word is classified before the weight update with this word.
+the initial recurrent weights have a standard deviation of 1/sqrt(128).  In conditions
+with "small initial weights", the standard deviation is 0.5/sqrt(128) by default, and
+0.05/sqrt(128) with --full.  The right panel shows the training accuracy of each run.
+The training accuracy is the fraction of words that are classified correctly just before
+they are used to update the weights.
 
 Some settings of [CSSZ20] are not known.  NH stands for the settings of the program
 `neural_heterogeneity`, which other authors wrote to repeat [CSSZ20].  The loss uses the

@@ -6,14 +6,14 @@ the test words of each speaker, after training without the speakers 4 and 5.  Th
 panel shows the accuracy on the words of the speakers 4 and 5, against the number of
 training speakers.  The classifiers are a support vector machine (SVM) and an LSTM.
 Training speakers are drawn at random from the ten other speakers.  Because the number
-of training epochs is fixed, fewer speakers also mean fewer weight updates.  Dots are
-single runs, lines and bars are means.
+of training epochs is fixed, fewer speakers also mean fewer weight updates.  Dots show
+single runs.  Lines and bars show means.
 
 The classes are 10 English and 10 German words.  For each spoken word, one class is
 correct and 19 classes are wrong.  The wrong classes are 9 words of the same language
-and 10 words of the other language, for example "neun" for "nine".  If a network chose
-all 19 wrong classes equally often, a fraction of 10/19 of its errors would be words of
-the wrong language.
+and 10 words of the other language, for example "neun" for "nine".  Because 10 of the 19
+wrong classes belong to the other language, random errors would choose the wrong
+language with a probability of 10/19.
 
 The caption of the figure `spoken_classifiers` describes the classifiers and the words.
 This figure follows the tests on held-out speakers in [CSSZ20] and the confusion matrix

@@ -13,15 +13,15 @@ accuracy.
 
 The networks are a recurrent spiking network, a long short-term memory network (LSTM)
 and a convolutional network (CNN).  The caption of the figure `spoken_classifiers`
-describes the networks and the words.  The first control keeps the channels of all
-spikes of a word, and permutes the spike times at random.  The permutation preserves the
-number of spikes in each channel.  The permutation also preserves the total number of
-spikes in each time step.  The second control replaces all spike times by uniformly
-distributed random times up to the end of the longest word.  Uniformly distributed times
-preserve only the number of spikes in each channel.  The time constants of the spiking
-network do not depend on the time step.  Because most spoken words end early, readouts
-with a time constant of 20 ms have usually decayed before the last time step.  The paper
-[CSSZ20] also compares losses and time steps.
+describes the networks and the words.  The first control permutes the spike times of
+each word at random, but does not change the channels of the spikes.  The permutation
+preserves the number of spikes in each channel.  The permutation also preserves the
+total number of spikes in each time step.  The second control replaces all spike times
+by uniformly distributed random times up to the end of the longest word.  Uniformly
+distributed times preserve only the number of spikes in each channel.  The time
+constants of the spiking network do not depend on the time step.  Because most spoken
+words end early, readouts with a time constant of 20 ms have usually decayed before the
+last time step.
 """
 
 import numpy as np
@@ -66,7 +66,7 @@ ARRAYS = {
 def jobs(size, seed, data, steps=COARSE, repeats=None, epochs=None, hidden=None):
     """Return the jobs that train the classifiers.
 
-    The list `steps` holds time steps of the second panel, in ms.
+    The list `steps` holds lengths of the time step, in ms, for the second panel.
     """
     listed, changed = [], {"epochs": epochs, "hidden": hidden}
     folder = spoken_words.folder(size, data)

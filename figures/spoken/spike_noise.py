@@ -1,4 +1,4 @@
-"""Perturb recordings of events at random, for data augmentation and for controls.
+"""Change the times or the channels of recorded events at random.
 
 A recording consists of events (spikes), each with a time t in seconds and a channel i.
 Each function returns a new recording, sorted by time.  With standard normal random
@@ -11,9 +11,9 @@ numbers N(0, 1), the functions compute
     t'[e] uniform in [0, end)                      "uniform"          (4)
 
 Eqs. (1) and (2) shift the events, for example to augment training data.  In control
-experiments, eq. (3) or (4) replaces the times of all events.  Eqs. (3) and (4) preserve
-the number of events in each channel.  Eq. (3) also preserves the total number of events
-at each time.
+experiments, eq. (3) or (4) computes new times for all events.  Eqs. (3) and (4)
+preserve the number of events in each channel.  Eq. (3) also preserves the total number
+of events at each time.
 
 In eq. (1), times below 0 are set to 0, and times above `end` are set to `end`.
 Therefore, the density of events is higher at the times 0 and `end`.  In eq. (2), an
@@ -35,7 +35,7 @@ import numpy as np
 def jitter_times(times, units, rng, *, spread, end):
     """Shift the time of each event, eq. (1).
 
-    The standard deviation `spread` and the latest time `end` are in seconds.
+    The standard deviation of the time shifts is `spread` seconds.
 
     >>> t, u = jitter_times(np.array([0.1, 0.9]), np.array([5, 6]),
     ...                     np.random.default_rng(1), spread=0.01, end=1.0)
@@ -69,8 +69,8 @@ def jitter_channels(times, units, rng, *, spread, shared, channels):
 def shuffle_times(times, units, rng, *, law, end):
     """Permute the event times, eq. (3), or replace them by random times, eq. (4).
 
-    law : "permuted" for eq. (3), or "uniform" for eq. (4).
-    end : upper limit, in seconds, of the new event times in eq. (4).
+    law : the method "permuted" of eq. (3), or the method "uniform" of eq. (4).
+    end : upper limit of the random times in eq. (4), in seconds.
 
     >>> t, u = shuffle_times(np.arange(6) / 8, np.array([0, 0, 0, 1, 1, 2]),
     ...                      np.random.default_rng(1), law="permuted", end=1.0)

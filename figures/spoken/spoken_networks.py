@@ -74,7 +74,7 @@ class Options(NamedTuple):
 
 
 class Network(NamedTuple):
-    """This class holds the functions of a network.
+    """This class holds the functions that are used to train and test a network.
 
     The parameters are a list of arrays.  The function `begin(generator, m, classes, T)`
     samples the initial parameters for m inputs and T time steps.  The function
@@ -106,16 +106,16 @@ def score(record, labels, o):
 
 
 def tutorial(spikes):
-    """Return the spike penalty of tutorial 4 of [NMZ19], and its derivative."""
+    """Return a penalty on spikes and its derivative, as in tutorial 4 of [NMZ19]."""
     return lif_training.penalty(spikes, 2e-6)
 
 
 def bounds(spikes):
-    """Return the spike penalty of `neural_heterogeneity`, and its derivative.
+    """Return a penalty on spikes and its derivative.
 
-    The penalty is `max(s - 0.01, 0)**2 + 0.06 * max(M - 100, 0)**2`, averaged over
-    neurons and words.  Here, s is the number of spikes of a neuron per time step, and M
-    is the mean spike count of all neurons.
+    As in the program `neural_heterogeneity`, the penalty is the mean over neurons and
+    words of `max(s - 0.01, 0)**2 + 0.06 * max(M - 100, 0)**2`.  Here, s is the number
+    of spikes of a neuron per time step, and M is the mean spike count of all neurons.
     """
     T = len(spikes)
     rates, drates = losses.upper_bound(spikes, 0.01 * T, per="neuron")
@@ -304,7 +304,7 @@ def steps(words, dt, longest=LONGEST):
 
 
 def changed(words, index, generator, o, longest):
-    """Shift spikes at random in time and channel, in the words with given indices."""
+    """Randomly shift the times and channels of all spikes in the selected words."""
     times, units = list(words.times), list(words.units)
     longest *= 1 - 1e-9                 # times must be before the end of the last step
     for i in index:
@@ -382,8 +382,8 @@ def fit(network, words, index, o, generator, count=None, learner=None, curve=())
     is classified before the weights are updated with this word.
 
     index : indices of the training words.
-    count : largest number of epochs; the default is `o.epochs`.
-    learner, curve : results of the previous call of `fit`.  The first call omits them.
+    count : largest number of epochs.  The default value is `o.epochs`.
+    learner, curve : the results that the previous call of `fit` returned, if any.
     """
     longest, noisy = steps(words, o.dt, o.longest), o.channels or o.spread
     read, classes = None if noisy else reader(network, words, o), words.label.max() + 1
@@ -432,9 +432,9 @@ def predicted(network, parameters, words, index, o):
 def machine(kind, words, sets):
     """Predict classes with a support vector machine.
 
-    The input z holds the number of spikes of a word in each channel.  In each channel,
-    z is standardised to mean 0 and variance 1 over the training words.  With m
-    channels, the kernels are `z.z'`, `(z.z'/m)^degree` and `exp(-|z - z'|^2/m)`.
+    For each spoken word, the input z is the vector of spike counts in all channels.  In
+    each channel, z is standardised to mean 0 and variance 1 over the training words.
+    With m channels, the kernels are `z.z'`, `(z.z'/m)^degree` and `exp(-|z - z'|^2/m)`.
     """
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
@@ -512,9 +512,9 @@ def named(condition, more):
 def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
-    changed : dictionary of options that the label of the classifier does not show.  An
-        option with the value None keeps its default.
-    more : options that the label of the classifier shows.
+    changed : dictionary of options that the label of the classifier does not mention.
+        If the value of an option is None, the default value of this option is used.
+    more : options that are part of the label of the classifier.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)
@@ -540,13 +540,13 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
              count=None, before=None, every=1):
     """Train and test one classifier.
 
-    If several jobs train one network, only the last job returns accuracies.
+    If successive jobs train one network, only the last job returns accuracies.
 
-    jitters : standard deviations, in s, of random shifts of spike times in tests.
+    jitters : standard deviations, in s, of the time shifts of spikes in test words.
     first : first epoch of this job.
     count : number of epochs of this job.
     before : result of the previous job.
-    every : only every n-th word is used, where n is the value of `every`.
+    every : number n.  Only every n-th word is used.
     """
     o = Options(**options)
     count = o.epochs - first if count is None else count

@@ -16,7 +16,7 @@ from refsnn.fast import lif as fast_lif
 
 
 class Scores(NamedTuple):
-    """Loss, accuracy, and mean number of hidden spikes in response to a pattern."""
+    """This class holds loss, accuracy, and mean number of hidden spikes per pattern."""
 
     loss: float
     accuracy: float
@@ -38,10 +38,9 @@ def select(x, patterns, index):
 
 
 def forward(weights, x, patterns, net, work=None):
-    """Simulate the network for a sparse matrix `x` of input spikes, see `events`.
+    """Simulate the network for input spikes in the sparse format that `events` returns.
 
-    Return (record, tape), where `record` (T, B, k) holds the membrane potentials of the
-    readouts.
+    Return (record, tape).  The array `record` (T, B, k) holds the readout potentials.
     """
     return fast_lif.forward(x, weights[0], None, weights[1], reset=net.reset,
                             steps=x.shape[0] // patterns, work=work,
@@ -69,13 +68,12 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
         penalty=None, after_epoch=None):
     """Train a network; return weights and training losses.
 
-    x : sparse matrix of input spikes, see `events`.
+    x : input spikes in the sparse format that `events` returns.
     batch : number of patterns in a random mini-batch.  If `batch` is None, each
         training step uses all patterns.
     penalty : function that receives the hidden spikes (T, B, n).  The function returns
-        a loss term and the derivative of this loss term with respect to the spikes.
-    after_epoch : function that is called as `after_epoch(epoch, weights)` after each
-        epoch.
+        a loss term, and its derivative with respect to the spikes.
+    after_epoch : function.  After each epoch, `after_epoch(epoch, weights)` is called.
     """
     if net.surrogate != "fast_sigmoid" or net.through_reset:
         raise ValueError(f"net is {net}: must have the fast sigmoid and stop the "
@@ -104,7 +102,7 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
 def evaluate(weights, x, labels, net):
     """Return the `Scores` of a network.
 
-    The sparse matrix `x` holds the input spikes, see `events`.
+    The input spikes `x` are in the sparse format that `events` returns.
     """
     record, tape = forward(weights, x, len(labels), net)
     return Scores(losses.cross_entropy(record, labels)[0],

@@ -52,7 +52,7 @@ class Words(NamedTuple):
 
 
 def folder(size, data):
-    """Return the data folder with --full, otherwise None."""
+    """Return the data folder if the size is "full", and None for any other size."""
     return (data or "") if size == "full" else None
 
 
@@ -121,7 +121,7 @@ def validation(words):
 
 
 def sets(words):
-    """Return the word indices of each set in `SETS`."""
+    """Return the indices of the spoken words in each set of `SETS`."""
     known = np.isin(words.speaker, words.speaker[~words.test])
     return [np.flatnonzero(which) for which in
             (~words.test, words.test & known, words.test & ~known)]
@@ -147,8 +147,7 @@ def counts(words):
 def binned(words, index, dt, longest):
     """Return binned spikes of the words with the given indices.
 
-    The spike counts have the shape (T, B, channels).  Spikes later than `longest`
-    seconds are dropped.
+    Spike counts have the shape (T, B, channels).  Spikes after `longest` s are dropped.
     """
     return binning.dense(*_given(words, index, dt, longest), dtype=np.float32)
 
