@@ -1,7 +1,8 @@
 """Correlations between the weight importances of different tasks, by layer
 
-The left panels show the correlation between the weight importances of each pair of
-tasks (mean over runs), separately for the three layers of a network.  The right panels
+Each weight of a network has an importance for each task.  For each pair of tasks, the
+left panels show the correlation between the importances for these two tasks.  Each left
+panel belongs to one layer of the network, and shows means over runs.  The right panels
 show how this correlation depends on the distance between the two tasks in the sequence.
 Consecutive tasks have distance 1.  Thin lines are single runs, and lines with markers
 are means over runs.

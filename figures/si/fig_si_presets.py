@@ -3,13 +3,12 @@
 The left panel shows the mean test accuracy over five tasks at the end of training,
 against the strength c of the penalty.  Colours stand for seven variants of synaptic
 intelligence, called presets.  Rings mark the accuracy of each preset with its default
-strength of the penalty.  The middle panel shows how the parameter importances of each
-preset correlate with those of the preset `pathint`.  For the right panel, the sum of
-all parameter importances is multiplied by the prefactor of the penalty.  The panel
-shows this product for each preset, divided by the product for `pathint`.  The preset
-`avalanche` limits each importance to at most 1e-3.  The middle and right panels use the
-limited importances of this preset.  Thin lines and small markers are single runs, and
-thick lines and large markers are means.
+strength of the penalty.  The middle panel shows how strongly the parameter importances
+that each preset computes are correlated with those that the preset `pathint` computes.
+For the right panel, the sum of all parameter importances is multiplied by the prefactor
+of the penalty.  The panel shows this product for each preset, divided by the product
+for `pathint`.  Thin lines and small markers are single runs, and thick lines and large
+markers are means.
 
 A fully connected network of 64-50-50-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits with two
@@ -20,18 +19,19 @@ from the same training run with the preset `pathint` and c = 1.
 
 At equal strength c of the penalty, five of the seven presets lead to similar
 accuracies.  The default strength of the penalty is 10 in the preset `vandeven`, 1 in
-the preset `avalanche`, and 0.1 in all other presets.  The strength 1 of the preset
-`avalanche` is a choice of refsnn.  The library avalanche, which this preset reproduces,
-has no default strength.  Two settings hardly change the accuracy: whether the path
-integral includes the gradient of the penalty, and whether negative parameter
-importances are set to 0.
+the preset `avalanche`, and 0.1 in all other presets.  In the preset `avalanche`, refsnn
+sets the strength of the penalty to 1, because the software library `avalanche` has no
+default strength.  Two settings hardly change the accuracy: whether the path integral
+includes the gradient of the penalty, and whether negative parameter importances are set
+to 0.
 
 With the presets `mammoth_old` and `avalanche`, the accuracies and the importances
 differ from those of the other five presets.  The preset `mammoth_old` reproduces the
-library mammoth before September 2024.  In this version, the optimiser is Adam, but the
-path integral assumes plain gradient descent.  In the library avalanche, the damping is
-only 1e-7, and the importance of each parameter is at most 1e-3.  Nearly all parameters
-therefore have the same importance, as in an L2 penalty.
+versions of the software library `mammoth` before September 2024.  In these versions of
+`mammoth`, the optimiser is Adam, but the path integral assumes plain gradient descent.
+In the library `avalanche`, the damping is only 1e-7, and the importance of each
+parameter is at most 1e-3.  Nearly all parameters therefore have the same importance, as
+in an L2 penalty.
 """
 
 import numpy as np

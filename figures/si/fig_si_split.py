@@ -4,9 +4,9 @@ Each of the first five panels shows the test accuracy on one task, measured afte
 training on this task and after the training on each later task.  The last panel shows
 the mean test accuracy over all tasks learnt so far.  Thin lines are single runs, thick
 lines are means.  In these runs, the moments of the optimiser Adam are set to 0 after
-each task, but its step counter is kept.  Further lines are means over runs in which
-Adam is reset completely after each task (dotted lines) or is never reset (dashed
-lines).
+each task, but its step counter is kept.  Dotted lines are means over runs in which both
+the moments and the step counter of Adam are set to 0 after each task.  Dashed lines are
+means over runs in which Adam is never reset.
 
 A fully connected network of 64-100-100-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits.  Each task
@@ -21,14 +21,14 @@ show the accuracies that the networks of this figure reach on training images af
 last task.  White markers are means over the runs in which only the moments of Adam are
 reset.  This figure corresponds to [ZPG17] fig. 3.
 
-The published numbers are from a notebook of the authors of [ZPG17], in its version of
-2018.  The code of this notebook was read, but not run.  To reset Adam, the notebook
-searches for the variables of Adam by name.  In Keras 2.2.2, these variables do not have
-the name that the notebook expects, and therefore Adam is never reset.  With Keras 2.0.5
-(2017), the authors' notebook sets the moments of Adam to 0, but does not reset the step
-counter of Adam.  The plots in the authors' notebook of 2017 show a mean accuracy of
-0.80 without consolidation.  In these plots, the accuracy without consolidation is 0.61
-on task 1 and 0.48 on task 2.
+The published accuracies were read off a plot in a notebook that the authors of [ZPG17]
+published in 2018.  The code of this notebook was read, but not run.  To reset Adam, the
+notebook searches for the variables of Adam by name.  In Keras 2.2.2, these variables do
+not have the name that the notebook expects, and therefore Adam is never reset.  With
+Keras 2.0.5 (2017), the authors' notebook sets the moments of Adam to 0, but does not
+reset the step counter of Adam.  The plots in the authors' notebook of 2017 show a mean
+accuracy of 0.80 without consolidation.  In these plots, the accuracy without
+consolidation is 0.61 on task 1 and 0.48 on task 2.
 """
 
 import numpy as np
@@ -215,7 +215,7 @@ def plot(data, fig):
 
 
 def _plot_published(data, axes, name):
-    """Draw the published and the measured accuracies on training images."""
+    """Plot the published and the measured training accuracies."""
     paper, end = published.values(FIGURE), data[f"train {name} moments"][:, -1].mean(0)
     for k, axis in enumerate(axes):
         what = ("first task at the end", *(f"task {k} at the end" for k in range(2, 6)),

@@ -1,9 +1,9 @@
 """Train networks on sequences of tasks with synaptic intelligence (SI).
 
 The parameters of a network are a list of all weight arrays, followed by all bias
-arrays.  The function `learn` uses `fast.si.step` and supports every penalty of the
-class `Rule`.  The function `learn_clearly` computes the same updates as `learn`, but
-with the module `si` in place of `fast.si`.  Only `learn_clearly` supports all fields of
+arrays.  The function `learn` uses `fast.si.step`, and supports the penalties SI, EWC
+and L2.  The function `learn_clearly` computes the same updates as `learn`, but with the
+module `si` in place of `fast.si`.  Only `learn_clearly` supports all fields of
 `si.Settings`.  Grey levels of images are between 0 and 1, as in the code of [ZPG17].
 """
 
@@ -121,7 +121,7 @@ def permuted(images, order):
 # ---- networks ----------------------------------------------------------------
 
 def perceptron(*sizes, zero=False, keep=1.0):
-    """Return the functions of a fully connected ReLU network, as a `Net`.
+    """Return a `Net` that describes a fully connected ReLU network.
 
     sizes : the number of inputs, followed by the number of units of each layer.
     zero : if True, the output weights are initialised to 0, like all biases.
@@ -134,7 +134,7 @@ def perceptron(*sizes, zero=False, keep=1.0):
 
 
 def convolutional(shapes, pools, zero=True, keep=(), framed=None):
-    """Return the functions of a convolutional network, as a `Net`.
+    """Return a `Net` that describes a convolutional network.
 
     The tuple `pools` contains True for each convolution that is followed by pooling.
     The dict `framed` maps the index of a layer to the shape (H, W) of its input maps.
@@ -304,7 +304,7 @@ def share(learner, xi):
 
 def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, generator,
                   adam=None):
-    """Train like `learn`, but with `si` in place of `fast.si`."""
+    """Train on one task with `refsnn.si`, not with the faster `refsnn.fast.si`."""
     x, labels = task.images.x, task.images.labels
     adam = adam or [None] * len(parameters)
     for rows in batches(generator, len(x), epochs, batch):

@@ -13,9 +13,9 @@ over time.  Three conditions are compared, each with 128 trainable parameters.  
 learned delays, each class has one neuron with 8 weights and 8 delays.  Delays between
 two time steps are interpolated linearly (module `delays`).  In the other two
 conditions, the delays are random and fixed, or there are no delays.  In these two
-conditions, each class has two neurons, and each neuron has 8 weights.  The larger of
-the two membrane potentials is the output for the class.  The fixed delays are drawn
-from the range of the learned delays, 0 to 120 ms.
+conditions, each class has two neurons, and each neuron has 8 weights.  The score of a
+class is proportional to the highest membrane potential of its two neurons.  The fixed
+delays are drawn from the range of the learned delays, 0 to 120 ms.
 
 In all conditions, Adam minimises the cross-entropy with exact gradients.  New training
 samples are drawn at each training step, and are the same in all conditions.  For each
@@ -26,11 +26,11 @@ errors of one run, and large markers show means over runs.  Panel c shows the va
 errors against the learning rate; thick lines are medians over runs.  On the logarithmic
 axes of panels b and c, an error of 0 is drawn at 0.25 divided by the number of samples.
 
-Panel d shows the first run with learned delays, before and after learning.  Each row
-shows when the eight input spikes of one class arrive at the neuron of the class.  The
-arrival times do not include jitter.  Marker areas are proportional to the absolute
-weights after learning, and crosses mark negative weights.  After learning, most inputs
-with positive weights arrive at nearly the same time.
+For the first run, panel d shows the arrival times of input spikes before and after
+delays are learned.  Each row shows when the eight input spikes of one class arrive at
+the neuron of the class.  The arrival times do not include jitter.  Marker areas are
+proportional to the absolute weights after learning, and crosses mark negative weights.
+After learning, most inputs with positive weights arrive at nearly the same time.
 
 The test errors are measured with learned delays that are not rounded.  The figure also
 reports how much the test accuracy changes if the learned delays are rounded to whole
@@ -212,7 +212,6 @@ def claims(size):
 
 
 def measured(data):
-    """Return the values of all claims."""
     error, count = data["error"], data["error"] * TESTED + 0.5
     return {"ratio-fixed": count[0] / count[1], "ratio-none": count[0] / count[2],
             **{f"error-{c.split()[0]}": error[i] for i, c in enumerate(CONDITIONS)},

@@ -5,11 +5,11 @@ Each pixel of an image is encoded as at most one input spike.  Pixel values are 
 and black pixels do not spike.  The network has one hidden layer of spiking neurons, and
 ten readout neurons that do not spike.  The predicted class is that of the readout whose
 membrane potential has the highest maximum.  The loss is the cross-entropy of the
-maximum potentials of the ten readouts.  Training uses the exact gradients of the hidden
-spike times (`refsnn.fast.eventprop`) and the optimiser Adam.  In training, Gaussian
-jitter with a standard deviation of 1 ms is added to the input spike times.  The weights
-of hidden neurons that are silent in a whole mini-batch increase slightly.  The time
-constants are 20 ms for potentials and 5 ms for currents.
+maximum potentials of the ten readouts.  Training uses exact gradients of the loss
+(`refsnn.fast.eventprop`) and the optimiser Adam.  In training, Gaussian jitter with a
+standard deviation of 1 ms is added to the input spike times.  The weights of hidden
+neurons that are silent in a whole mini-batch increase slightly.  The time constants are
+20 ms for potentials and 5 ms for currents.
 
 Panel a shows the accuracy on the first 2000 test images against the epoch.  The final
 test accuracy is measured on all test images.  Panels b and c show the hidden spikes and
@@ -20,11 +20,11 @@ By default, three networks with 100 hidden neurons learn the digits of refsnn, w
 have 8x8 pixels.  With --full, one network with 350 hidden neurons learns MNIST for 18
 epochs.  This training takes about 3 core-hours.  With --full, mini-batches have 128
 images.  The learning rate for MNIST is 0.005 in the first epoch, and falls by 3 % each
-epoch.  The mini-batch size, the learning rate and the jitter for MNIST are those of
-[WP21].  In [WP21], ten networks learn for 100 epochs.  For the digits, mini-batches
-have 32 images.  The learning rate for the digits is 0.1 in the first epoch, and falls
-by 30 % each epoch.  The initial weights for the digits have wider distributions than
-those for MNIST.
+epoch.  For MNIST, the mini-batch size, the learning rate and the spike-time jitter are
+the same as in [WP21].  In [WP21], ten networks learn for 100 epochs.  For the digits,
+mini-batches have 32 images.  The learning rate for the digits is 0.1 in the first
+epoch, and falls by 30 % each epoch.  The initial weights for the digits have wider
+distributions than those for MNIST.
 """
 
 import os
@@ -89,10 +89,11 @@ def encode(images, rng=None):
 def highest(times, units, W):
     """Find the time at which the potential of each readout is highest.
 
-    Return three arrays (B, k): the times of the maxima, slopes, and spike indices.  The
-    maximum of a readout can coincide with a hidden spike.  In this case, return the
-    index of this spike, and the slope of the potential just before this spike.
-    Otherwise, the slope is 0 and the index is -1.
+    Return three arrays of shape (B, k).  The first array holds the times at which the
+    potentials of the readouts are highest.  If a hidden neuron spikes at the time of
+    the maximum, the second array holds the derivative of the potential just before the
+    spike, and the third array holds the index of the spike.  If no hidden neuron spikes
+    at the time of the maximum, the second array holds 0, and the third array holds -1.
 
     Between two spikes, the potential is c (a exp(-p t) - b exp(-q t)), with p =
     1/tau_mem, q = 1/tau_syn, c = p/(q - p), a = sum_j W_j exp(p t_j) and b = sum_j W_j
@@ -213,7 +214,6 @@ def claims(size):
 
 
 def measured(data):
-    """Return the values of all claims."""
     return {"accuracy": data["tested"], "spikes": data["spikes"]}
 
 

@@ -5,27 +5,27 @@ module `eventprop`.  Panels a to d show errors against the length of the time st
 errors are those of the spike times (a), the loss (b), and the gradients with respect to
 weights (c) and input spike times (d).  The loss is a weighted sum of all spike times.
 The coefficients of this sum are random and positive.  The relative error of a gradient
-is computed for each neuron separately.  The median over the neurons is the error of the
-network.  Lines in panels a to e show medians over networks, and bands show quartiles.
-Three integration schemes are compared.  The scheme "euler" is the explicit Euler
-method.  The scheme "held" assumes that the current does not change during a step, as in
-`lif`.  The scheme "exact" uses the exact solution between spikes.  If each spike is
-placed at the end of its time step (solid lines), the errors of all schemes are
-proportional to the time step.  If spike times are interpolated linearly within the step
-(dashed lines), the error of the scheme "exact" is proportional to the squared time
-step.  Panel e shows the share of neurons whose number of spikes differs from that in
-the exact simulation.  These neurons are left out in panels a to d.
+is computed for each neuron separately.  The gradient error of a network is the median
+of the gradient errors of its neurons.  Lines in panels a to e show medians over
+networks, and bands show quartiles.  Three integration schemes are compared.  The scheme
+"euler" is the explicit Euler method.  The scheme "held" assumes that the current does
+not change during a step, as in `lif`.  The scheme "exact" uses the exact solution
+between spikes.  If each spike is placed at the end of its time step (solid lines), the
+errors of all schemes are proportional to the time step.  With the scheme "exact",
+linear interpolation of spike times (dashed lines) leads to errors that are proportional
+to the squared time step.  Panel e shows the share of neurons whose number of spikes
+differs from that in the exact simulation.  These neurons are left out in panels a to d.
 
 Panel f shows why the gradients of some neurons have much larger errors than the median.
 A neuron receives one input spike, and its potential U crosses the threshold shortly
 before the maximum of U.  The gradient of the spike time with respect to the weight is
 proportional to `1/(dU/dt)`, where dU/dt is the slope of U at the crossing.  The slope
-is nearly 0 close to the maximum of U.  A simulation in time steps computes dU/dt from
-the current at the end of the step.  The end of the step is up to one step later than
-the crossing.  If U reaches its maximum within a few steps after the crossing, the
-computed dU/dt is too small or has the wrong sign.  With interpolated spike times, the
-gradient is accurate if U reaches its maximum at least one step after U crosses the
-threshold.
+is nearly 0 close to the maximum of U.  The potential U can cross the threshold at any
+time within a time step.  However, a simulation in time steps computes dU/dt from the
+current at the end of the step.  If U reaches its maximum within a few steps after the
+crossing, the computed dU/dt is too small or has the wrong sign.  With interpolated
+spike times, the gradient is accurate if U reaches its maximum at least one step after U
+crosses the threshold.
 
 Panel g shows the cosine of the angle between the surrogate gradient of the same
 networks and the exact gradient, for three losses sum_i a_i sum_k f(t_k), where neuron i
@@ -219,7 +219,6 @@ def _word(quantity):
 
 
 def measured(data):
-    """Return the values of all claims."""
     first = int(np.argmin(np.abs(data["dt"] - 1e-4)))
     orders = np.log(data["error"][first] / data["error"][-1]) / np.log(
         data["dt"][first] / data["dt"][-1])     # (scheme, form, quantity, network)

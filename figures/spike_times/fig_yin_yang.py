@@ -5,19 +5,20 @@ the coordinate x of the point, a number from 0 to 1, and spikes at (10 + 30 x) m
 Three more input neurons encode y, 1 - x and 1 - y in the same way.  The fifth input
 neuron always spikes at 20 ms.  The network has 200 hidden neurons and three output
 neurons.  The predicted class is that of the output neuron that spikes first.  The loss
-is the cross-entropy of a softmax of the negative first spike times of the output
-neurons, plus a small cost of late spikes.  Training uses the exact gradients of the
-spike times (`refsnn.fast.eventprop`) and the optimiser Adam.  Panel a shows the error
-on test points against the epoch.  Panel b shows the predicted class of each test point
-in the first run after training; crosses mark wrong predictions.
+is a cross-entropy whose logits are the negative first spike times of the output neurons
+(in units of 0.5 ms).  A small additional term in the loss penalises late spikes of the
+correct output neuron.  Training uses exact gradients of the loss
+(`refsnn.fast.eventprop`) and the optimiser Adam.  Panel a shows the error on test
+points against the epoch.  Panel b shows the class that the trained network of the first
+run predicts for each test point.
 
 The data, the network and the training are those of [WP21], except for the generator of
-the data.  There are 5000 training points (400 with --quick), and a fifth as many test
-points.  Each class has a third of the points.  The time constants are 20 ms for
-membrane potentials and 5 ms for currents.  Mini-batches have 256 points.  The learning
-rate is 0.01 at first, and falls by 5 % every 5 epochs.  Training lasts 12 epochs by
-default, and 4 epochs with --quick.  With --full, ten networks learn for 300 epochs, as
-in [WP21].  This training takes about 3 core-hours.
+the data.  There are 5000 training points and 1000 test points.  With --quick, there are
+400 training points and 80 test points.  Each class has a third of the points.  The time
+constants are 20 ms for membrane potentials and 5 ms for currents.  Mini-batches have
+256 points.  The learning rate is 0.01 at first, and falls by 5 % every 5 epochs.
+Training lasts 12 epochs by default, and 4 epochs with --quick.  With --full, ten
+networks learn for 300 epochs, as in [WP21].  This training takes about 3 core-hours.
 """
 
 import numpy as np
@@ -128,7 +129,7 @@ def learn(epochs, hidden, samples, seed, repeat, first=0, before=None):
 
 
 def gather(results):
-    """Combine the results of the last job of each run."""
+    """Collect the final results of all runs."""
     results = [*{int(r["repeat"]): r for r in results}.values()]
     return {"error": np.array([r["error"] for r in results]),
             "spikes": np.array([r["spikes"] for r in results]),
@@ -151,7 +152,6 @@ def claims(size):
 
 
 def measured(data):
-    """Return the values of all claims."""
     return {"accuracy": 1 - data["error"][:, -1], "spikes": data["spikes"]}
 
 

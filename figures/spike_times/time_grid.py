@@ -5,7 +5,7 @@ weights are not supported.  An input spike arrives at the start of a step.
 If the membrane potential U is above the threshold at the end of a step,
 the neuron spikes.  The scheme "euler" is the explicit Euler method.  The
 scheme "held" assumes that the current does not change during a step.  The
-module `lif` makes the same assumption if its argument gain is 1 - beta.
+module `lif` uses the scheme "held" if its option `gain` is `1 - beta`.
 The scheme "exact" uses the analytic solution of the neuron equations.
 
 By default, a spike occurs at the end of a step.  The option `between`

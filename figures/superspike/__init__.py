@@ -1,1 +1,1 @@
-"""Compute the figures on the learning rule SuperSpike [ZG18]."""
+"""Compute the figures about the learning rule SuperSpike [ZG18]."""

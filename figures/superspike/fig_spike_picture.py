@@ -4,8 +4,9 @@ The top panels show the target spikes and the output spikes in the last trial.  
 panels below show the cost of each trial.  For hidden neurons, these panels also show
 firing rates, interspike intervals and the variation of these intervals.  With --full,
 one more panel shows the final output error (cost) against the number of hidden neurons.
-Another panel shows the final cost of networks with random feedback against the strength
-of their regulariser.  In this panel, labels are mean firing rates of hidden neurons.
+Another panel shows, for networks with random feedback, how the final cost depends on
+the strength of the regulariser.  In the panel about the regulariser, each marker is
+labelled with the mean firing rate of the hidden neurons.
 
 A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every
 trial of 3.5 s.  The network has 100 output neurons, and the spike raster of these
@@ -27,8 +28,8 @@ and the training costs in [ZG18] are published only as plots.
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
 coefficient of variation, which is 1 for a Poisson process, is the standard deviation of
-the intervals divided by their mean.  The coefficient is computed for hidden neurons
-with at least five intervals.
+the intervals divided by their mean.  The coefficient of variation is computed for
+hidden neurons with at least five interspike intervals.
 
 With `--data DIR`, the spike trains in `input.ras` and `target.ras` of the folder
 `DIR/spike_picture` replace the generated spike trains.  The spikes in these files must
@@ -41,15 +42,13 @@ is the time of the last spike, rounded up to a multiple of 0.5 s.  The file
 The entry "loop_s" is the duration of a trial in seconds.  The entries "input" and
 "target" hold options for reading the two files with `ras.read_ras`.
 
-Learning rates of the optimiser RMaxProp are voltages, like the weights.  As in the
-published code, the learning rate of RMaxProp is 1 mV, and the standard deviation of the
-initial weights is 50 mV / sqrt(fan-in).  After 800 s of training, the learning rate is
-divided by 10 (after 400 s in the published code).  The heterosynaptic regulariser has
-strength 1 and exponent 4.  In networks with the regulariser, the product of error and
-eligibility trace is multiplied by about 5, as in the published code.  With random
-feedback, the squared filtered error e^2 of hidden neurons is about 1e4 (in 1/s^2).
-Therefore, the variant of the regulariser that multiplies by e^2 has a strength of only
-1e-4.
+As in the published code, the learning rate of the optimiser RMaxProp is 1 mV, and the
+standard deviation of the initial weights is 50 mV / sqrt(fan-in).  After 800 s of
+training, the learning rate is divided by 10 (after 400 s in the published code).  The
+heterosynaptic regulariser has strength 1 and exponent 4.  In networks with the
+regulariser, the product of error and eligibility trace is multiplied by about 5, as in
+the published code.  The regulariser with the factor e^2 has a strength of only 1e-4,
+because the squared filtered error e^2 of hidden neurons is about 1e4 (in 1/s^2).
 """
 
 import json

@@ -17,10 +17,10 @@ multiplied by the eligibility trace.  At the end of each trial, the optimiser co
 the weight change from the sum of these products.  This figure corresponds to [ZG18]
 figs. 2 and 3.
 
-Learning rates of the optimiser RMaxProp are voltages, like the weights.  The learning
-rate is 1 mV until trial 300, and 0.1 mV afterwards.  The initial weights have a
-standard deviation of 2 mV.  This value was chosen in runs with other seeds, because it
-leaves the neurons silent before training.
+The learning rate of the optimiser RMaxProp, in the unit of the weights, is 1 mV until
+trial 300, and 0.1 mV afterwards.  The initial weights have a standard deviation of 2
+mV, and are so small that the neurons do not spike before training.  The standard
+deviation of the initial weights was chosen in trial runs with other seeds.
 """
 
 import numpy as np

@@ -1,11 +1,11 @@
 """Four hidden neurons learn from the error of one output
 
 The left panels show the spikes of one network with random feedback, before training,
-after 40 s of training and at the end of training.  The right panels show the cost of
-each network with four hidden neurons, the mean cost over networks, and the fraction of
-successful networks.  A network counts as successful after it has hit all five target
-times in one trial.  Dotted curves belong to networks with eight hidden neurons and
-random feedback.
+after 40 s of training and at the end of training.  The upper right panel shows the cost
+of each trial.  Thin lines are single networks with four hidden neurons, and thick lines
+are means over networks.  The lower right panel shows, for each trial, the fraction of
+networks that have hit all five target times in this or an earlier trial.  Dotted curves
+belong to networks with eight hidden neurons and random feedback.
 
 A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every
 trial of 0.5 s.  The network has four hidden neurons, and one output neuron that must
@@ -24,9 +24,9 @@ this case is 1/16 with four hidden neurons, and 1/256 with eight hidden neurons.
 control networks, all random feedback weights are made negative.
 
 This figure corresponds to [ZG18] fig. 4.  In both figures, the three kinds of feedback
-lead to similar results.  Learning rates of the optimiser RMaxProp are voltages, like
-the weights.  The learning rate is 1 mV until trial 250, and 0.1 mV afterwards.  The
-standard deviation of the initial weights is 20 mV / sqrt(fan-in).
+lead to similar results.  The learning rate of the optimiser RMaxProp, in the unit of
+the weights, is 1 mV until trial 250, and 0.1 mV afterwards.  The standard deviation of
+the initial weights is 20 mV / sqrt(fan-in).
 """
 
 import numpy as np

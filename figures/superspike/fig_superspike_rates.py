@@ -1,24 +1,24 @@
 """The range of usable learning rates is wider with RMSprop and RMaxProp than without
 
-For three optimisers, the top panels show a cost ratio against the learning rate.  The
-cost ratio of a network is its mean cost in the last 20 trials, divided by its cost in
-the first trial.  For each optimiser, the best learning rate is that with the lowest
-cost ratio (median over networks).  The bottom panels show how the cost changes from
-trial to trial at the best learning rates.  Thin lines and dots show single networks,
-and thick lines show the median over networks.
+For each of three optimisers, a top panel shows how the ratio of final cost to initial
+cost depends on the learning rate.  The cost ratio of a network is its mean cost in the
+last 20 trials, divided by its cost in the first trial.  For each optimiser, the best
+learning rate is that with the lowest cost ratio (median over networks).  The bottom
+panels show how the cost changes from trial to trial at the best learning rates.  Thin
+lines and dots show single networks, and thick lines show the median over networks.
 
 Spiking networks with four hidden neurons learn to fire five output spikes at target
 times.  The output error reaches the hidden neurons through the transposed output
 weights, as with symmetric feedback in the figure `superspike_hidden`.  The input spikes
 and the initial weights are the same for every learning rate.  The cost of a trial is
 the root mean square of the filtered output error.  A learning rate is called usable if
-the median cost ratio over networks is at most 0.6.
+training reduces the cost to at most 60 % of the initial cost (median over networks).
 
 RMSprop divides each entry of the weight gradient by the running root mean square of
-this entry.  RMaxProp divides each entry by the running maximum of its absolute value.
-With a "fixed rate", the change of a weight is proportional to the mean product of error
-and eligibility trace.  The learning rate is the factor of proportionality, and has the
-unit V s (volt seconds).
+this entry.  RMaxProp divides each entry of the weight gradient by the running maximum
+of the absolute value of this entry.  With a "fixed rate", the change of a weight is
+proportional to the mean product of error and eligibility trace.  The learning rate is
+the factor of proportionality, and has the unit V s (volt seconds).
 
 Learning rates are tested on a logarithmic grid.  The usable range is the longest
 sequence of consecutive usable learning rates.  The width of the usable range is the

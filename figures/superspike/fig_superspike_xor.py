@@ -25,15 +25,15 @@ In networks with symmetric or random feedback, the feedback weights satisfy a si
 condition, which is not part of [ZG18].  The two feedback weights of each hidden neuron
 have opposite signs, and the positive weight has the larger absolute value.  Half of the
 hidden neurons have a positive feedback weight from output 0, and the other half from
-output 1.  Symmetric feedback weights are equal to the output weights, which change
-during training.  Therefore, symmetric feedback weights are sure to satisfy the sign
-condition only before training.  Without the sign condition, the two feedback weights of
-a hidden neuron can have a negative sum.  If neither output neuron spikes, hidden
+output 1.  Symmetric feedback weights are equal to the output weights.  Because the
+output weights change during training, symmetric feedback weights may no longer satisfy
+the sign condition after training.  Without the sign condition, the two feedback weights
+of a hidden neuron can have a negative sum.  If neither output neuron spikes, hidden
 neurons with a negative sum of feedback weights become less active on average, and can
-become permanently silent.  With --full, the figure also shows networks called
-"unbalanced".  In these networks, the feedback weights are normally distributed, as in
-[ZG18], and do not satisfy the sign condition.  In the networks called "common times",
-all inputs of a group spike at the same time.
+become permanently silent.  With --full, the figure also shows networks whose feedback
+weights are normally distributed, as in [ZG18].  These networks are called "unbalanced",
+because their feedback weights need not satisfy the sign condition.  In the networks
+called "common times", all inputs of a group spike at the same time.
 
 The figure also shows networks without hidden neurons, networks with eight hidden
 neurons, and networks with the heterosynaptic regulariser in [ZG18] eq. (A.5).  The
@@ -52,16 +52,15 @@ output neuron does not spike, its error signal is 1 at the end of the response w
 The following settings were chosen in trial runs with other seeds.  The three groups
 have 34, 33 and 33 inputs.  A new pattern begins every 50 to 70 ms.  The learning rule
 treats all output spikes outside the response windows as errors.  These spikes do not
-affect the fraction of misclassified patterns.  Learning rates of the optimiser RMaxProp
-are voltages, like the weights.  For weights from the inputs, the learning rate of
-RMaxProp is 0.3 mV.  For weights from hidden to output neurons, the learning rate is 5
-mV with symmetric feedback, and 10 mV with other feedback.  The rates are divided by 10
-after 60 % of the training time, and by 100 after 85 %.  The standard deviation of the
-initial weights is s / sqrt(fan-in).  For weights from the inputs, s is 20 mV.  For
-weights from hidden to output neurons, s is 100 mV with symmetric feedback, and 30 mV
-with other feedback.  Weights from the inputs to hidden neurons are clipped to [-3 mV, 3
-mV], so that the input weights of silent hidden neurons do not become very negative.
-The strength of the regulariser is 1e-3.
+affect the fraction of misclassified patterns.  For weights from the inputs, the
+learning rate of the optimiser RMaxProp is 0.3 mV.  For weights from hidden to output
+neurons, the learning rate is 5 mV with symmetric feedback, and 10 mV with other
+feedback.  The rates are divided by 10 after 60 % of the training time, and by 100 after
+85 %.  The standard deviation of the initial weights is s / sqrt(fan-in).  For weights
+from the inputs, s is 20 mV.  For weights from hidden to output neurons, s is 100 mV
+with symmetric feedback, and 30 mV with other feedback.  Weights from the inputs to
+hidden neurons are clipped to [-3 mV, 3 mV], so that the input weights of silent hidden
+neurons do not become very negative.  The strength of the regulariser is 1e-3.
 """
 
 import numpy as np
@@ -188,7 +187,7 @@ def classification(heard, spikes, labels, ends):
 
 
 def wrong(signal, starts):
-    """Count the wrong patterns and all patterns of each network, (2, B)."""
+    """Count misclassified patterns (row 0) and all patterns (row 1) of each network."""
     counts = [[signal[start + training.AXON:start + training.AXON + WINDOW, b].any()
                for start, *_ in each] for b, each in enumerate(starts)]
     return np.array([[sum(each), len(each)] for each in counts]).T

@@ -19,8 +19,7 @@ units=200 is given.
 Each spike time is read as the nearest float64 value.  The function `write_ras` writes
 enough digits to restore this value exactly.  Several spikes may have the same time,
 even if they belong to the same unit.  A file is rejected if its last line does not end
-with a newline character, because this line may be incomplete.  For example, if a file
-is cut off within the unit number 17, its last line ends with 1.  Reading needs up to 32
+with a newline character, because this line may be incomplete.  Reading needs up to 32
 bytes of memory per spike, or 56 bytes with `order="sort"`.
 """
 

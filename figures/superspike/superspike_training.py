@@ -13,10 +13,10 @@ the heterosynaptic regulariser decays with a time constant of 0.1 s.  Initial we
 are normally distributed with mean 0, and weights are clipped to [-0.1 V, 0.1 V].
 
 The following two settings are not taken from the paper or the published code.  In most
-figures, the standard deviation of the initial weights is a choice of refsnn.  In the
-learning rule of hidden layers, refsnn delays the input and the surrogate derivative by
-1.6 ms, because a hidden spike affects the output error only after two axonal delays of
-0.8 ms each.
+figures, the standard deviation of the initial weights was chosen by the authors of
+refsnn.  In the learning rule of hidden layers, refsnn delays the input and the
+surrogate derivative by 1.6 ms, because a hidden spike affects the output error only
+after two axonal delays of 0.8 ms each.
 """
 
 from typing import NamedTuple
