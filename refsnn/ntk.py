@@ -139,7 +139,7 @@ def _sum(axes, *factors):
 
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
-    """Compute loss derivatives with respect to inputs and signals, eqs. (5)-(10).
+    """Compute loss derivatives with respect to `left` and `right`, eqs. (5)-(10).
     Return a pair (dinputs, dsignals) for each batch.
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]

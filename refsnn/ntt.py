@@ -44,9 +44,9 @@ Derivation.  Eqs. (5) and (6) are the chain rule.  The factor M_l in (6)
 Exact.  The gradient of the loss is exact wherever the kernel K is a smooth
     function of the weights.  K is discontinuous if a ReLU unit switches on
     or off, or if another entry of a pooling window becomes the largest.
-Cost.   A training step computes outputs, signals and kernel once for the
-    teacher and once for the student.  The step calls `adjoint` once, and
-    `second_order` once for each part of the batch.
+Cost.   For each network and each part of the batch, a training step calls
+    the functions `forward` and `signals` once.  A training step calls
+    `kernel` and `second_order` twice, and `adjoint` once.
 Departures.  No departures from [LZ20] are known.  The kernel of kind
     "at_masked" includes the derivatives with respect to pruned weights, as
     in the code of [LZ20].  The kernel of kind "through_mask" excludes the

@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | probe.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""Find mistakes in the connection to a neuromorphic chip before training.
 
-For example, two neurons may be exchanged, or spikes may be delayed.
-`probe` drives an emulated or real chip through a function run(weights, x),
-which returns the output spikes and the sampled membrane potentials.  The
-chip has m inputs, n hidden neurons with weights W and k readout neurons
-with weights W_out.  The results are compared with model neurons, whose
-synaptic current I and membrane potential v follow
+For example, two neurons may be exchanged, or spikes may be delayed.  The
+user supplies a function run(weights, x), which runs a real or emulated
+chip.  The function `run` returns the output spikes and samples of the
+membrane potentials.  The chip has m inputs, n hidden neurons with weights
+W and k readout neurons with weights W_out.  The results are compared with
+model neurons, whose synaptic current I and membrane potential v follow
 
     I[t+1] = alpha I[t] + W x[t],  v[t+1] = beta v[t] + I[t]          (1)
 
@@ -18,9 +18,9 @@ s steps after the last step with v = 0:
     A = 2 / ((a + b) (1 - q)),  D = A sqrt(q),
     q = ((a - b) / (a + b))^2                                         (2)
 
-The measured membrane potentials are y = (sample - rest) / unit.  Here,
-`rest` is the mean sample of a neuron if all weights are 0, and `unit` is
-the nominal threshold.  `probe` makes three measurements:
+The measured potentials are y = (sample - rest) / unit.  Here, `rest` is
+the mean sampled potential of a neuron if all weights are 0.  The argument
+`unit` is the nominal threshold.  `probe` makes three measurements:
 
 (A) All weights are 0.  Neurons that spike nevertheless are called
     restless.  The noise of a neuron or readout is the standard deviation
@@ -31,10 +31,10 @@ the nominal threshold.  `probe` makes three measurements:
     to this additional pattern, `probe` searches for permanently active
     inputs.  All patterns are run with at least three sets of weak random
     weights W.  All responses of a neuron have the same time course up to a
-    factor.  The first singular vector of the potentials y of this neuron
-    estimates the time course.  A least-squares fit of (2) gives the sum
-    a + b, the parameter q, and the delay of the response.  The lag L is
-    the median delay.  The measured weight of neuron i for input j is
+    factor.  For each neuron, the first singular vector of all responses
+    estimates the common time course.  A least-squares fit of (2) gives the
+    sum a + b, the parameter q, and the delay of the response.  The lag L
+    is the median delay.  The measured weight of neuron i for input j is
 
         g_ij = sum_t y_ij[t] K_i[t] / sum_t K_i[t]^2                  (3)
 
@@ -43,9 +43,9 @@ the nominal threshold.  `probe` makes three measurements:
     row of g is assigned to the row of W with the largest absolute
     correlation.  Columns of g and W are compared in the same way, to
     detect inputs in a wrong order.  Then g is compared with W and with
-    distorted copies of W.  The copies are |W|, W with saturated entries,
-    and W without its positive or negative entries.  If a distorted copy is
-    much closer to g than W is, this distortion is reported.
+    modified copies of W.  The modified copies are |W|, clipped copies, and
+    copies in which all entries of one sign are 0.  If g agrees much better
+    with a modified copy than with W, the report names the modification.
 
 (C) In pattern i, all inputs with positive weights to neuron i spike in
     each step.  Therefore, neuron i spikes.  If a neuron spikes too late or
@@ -57,10 +57,10 @@ the nominal threshold.  `probe` makes three measurements:
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
 
     A step with a large drop e[t] is called a reset.  Let r be the step of
-    a neuron's first reset.  The lag D is the median number of time steps
-    from a neuron's first recorded spike to its first reset.  The threshold
-    of a neuron is the mean of a lower and an upper bound.  Each bound is
-    an extremum over all patterns in which the neuron spikes:
+    a neuron's first reset.  The lag D is the median number of steps from a
+    neuron's first recorded spike to its first reset.  The estimated
+    threshold of a neuron is the mean of a lower and an upper bound.  Both
+    threshold bounds are based on all patterns in which the neuron spikes:
 
         max y[t] for t <= r,  min beta y[r] + I[r]                    (5)
 
@@ -76,12 +76,12 @@ the nominal threshold.  `probe` makes three measurements:
     better predictions.
 
 A chip may return the spikes or samples of the previous or next pattern.
-If two mistakes explain the results almost equally well, such as shifted
-patterns and exchanged neurons, the report names both.  Measurement (C)
-ends early if the chip is not reset between patterns, or if more than 10 %
-of the resets occur without a recorded spike.  The samples of a neuron or
-readout are reported as cut off (clipped) if many samples equal the minimum
-or maximum, and if this extremum is close to `rest`.
+If two mistakes explain the results almost equally well, the report names
+both mistakes.  Measurement (C) ends early if the neurons start a pattern
+with the state of the previous pattern.  Measurement (C) also ends early if
+no spike was recorded for more than 10 % of the detected resets of membrane
+potentials.  If many samples of a neuron or readout have the same extreme
+value close to `rest`, the report describes these samples as cut off.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  Eq. (2) is symmetric in a and b.
@@ -97,13 +97,13 @@ Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     D = samples - spikes - after                                      (6)
 
     The report lists the solutions of (6) with the fewest nonzero delays.
-Approximate.  Only delays of a few steps can be measured.  The limits are 2
-    steps for the lags L and R, and 3 steps for the lag D.  If a chip
-    returns no samples, measurement (B) is omitted, and measurement (C)
-    compares only spike counts.  The gain or threshold of one neuron is
-    reported only if it differs from the median by a factor of 2 or more.
-    If inputs and neurons are both in a wrong order, the report may be
-    wrong.
+Approximate.  Delays can be measured only if the lags in (6) satisfy
+    |L| <= 2, |R| <= 2 and |D| <= 3.  If the chip returns no membrane
+    potentials, measurement (B) is omitted.  Without membrane potentials,
+    measurement (C) compares only the spike counts of chip neurons and
+    model neurons.  The gain or threshold of one neuron is reported only if
+    it differs from the median by a factor of 2 or more.  If inputs and
+    neurons are both in a wrong order, the report may be wrong.
 Cost.   Measurement (B) uses N = max(3, 12/min(m, n)) sets of weights,
     where N is rounded up.  The function `run` is called at most N + 3
     times, with at most N (m + 1) + 2 n + 32 patterns in total.
@@ -166,7 +166,7 @@ class Report(NamedTuple):
 
 def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
           tau_mem=6e-6, dt=1.7e-6, steps=40, seed=0):
-    """Run test patterns on a chip, and report mistakes in the connection.
+    """Run tests on a chip, and report mistakes in the connection to this chip.
 
     >>> def run(weights, x):                    # a chip that does not respond
     ...     T, B, _ = x.shape
@@ -683,7 +683,7 @@ def _cut(y, least, most):
 
 
 def _edges(y, noise, n, weak):
-    """Detect clipped samples, and a chip that is not reset between patterns."""
+    """Return whether neurons keep states between patterns, and a list of faults."""
     if (y[0].std(axis=0) > np.maximum(STEADY, 3 * noise)).any():
         previous, own = (np.corrcoef(y[0, 1:].ravel(), last.ravel())[0, 1]
                          for last in (y[-1, :-1], y[-1, 1:]))
@@ -716,7 +716,7 @@ def _trains(spikes, W, x, fit):
 
 
 def _resets(y, spikes, W, x, fit):
-    """Return the bounds (5), the lag D, and the share of resets without a spike."""
+    """Return the threshold bounds (5), the lag D and the fraction of lost spikes."""
     drive = _late(x @ W.T, round(fit.lag)) * fit.gain
     decays = np.exp(-1 / _pairs(fit.total, fit.q))
 

@@ -153,8 +153,8 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
 
 
 def logit_doutputs(outputs):
-    """Return the derivative dL/df (N, K) of the loss of logit SNIP, eq. (6).  The
-    function `mlp.backward` converts dL/df to the gradient g.
+    """Return the derivative dL/df (N, K) of the sum L of all squared outputs f,
+    eq. (6).  The function `mlp.backward` converts dL/df to the gradient g.
 
     >>> logit_doutputs(np.array([[1.0, -3.0]])).tolist()
     [[2.0, -6.0]]

@@ -66,12 +66,12 @@ Derivation.  To first order, an optimiser step changes the loss by the
     constant xi limits the importance of a parameter that hardly changed.
 Exact.  Eq. (4) is the exact derivative of the penalty.
 Cost.   A step takes O(p) time and memory for p parameters.
-Departures.  For permuted MNIST, one notebook of [ZPG17] uses the anchor 0
-    in the first task.  To use this anchor, pass arrays of zeros to
-    `begin`.  On a CPU, the library avalanche 0.6.0 does not copy the
-    parameters at the end of a task.  Therefore, the anchors always equal
-    the current parameters, and the penalty is always 0.  This module
-    copies the parameters.
+Departures.  In the first task of permuted MNIST, one notebook of [ZPG17]
+    uses zeros instead of the initial parameters as anchors.  To use zeros
+    as anchors, pass arrays of zeros to `begin`.  On a CPU, the library
+    avalanche 0.6.0 does not copy the parameters at the end of a task.
+    Therefore, the anchors always equal the current parameters, and the
+    penalty is always 0.  This module copies the parameters.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -302,7 +302,7 @@ def penalty(state, parameters, settings=DEFAULT):
 
 def penalty_gradient(state, parameters, settings=DEFAULT):
     """Return the gradient of the penalty with respect to the parameters, eq. (4).
-    The result is an array or a list of arrays, as `begin` received.
+    The result is an array or a list of arrays, like `state.anchor`.
 
     >>> state = begin(np.zeros(2))._replace(importance=np.array([1.0, 3.0]))
     >>> theta, settings = np.array([2.0, 1.0]), Settings(strength=0.5)

@@ -44,8 +44,8 @@ __all__ = ["gradient", "owners", "reach", "stored", "step"]
 
 
 def reach(V, order):
-    """Return an (n, n) bool.  Entry [i, k] is True if SnAp-n keeps the influence
-    of the weights into neuron i on the states of neuron k, eq. (2).
+    """Return an (n, n) bool.  Entry [i, k] is True if SnAp-n computes how the
+    states of neuron k depend on the weights into neuron i, eq. (2).
 
     >>> ring = np.roll(np.eye(3), 1, axis=0)        # 0 to 1 to 2 to 0
     >>> reach(ring, 2).astype(int).tolist()

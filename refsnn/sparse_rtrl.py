@@ -45,14 +45,14 @@ Derivation.  Eqs. (1)-(3) are the total derivatives of the next state of
     the layer with respect to the weights.  The rule "exact" gives the same
     gradient as the module `rtrl`, but is faster, because it skips the
     entries of the Jacobians that are always 0.  The rule "block" gives the
-    gradient of backpropagation through time without the derivatives
-    through off-diagonal entries of V.  In the rule "implicit", no
-    derivative passes through V.
+    same gradient as backpropagation through time if the backward pass uses
+    only the diagonal entries of V.  In the rule "implicit", no derivative
+    passes through V.
 Approximate.  The rule "exact" computes the surrogate gradient without
     error if the refractory mask is constant.  The table counts the
-    derivatives that are stored for B sequences.  In the table, "own" terms
-    are derivatives of the states of neuron i.  Without recurrence, m + n
-    becomes m:
+    derivatives that are stored for B sequences.  In the table, "own"
+    denotes derivatives of the states of a neuron with respect to earlier
+    states of the same neuron.  Without recurrence, m + n becomes m:
 
     rule         keeps                      stored         time of a step
     exact        all terms                  2 B n n (m+n)  O(B n^3 (m+n))
@@ -62,8 +62,9 @@ Approximate.  The rule "exact" computes the surrogate gradient without
 
     In a network with one hidden layer, the rule "block" is exact if V is
     diagonal.  The rule "implicit" is exact if recurrent spikes are absent
-    or treated as constants.  The rule "presynaptic" is exact if recurrent
-    spikes, resets and refractory mask are treated as constants.
+    or treated as constants.  The rule "presynaptic" gives the exact
+    gradient if recurrent spikes, resets and the refractory mask do not
+    depend on the weights.
 Cost.   In each step, the gradient (8) takes O(B n^2 (m + n)) additional
     time for the rule "exact", and O(B n (m + n)) for other rules.
 Departures.  The module follows descriptions of [ZN21] by other authors.
@@ -301,12 +302,11 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta
     recording : Recording
         Result of `lif.simulate`, or a tuple with the same fields:
 
-        syn, mem, spikes  currents I, potentials U and spikes S, (T, B, n)
-        clamp             refractory mask, 0 or 1, (T, B, n)
-    dspikes, dmem : (T, B, n) float, optional
-        Direct derivatives dL/dS and dL/dU.
-    V, rule, alpha, beta, gain, threshold, reset, through_reset
-        As for `lif_step`.
+        syn, mem, spikes  (T, B, n) currents I, potentials U and spikes S
+        clamp             (T, B, n), 1 for refractory neurons, otherwise 0
+    dspikes, dmem : (T, B, n) float, optional direct derivatives dL/dS, dL/dU
+    V, rule, alpha, beta, gain, threshold, reset, through_reset : as for
+        `lif_step`
 
     Returns
     -------

@@ -211,7 +211,7 @@ def silent_cost(W, *, tau, threshold):
 
 def cross_entropy(times, labels, *, scale, late):
     """Return the cross-entropy loss (8) in nats and its derivative dL/dt (B, k),
-    eq. (9).  The derivative is 0 for times >= late.
+    eq. (9).  For spike times of at least `late`, the derivative is 0.
 
     >>> times, labels = np.array([[1.0, np.inf]]), np.array([0])
     >>> loss, dtimes = cross_entropy(times, labels, scale=1.0, late=2.0)
@@ -242,7 +242,6 @@ def cross_entropy(times, labels, *, scale, late):
 
 def latency(times, targets, *, late):
     """Return the latency loss in s^2 and its derivative dL/dt (B, k), eq. (10).
-    The derivative is 0 for times >= late.
 
     >>> latency(np.array([[1.0, np.inf]]), np.zeros((1, 2)), late=2.0)
     (2.5, array([[1., 0.]]))

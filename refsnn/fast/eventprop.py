@@ -5,7 +5,7 @@ The neurons are leaky integrate-and-fire (LIF) neurons in continuous time,
 as in `eventprop`, with the membrane potentials U_i and the currents I_i.
 A spike of input j reaches neuron i after the delay d_ij.  There are no
 refractory times and no recurrent synapses.  Because the neurons do not
-interact, all are simulated together, from one input spike to the next.
+interact, one loop over the input spikes simulates all neurons in parallel.
 
     tau_mem dU_i/dt = -U_i + I_i,  tau_syn dI_i/dt = -I_i     (1)  [WP21]
     arrival of a spike of j at neuron i:  I_i := I_i + W_ij   (2)  [WP21]
@@ -28,7 +28,7 @@ threshold crossing:
     s := s + tau_mem (threshold - U(s))/(I(s) - U(s))                 (8)
 
 For any quantity A, dA is the total derivative dL/dA of the loss L.  The
-backward pass processes the arrivals from the last to the first:
+backward pass visits all input and output spikes in reverse temporal order:
 
     between events: dI := exp(-s/tau_syn) dI + k(s) dU                (9)
                     dU := exp(-s/tau_mem) dU                         (10)
@@ -183,8 +183,8 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
 
 def _arrivals(times, units, W, delays, until):
     """Sort the samples by number of spikes, and the spikes of each sample by
-    arrival time.  Entry k of the lists `j` and `source` is an array.  It
-    describes spike k, counted from 0, of all samples that have this spike."""
+    arrival time.  The arrays `j[k]` and `source[k]` have one row for each
+    sample with more than k spikes."""
     n, m = W.shape
     times, = arrays("times[] (_*) float in [0, inf)", times, dtype=W.dtype)
     units, = arrays(f"units[] (_*) int in [0, {m})", units)

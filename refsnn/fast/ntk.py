@@ -1,26 +1,27 @@
 # refsnn 0.1.0 | fast/ntk.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the neural tangent kernel and its gradients, with fast algorithms.
 
-The functions return the same results as those of the module `ntk`.  The
-kernel is computed in blocks that fit in the cache.  To save memory, the
-Jacobian of a convolutional layer is computed for a few channels at a time.
-For sample n of the first batch, let a_n be the inputs of a dense layer.
-Let g_nk be the derivatives of the network output k with respect to the
-pre-activations of this layer.  For sample m of the second batch, the
-inputs of the layer are b_m, and the derivatives of output q are h_mq.
-Such derivatives with respect to pre-activations are called signals.  Units
-with zero signals are skipped.  The contribution of the layer to the kernel
-is (1) without a mask, and (2) with a mask Q.  The mask is 0 for pruned
-weights and 1 for all other weights:
+The kernel is computed in blocks that fit in the cache.  To save memory,
+the Jacobian of a convolutional layer is computed for a few channels at a
+time.  For sample n of the first batch, let a_n be the inputs of a dense
+layer.  Let g_nk be the derivatives of output k with respect to the
+pre-activations of this layer.  For sample m of the second batch, let b_m
+be the inputs of this layer.  Let h_mq be the derivatives of output q with
+respect to the pre-activations.  Derivatives with respect to
+pre-activations are called signals.  The mask Q is 0 for pruned weights and
+1 otherwise.  Without a mask, the layer contributes the term (1) to the
+kernel.  With the mask Q, the layer contributes the term (2) to the kernel:
 
     C[n, m] <g_nk, h_mq>,  C[n, m] = <a_n, b_m> + 1         (1)  [LZ20]
     sum_j C_j[n, m] g_nkj h_mqj,
     C_j[n, m] = sum_i Q_ji a_ni b_mi + 1                    (2)
 
-A convolutional layer with P output positions has input patches A_n of
-shape (P, i) and signals G_nk of shape (P, c).  Output k for sample n has
-the derivatives J_nk with respect to the weights, and s_nk with respect to
-the biases.  For the second batch, these derivatives are J_mq and s_mq.
+A convolutional layer has P output positions, i entries in each input
+patch, and c output channels.  For sample n, the input patches form the
+array A_n of shape (P, i).  The derivatives of output k with respect to the
+pre-activations form the array G_nk of shape (P, c).  Output k for sample n
+has the derivatives J_nk with respect to the weights, and s_nk with respect
+to the biases.  For the second batch, these derivatives are J_mq and s_mq.
 The contribution of the layer to the kernel is (4), where `o` is the
 entrywise product.  Without a mask, Q is 1:
 
@@ -217,7 +218,7 @@ def _jacobian(a, g, cut, mask=None):
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False,
             mapper=map):
-    """Compute loss derivatives with respect to inputs and signals, eqs. (5)-(13).
+    """Compute loss derivatives with respect to `left` and `right`, eqs. (5)-(13).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))

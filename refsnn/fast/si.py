@@ -3,12 +3,12 @@ r"""Compute Adam and synaptic intelligence (SI) together, with fast algorithms.
 
 SI adds a penalty with the coefficient `strength` to the loss.  The penalty
 keeps important parameters near their values at the end of the previous
-task (anchors).  The path integral of a parameter estimates how much its
-changes have decreased the loss of the current task.  In large networks,
-memory bandwidth limits the speed of Adam and SI.  Therefore, this module
-computes all updates together, in blocks that fit in the cache.  Let g be
-the gradient of the task loss with respect to the parameters theta, and let
-root be sqrt(1 - beta2^t).  Step t = 1, 2, ... computes
+task (anchors).  The path integral of a parameter estimates how much the
+changes of this parameter have decreased the loss of the current task.  In
+large networks, memory bandwidth limits the speed of Adam and SI.
+Therefore, this module computes all updates together, in blocks that fit in
+the cache.  Let g be the gradient of the task loss with respect to the
+parameters theta.  With root = sqrt(1 - beta2^t), step t >= 1 computes
 
     total = g + 2 strength importance (theta - anchor)   (1)  [ZPG17] eq. 4
     mean = beta1 mean + (1 - beta1) total                (2)  [KB15] alg. 1

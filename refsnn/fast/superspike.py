@@ -11,10 +11,10 @@ U exceeds the threshold.  Afterwards, U is 0 for `refractory/dt` steps:
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
-Eq. (4) applies two exponential filters in series.  The filters map an
-array v to the array `second`.  One set of constants a, b and g is used for
-the traces of the inputs, and another set for convolutions with the
-double-exponential kernel alpha of superspike.py:
+Eq. (4) applies two exponential filters in series to v[t].  Eq. (4)
+computes the traces of the input spikes.  With different constants a, b and
+g, eq. (4) also computes convolutions with the double-exponential kernel
+alpha of superspike.py:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)

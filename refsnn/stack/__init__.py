@@ -25,7 +25,7 @@ example changes the weights at every time step:
     >>> bool(np.exp(net[0].log_tau_mem) < 0.02)
     True
 
-The argument `rule` selects the learning rule, see the module `online`:
+The argument `rule` selects a learning rule of the module `online`:
 
     exact                              real-time recurrent learning (RTRL)
     block, implicit, presynaptic       approximations of RTRL

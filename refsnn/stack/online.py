@@ -160,8 +160,8 @@ class Now(NamedTuple):
 
 
 class _Local(NamedTuple):
-    """Hold the recorded step of a layer, and its derivatives.  S is the number of
-    state variables of a neuron, and p is the number of columns of M_l."""
+    """Hold the states and spikes of a layer in one step, and their derivatives.
+    Each neuron has S state variables, and M_l has p columns."""
     run: NamedTuple
     J: np.ndarray           # of the next state, (B, S n, S n) or (B, S, S, n)
     F: np.ndarray           # of the next state, (B, S, n, p)
@@ -276,7 +276,7 @@ def _steps(log, dt):
 
 
 def _columns(one, learned, dt, gain, F):
-    """Apply (2) to derivatives F of shape (B, states, constants, n)."""
+    """Compute derivatives with respect to the logarithms of constants, eq. (2)."""
     given = _constants(one, dt, gain)
     by = dict(zip(("alpha", "beta", "gain", "threshold", "rho", "adaptation"),
                   np.moveaxis(F, 2, 0), strict=False))
@@ -468,7 +468,7 @@ def _shifted(past, newest):
 
 
 def memory(layers, B, rule, learn=(), feedback=None):
-    """Return the size of all stored derivatives of a rule in bytes, an int.
+    """Return how many bytes (int) a learning rule needs to store derivatives.
 
     >>> one = network.layer(np.ones((100, 100)), tau_syn=1, tau_mem=1)
     >>> memory([one] * 3, 1, "exact"), memory([one] * 3, 1, "block")
