@@ -61,8 +61,7 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Read stored test problems, and return a dict of `Vector`.  Raise an error
-    if a known mistake does not change the outputs of its test problem.
+    """Read stored test problems, and return a dict of `Vector`.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5
@@ -186,7 +185,7 @@ def _summary(vector, results, findings):
 
 
 def _single(vector, results):
-    """Return a note if constants rounded to float32 can explain the results."""
+    """Return a note if constants in float32 may cause all the errors."""
     found = [(name, matching.judge(vector, name, value).found)
              for name, value in results.items()]
     with np.errstate(over="ignore"):

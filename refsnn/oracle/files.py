@@ -99,7 +99,7 @@ def _free(path):
 
 
 def _complete(path, make):
-    """Make a file or folder under another name, then rename it."""
+    """Create a file or folder with a temporary name, and then rename it."""
     path = os.path.normpath(path)
     part = f"{path}.{os.getpid()}.part"
     try:
@@ -138,8 +138,7 @@ def _described(values):
 
 
 def write_stimuli(folder):
-    """Write all stimuli for `identify` to a folder.  Return the number of
-    stimuli (int).
+    """Write all stimuli to a folder.  Return the number of stimuli (int).
 
     >>> write_stimuli("nowhere/a")
     Traceback (most recent call last):

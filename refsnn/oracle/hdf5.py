@@ -24,8 +24,7 @@ DEFLATE, FILTERS = 1, {1, 2, 3, 32000}      # also shuffle, Fletcher checksum, L
 
 
 def need(good, told):
-    """Raise a ValueError if the condition `good` is false.  The argument `told`
-    is the message of the ValueError.
+    """Raise a ValueError with the message `told` if `good` is false.
 
     >>> need(1 > 2, "x is 1: must be above 2")
     Traceback (most recent call last):
@@ -58,7 +57,7 @@ def naming(path):
 def read(path, names, texts=()):
     """Return the fields of all groups of a file as a dict {group: {name: value}}.
 
-    Fields and attributes are read only if the set `names` contains their
+    Fields and attributes are skipped if the set `names` does not contain their
     names.  Attributes are returned as floats.  Fields are returned as arrays,
     or as lists of str if `texts` contains their names.  The key of a group is
     its path in the file.  The key of the root group is "".

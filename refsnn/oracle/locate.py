@@ -11,9 +11,9 @@ of the errors:
 
 An explanation is reported only if it accounts for all wrong entries.  If
 an array is shifted in time by k steps, its first or last k steps may hold
-any values.  If an array has few different values, the explanations
-"change" and "factor" can hold by chance.  Therefore, only the explanation
-"rounding" is tested for such an array.
+any values.  An array with few different values can by chance equal a
+shifted or scaled array.  If the right array has few different values,
+`locate` tests only for rounding errors.
 """
 
 import itertools
@@ -63,9 +63,10 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     An entry of `found` is wrong if its error exceeds `rtol` times the largest
     magnitude in `right`.  `axes` names all axes, such as ("step", "sample",
     "neuron"), where "step" is time.  If `backward` is true, the last wrong
-    step is reported, not the first.  If `rounding` is false, rounding is not
-    tested.  `sizes` is a dict of named numbers.  If a wrong factor is a simple
-    expression of these numbers, such as 1/B, the expression is reported.
+    step is reported, not the first.  `locate` tests for rounding errors only
+    if `rounding` is true.  `sizes` is a dict of named numbers.  If a wrong
+    factor is a simple expression of these numbers, such as 1/B, the expression
+    is reported.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     if len(axes) not in (0, right.ndim):

@@ -5,8 +5,8 @@ A golden vector is a test problem with its correct results, see `oracle`.
 The tested program reads requests and writes replies.  A request contains
 the inputs of a test problem.  The reply contains the program's outputs.
 Each request or reply is one line of JSON.  `vectors/PROTOCOL.md` describes
-the format.  For some test problems, a second request contains new inputs.
-Therefore, a program that has memorised the correct outputs fails.
+the format.  For some test problems, the program also receives random
+inputs.  Therefore, a program that has memorised the correct outputs fails.
 
 For tests in Python, `cases` returns test problems, and `failures` checks
 results:

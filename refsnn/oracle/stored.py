@@ -9,12 +9,12 @@ replaces the files whose contents have changed:
 
     python -m refsnn.oracle.stored
 
-A golden vector also holds the wrong results of known programming mistakes.
-The names of golden vectors and the identifiers of mistakes, such as
-"bptt/reset-detached", never change.  If you rename a mistake, change its
-name in the code and in the JSON file together.  For a new mistake, `write`
-derives the identifier from the name.  Before publication, you may shorten
-the identifier.
+A golden vector also holds the wrong results that known programming
+mistakes cause.  The names of golden vectors and the identifiers of
+mistakes, such as "bptt/reset-detached", never change.  If you rename a
+mistake, change its name in the code and in the JSON file together.  When a
+mistake is first stored, `write` derives the identifier of the mistake from
+its name.  Before publication, you may shorten the identifier.
 """
 
 import difflib
@@ -53,9 +53,9 @@ def names(folder=FOLDER):
 def catalogue():
     """Return a dict that lists the stored golden vectors.  The value of the key
     "version" begins with the year and month of the last change.  The list
-    "required" names golden vectors that test published equations.  The list
-    "optional" names golden vectors that test how one particular program
-    implements an algorithm.
+    "required" contains the names of golden vectors that test published
+    equations.  The list "optional" contains the names of golden vectors that
+    test how one particular program implements an algorithm.
 
     >>> found = catalogue()
     >>> "bptt" in found["required"], "si_nupic" in found["optional"]
@@ -119,9 +119,10 @@ def write(folder=FOLDER):
     changed.  Return a list of the names of the changed test problems.
 
     Rounding errors do not count as changes.  An array has changed if an old
-    and a new entry differ by more than 1e-12 times the largest entry.  For the
-    wrong outputs of a mistake, the tolerance is 1e-10 times the largest entry.
-    The tolerance is 0 if all entries are multiples of `2**-30` below `2**20`.
+    and a new entry differ by more than 1e-12 times the largest entry.  In the
+    wrong outputs that known mistakes cause, `write` ignores changes below
+    1e-10 times the largest entry.  If all entries are multiples of `2**-30`
+    and smaller than `2**20`, every difference counts as a change.
 
     >>> write("nowhere")
     Traceback (most recent call last):

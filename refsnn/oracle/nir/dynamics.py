@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/nir/dynamics.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
-r"""Simulate a network in the format NIR, exactly or in time steps.
+r"""Simulate a network in the format NIR.
 
 NIR [P24] defines neurons with potential v, current I and input x by
 
@@ -25,17 +25,17 @@ The potential crosses the threshold at the time
              t = tau_syn log(1 + q (1 - (v - u)/j))/q, where j = r (I -
              w_in x), q = tau_syn/tau_mem - 1, u = v_leak + r w_in x  (9)
 
-NIR does not define the waveform of a spike.  Here, a spike is a pulse of
-height 1 and duration dt, or a Dirac pulse of area 1.  The input in a time
-step is the height of a pulse, or the area of a Dirac pulse at the start of
-the time step.  A Dirac pulse of area A adds
+NIR does not define the waveform of a spike.  If `pulse` is true, a spike
+is a pulse of height 1 and duration dt.  If `pulse` is false, a spike is a
+Dirac pulse of area 1.  The input in a time step is the height of a pulse,
+or the area of a Dirac pulse at the start of the time step.  A Dirac pulse
+of area A adds
 
     v: r A for I and IF, r A/tau for LI and LIF;  I: w_in A/tau_syn  (10)
 
-A simulator computes (1) in each time step, with t = dt.  A convention
-contains one choice for each key of the dict `AXES`, for example the choice
-"subtract" for the key "reset".  The factors 1 - alpha in (2) and 1 - beta
-in (4) are called gains.
+A simulator computes (1) with t = dt in each time step.  A convention
+contains one choice for each key of `AXES`, such as "subtract" for "reset".
+The factors 1 - alpha in (2) and 1 - beta in (4) are called gains.
 
     alpha, beta: also 1 - dt/tau;  gains: also dt/tau, 1 or the decay  (11)
     Cuba, v reads the old I: a = r gain;  the new I: a = r gain alpha,
@@ -45,10 +45,11 @@ in (4) are called gains.
 
 Derivation.  k is the integral of exp(-(t - s)/tau_mem - s/tau_syn)/tau_mem
     over s from 0 to t.  Equations (7) and (8) solve (1) for t.
-Exact.  The solution in continuous time.  Nodes that depend on neurons
-    without spikes (I, LI, CubaLI) are omitted, because such input changes
-    continuously.  For Dirac pulses, Threshold nodes are omitted, too.
-Cost.   Each event or time step takes O(p) time for p weights and neurons.
+Exact.  The solution in continuous time.  The exact solution omits all
+    nodes whose input depends on the continuously changing potential of I,
+    LI or CubaLI neurons.  If spikes are Dirac pulses, the exact solution
+    omits Threshold nodes, because a Dirac pulse has no finite height.
+Cost.   Each event or step takes O(n + p) time for n neurons and p weights.
 Departures.  A simulation in time steps rounds delays to multiples of dt.
 
 [P24] J. E. Pedersen et al., Neuromorphic intermediate representation: a
@@ -147,7 +148,7 @@ def _flow(p, v, current, x, t):
 
 
 def _crossing(p, v, current, x, end):
-    """Return each neuron's time until its next spike, or inf if beyond `end`."""
+    """Return the time to each neuron's next spike.  Times above `end` become inf."""
     threshold = p["v_threshold"]
     with np.errstate(all="ignore"):         # there may be no crossing
         if "w_in" in p:
@@ -235,7 +236,7 @@ def _solve(graph, inputs, dt, pulse=True):
 
 
 def _events(nodes, sources, inputs, dt, pulse, b, traces, spikes):
-    """Compute sample b of the exact solution in place, in `traces` and `spikes`."""
+    """Write the exact solution for sample b into `traces` and `spikes`."""
     p = {name: _constants(node) for name, node in nodes.items()
          if node.type in ("Delay", *STATES)}
     state = {name: np.zeros((2, nodes[name].size)) for name in traces}

@@ -44,7 +44,7 @@ def read(path, repair=False):
     """Read a `GRAPH` from an untrusted NIR file.
 
     If `repair` is true, one misspelt name in the list of edges is corrected.
-    If exactly one node has no edges, its name replaces the misspelt name.
+    A misspelt name is replaced by the name of the only node that has no edges.
 
     >>> read("nowhere.nir")
     Traceback (most recent call last):
@@ -119,8 +119,8 @@ def _node(name, found):
 
 
 def _edges(graph, found, nodes, repair, notes):
-    """Return the edges.  If an end of an edge is itself a graph, this end becomes
-    the Input or Output node of that graph."""
+    """Return the edges.  Edges from a subgraph start at the Output node of the
+    subgraph.  Edges to a subgraph end at the Input node of the subgraph."""
     where, words, ends = f"{graph}/edges".lstrip("/"), found.get("edges"), []
     need(words is not None, f"{where} is missing: must be present")
     own = {name.rpartition("/")[2]: name for name in nodes

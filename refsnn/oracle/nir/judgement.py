@@ -4,8 +4,8 @@
 A convention specifies how a time step is computed, see `dynamics`.  The
 units of the recording may be unknown.  Therefore, simulated currents are
 multiplied by a fitted factor.  Simulated potentials are multiplied by
-common factors such as 1/v_threshold, or by a fitted factor.  A convention
-fits a recording if it reproduces all spikes, and if the errors of
+several factors in turn, such as 1/v_threshold and a fitted factor.  A
+simulation fits a recording if all spikes agree, and if the errors of
 potential and current are small.  The largest allowed error is
 `max(1e-6, 2**-23 N)` times the largest recorded value.  Here, N is tau/dt.
 For neurons without a leak, N is the number of recorded time steps.
@@ -152,7 +152,7 @@ def _fits(own, replay, some, units, most):
 
 
 def _late(a, lag):
-    """Delay an array of shape (S, T, n) by `lag` rows."""
+    """Delay an array of shape (S, T, n) by `lag` time steps."""
     return np.concatenate([0 * a[:, :lag], a[:, :a.shape[1] - lag]], axis=1)
 
 

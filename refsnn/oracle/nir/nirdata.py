@@ -71,7 +71,7 @@ def _single(graph, *kinds):
 
 
 def _table(path, graph, dt):
-    """Return the arrays of a CSV or npz file, and a list of all values of dt."""
+    """Return the arrays of a CSV or npz file, and their time step in s."""
     if path.endswith(".csv"):
         need(os.path.getsize(path) <= ENTRIES, f"is large: must be {ENTRIES} bytes")
         columns = np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8").T
@@ -91,7 +91,7 @@ def _table(path, graph, dt):
 
 
 def _nirdata(path, graph, dt):
-    """Return the arrays of a NIRData file, and a list of all values of dt."""
+    """Return the arrays of a NIRData file, and their time steps in s."""
     groups, found = {}, {}
     for place, one in hdf5.read(path, NAMES, TEXTS).items():
         node, _, key = place.rpartition("/observables/")
@@ -109,7 +109,7 @@ def _nirdata(path, graph, dt):
 
 
 def _rows(events, where, dt):
-    """Return the sum of the events of each neuron in each time step."""
+    """For each neuron and time step, return the sum of all event values."""
     n, end, index, time = (events[name] for name in EVENTS)
     value = events.get("value", np.ones(index.shape))
     T = math.ceil(end / dt - 1e-6) if 0 < end / dt < ENTRIES else 0
