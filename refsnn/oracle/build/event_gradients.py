@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | oracle/build/event_gradients.py | SPDX-License-Identifier: MIT | needs: numpy
 """Create test problems for gradients of spike times.
 
-In problems with time steps, the current is constant during a step.  Let dU
-and dI be the derivatives of the loss with respect to the membrane
-potential U and the synaptic current I.  Some messages contain the symbols
-lambda_V = -dU/tau_mem and lambda_I = -dI/tau_syn.
+The function `_grid` keeps the synaptic current constant during each time
+step.  Let dU and dI be the derivatives of the loss with respect to the
+membrane potential U and the synaptic current I.  Some messages contain the
+symbols lambda_V = -dU/tau_mem and lambda_I = -dI/tau_syn.
 """
 
 import numpy as np

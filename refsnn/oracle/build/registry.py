@@ -7,9 +7,9 @@ inputs and n neurons.  If the size of a problem is fixed, `size` is empty.
 `function` returns a description of the problem, the inputs, the correct
 outputs, and a dict of known mistakes.  A key of this dict is the name of a
 mistake.  If a public program contains the mistake, the key is a pair (name
-of the mistake, name of the program).  Each value of the dict holds the
-wrong outputs.  If some input entries do not change any output, `function`
-also returns the dict `idle`, which marks these entries.
+of the mistake, name of the program).  For each mistake, the dict holds the
+resulting outputs.  If some input entries do not change any output,
+`function` also returns the dict `idle`, which marks these entries.
 """
 
 from collections.abc import Callable
@@ -97,8 +97,8 @@ REGISTRY |= {function.__name__[1:]: Entry(function) for function in (
 
 
 def build(name, size=(), single=False):
-    """Compute a golden vector, by default of the size in `REGISTRY`.  If `single`
-    is true, the constants alpha, beta and gain are rounded to float32.
+    """Compute a golden vector (test problem).  If `size` is empty, use the size
+    in `REGISTRY`.  If `single` is true, round alpha, beta and gain to float32.
 
     >>> build("bptt", (1, 9, 2, 4, 3)).inputs["x"].shape
     (9, 2, 4)

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/vector.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Define the Python class `Vector` for golden vectors."""
+"""Define the class `Vector`, which holds a test problem and its results."""
 
 from typing import NamedTuple
 

@@ -6,9 +6,9 @@ neurons, and computes gradients of a loss.  `diagnose` calls the function
 for several variants of a network, in which different terms of the LIF
 equations are 0.  Nine statements are used:
 
-(A) If one term of the LIF equations is wrong, the tested function returns
-    wrong results for all networks in which this term has an effect.  For
-    all other networks, the results are right.  A term has no effect if:
+(A) A programming error in one term of the LIF equations leads to wrong
+    results for every network in which this term has an effect.  For all
+    other networks, the results are right.  A term has no effect if:
 
     term             forward                     backward
     current decay    alpha = 0                   alpha = 0
@@ -39,8 +39,8 @@ equations are 0.  Nine statements are used:
     gives the same results as the function for all networks, the function
     has this fault.  If several faults remain, more networks are tested.
 (H) If the target is 1/2 at step t and equals the spikes at later steps,
-    the derivative of the loss with respect to the current I[t-2] of one of
-    B samples is `dI[t-2] = gain psi[t] (S[t] - 1/2) / B`.  Spikes and
+    the derivative of the loss with respect to the current I[t-1] of one of
+    B samples is `dI[t-1] = gain psi[t] (S[t] - 1/2) / B`.  Spikes and
     potentials that are not returned follow from dI.
 (I) If the surrogate derivative is constant, gradients depend on the spikes
     but not on the potentials.  If such gradients are wrong although the
@@ -417,7 +417,7 @@ def _multiple(parts):
 
 
 def _only(names, why=""):
-    """Return the wrong term and a reason, unless several terms are possible."""
+    """Return the wrong term (if only one is possible) and an explanation."""
     if len(names) < 2:
         return tuple(names), (why or WHY[names[0]]) if names else ""
     return (), f"Each of {_listed(names)} alone would explain this."

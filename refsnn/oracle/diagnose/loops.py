@@ -2,10 +2,10 @@
 """This module imitates programs with programming errors (faults).
 
 The function `_simulated` simulates a layer of leaky integrate-and-fire
-(LIF) neurons, and `_gradient` computes gradients.  With changed arguments,
-these functions contain a fault, such as a missing reset.  If the faulty
-functions and a tested program give equal results for all test networks,
-the fault explains the results of the tested program.
+(LIF) neurons, and `_gradient` computes gradients.  A `Fault` lists
+arguments of `_simulated` or `_gradient` that imitate a programming error,
+such as a missing reset.  A fault explains the results of a tested program
+if a computation with this fault gives the same results for all networks.
 """
 
 from typing import NamedTuple
@@ -33,7 +33,7 @@ class Fault(NamedTuple):
 
 
 def _scaled(sizes):
-    """Return faults that multiply one argument by a wrong factor."""
+    """List errors in which one argument is multiplied by a wrong factor."""
     return [Fault((term,), f"the {term} has the factor {words}", {
         name: lambda p, size=size, factor=factor: factor(p) * size(p)})
             for name, (term, size) in sizes.items()

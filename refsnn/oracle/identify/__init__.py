@@ -1,14 +1,13 @@
 # refsnn 0.1.0 | oracle/identify/__init__.py | SPDX-License-Identifier: MIT | needs: numpy
 """This package infers from a recording how a simulator updates LIF neurons.
 
-Fifteen properties describe how a simulator updates leaky
-integrate-and-fire (LIF) neurons, for example the kind of reset.  The code
-calls these properties axes.  An update convention contains one choice for
-each property, and therefore specifies how a simulator computes a time
-step.  The report of `identify` names the published simulators that
-reproduce a recording.  The report also lists each property for which only
-one choice agrees with the recording.  If several choices agree, the report
-may name an input signal (stimulus) that distinguishes these choices.
+Fifteen properties, such as the kind of reset, describe how a simulator
+updates leaky integrate-and-fire (LIF) neurons.  The code calls these
+properties axes.  An update convention specifies all fifteen properties of
+a simulator.  The report of `identify` names the published simulators that
+reproduce a recording.  The report also lists the properties that the
+recording determines.  If a property remains unknown, the report may name
+an input signal (stimulus) that helps to determine this property.
 """
 
 from refsnn.oracle.identify.arguments import QUANTITIES

@@ -13,25 +13,25 @@ at the first step t at which (1) or (3) holds:
     not  c(u - tol) <= recorded spikes <= c(u + tol)                  (3)
 
 In (1), eps is the relative rounding error of the recorded numbers.  In
-(2), s is the recorded number of spikes.  If r is a synaptic current, S(t)
-is only the maximum of |r| and the threshold.  In (3), c(u) is the number
-of spikes that a neuron with the membrane potential u emits.  The tolerance
+(2), s is the recorded number of spikes.  If r is a synaptic current, the
+product `threshold s` is omitted in (2).  In (3), c(u) is the number of
+spikes that a neuron with the membrane potential u emits.  The tolerance
 tol is the right-hand side of (1), computed for the membrane potential.
 
 Derivation.  For given spikes s, the input of a time step is
-    `d = W x + V s`.  Let j be the current that enters the membrane, and
-    let I be the synaptic current.  The convention determines the
-    coefficients p, q, a and f of the update
+    `d = W x + V s`.  Let j be the value of the synaptic current I that the
+    simulator uses to update the membrane potential.  The convention
+    determines the coefficients p, q, a and f of the update
 
     j = p I + q d,  I := a I + f d                                    (4)
 
-    A simulation depends only on p, q, a, f, beta, gain, and the rules for
-    spikes and resets.  Equal simulations are run only once.
+    Update conventions with equal coefficients, and with equal rules for
+    spikes and resets, share one simulation.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential counts as equal
-    to the threshold if the difference is at most `(16 + t/2) eps S(t)`.
-    Here, t, eps and S(t) are those of (1).  The property `compare`
-    specifies whether a neuron at the threshold outputs 0, 1/2 or 1.
+    to the threshold if the difference is at most `(16 + t/2) eps S(t)`,
+    see (1).  The property `compare` specifies the output (0, 1/2 or 1) of
+    a neuron whose membrane potential equals the threshold.
 Cost.   At most 331,776 simulations are run.  Each simulation takes at most
     O(T B n^2) time for B samples of n neurons.
 Departures.  The module does not test gradients through the reset.

@@ -20,10 +20,10 @@ derivative that reproduces a recorded gradient up to a factor:
 In (3), dW is the gradient of the loss with respect to the input weights W.
 If `side` is "above" or "below", the surrogate derivative is nonzero only
 above or only below the threshold.  The peak is the value of the surrogate
-derivative at the threshold.  The argument "reset path" of dW states
-whether derivatives pass through the reset.  If no gradient satisfies (3),
-the search is repeated with gradients that do not pass through the
-recurrent weights V.
+derivative at the threshold.  In (3), "reset path" states whether the
+gradient passes through the reset.  If no gradient satisfies (3), the
+search is repeated with gradients that do not pass through the recurrent
+weights V.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     linear in the constants beta, g and c.  Gauss-Newton steps refine the
@@ -32,13 +32,13 @@ Derivation.  For a fixed decay factor alpha, the potential y in (2) is
 Exact.  If the recording contains spikes, the recorded spikes drive the
     resets and the recurrent inputs of the simulation.
 Cost.   For each kind of reset, `_constants` takes O(T B n) time for B
-    samples of n neurons.  For each surrogate derivative, `_gradients`
+    samples of n neurons.  To test one surrogate derivative, `_gradients`
     takes O(T B n (m + n)) time.
 Departures.  The surrogate derivative "step" is 1 for membrane potentials
     above `threshold - 1/k` and 0 otherwise, as in the classes `Heaviside`
     of sinabs and `StepPWL` of rockpool.  If the steepness k is 0, this
-    surrogate derivative is 1 everywhere (straight-through estimator).  In
-    (3), the peak or the factor is 1.  The peak 1 is tried first.
+    surrogate derivative is 1 everywhere (straight-through estimator).
+    Peaks other than 1 are tried last, and only with the factor 1 in (3).
 """
 
 import itertools

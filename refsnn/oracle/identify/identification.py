@@ -11,11 +11,11 @@ the property is called open.  The report may name an input signal (see
 `through_reset` states whether gradients pass through the reset.  To
 determine this property, `identify` needs a recorded gradient.
 
-The list `members` of the report holds update conventions that agree with
-the recording.  The first entries are conventions of published simulators
-(presets).  Every other entry of `members` differs from the first preset in
-exactly one property.  If no preset agrees with the recording, `members`
-holds at most 20 conventions, which are most similar to a preset.
+The list `members` holds update conventions that agree with the recording.
+The list starts with presets (update conventions of published simulators).
+Every other entry of `members` differs from the first preset in one
+property.  If no preset agrees with the recording, `members` holds the
+update conventions that are most similar to a preset, but at most 20.
 """
 
 import numpy as np
@@ -45,7 +45,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
              threshold=1.0, leak=0.0, reset_to=0.0, floor=0.0, gradients=None,
              dspikes=None, surrogate=None, alpha=None, beta=None, refractory=None):
     """Return a `Report` of the update conventions that agree with a recording.
-    If no convention agrees, the report may name the nearest convention.
+    If no update convention reproduces the entire recording, the report may
+    name the convention that reproduces the most time steps.
 
     >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
     >>> step = conventions.PRESETS["spytorch"]
@@ -116,7 +117,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def relative(report, right, alone=False):
-    """Compare the convention that `identify` found with the correct convention.
+    """Compare the result of `identify` with the correct update convention.
     Return a list of str.  If there are at most three differences, the list
     names them.  If `identify` found no convention, the list describes where
     the recording first differs from the most similar convention.
@@ -159,7 +160,7 @@ def terms(report, right):
 
 
 def _near(report, right):
-    """Return the reported convention that is nearest to the correct convention."""
+    """Return the convention in `report` that differs least from `right`."""
     return min((_described(_step(c, conventions.PRESETS), {"the right layer": right},
                            elimination.AXES)
                 for c in (report.members or [report.nearest]) if c is not None),
@@ -237,13 +238,13 @@ def _code(step, axes):
 
 
 def _path(codes, axes):
-    """Return each convention's choices for the properties that `axes` names."""
+    """Select the columns of `codes` that describe the properties in `axes`."""
     at = [list(elimination.AXES).index(axis) for axis in axes]
     return list(map(tuple, np.asarray(codes)[:, at].tolist()))
 
 
 def _paths(problem, presets, fits, axes):
-    """Group conventions whose choices for the properties in `axes` are equal."""
+    """Form groups of conventions that agree in all properties of `axes`."""
     order = np.argsort(elimination._distance(fits, presets.values(), problem.axes),
                        kind="stable")
     known, found = _path(fits, axes), {}

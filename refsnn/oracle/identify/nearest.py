@@ -1,30 +1,30 @@
 # refsnn 0.1.0 | oracle/identify/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module describes recordings that no update convention reproduces.
 
-Suppose that no update convention (see `identify`) agrees with a recording.
-The decay factors and a gain are then fitted by least squares.  If the
-error of this fit is small, the report lists the fitted constants.  The
-report also names the nearest convention, for which t is largest:
+If no update convention (see `identify`) agrees with a recording, the decay
+factors and a gain are fitted by least squares.  If the error of the fit is
+small, the report lists the fitted values.  The field `nearest` names the
+update convention that agrees with the recording for the longest time t:
 
     t = first row that contradicts the convention                     (1)
 
-The nearest convention is reported only if one of these conditions holds:
+The field `nearest` is None unless one of these conditions holds:
 
 - The error of the least-squares fit of the constants is small.
-- Before the first difference from the simulation, the recording has at
-  least two time steps and 12 nonzero entries.
+- The simulation reproduces at least the first two time steps, and at least
+  12 nonzero entries of the recording.
 - For each recorded array, the root mean square error of the simulation is
-  below half the standard deviation of the array.
+  below half the standard deviation of this array.
 
 Derivation.  The tolerances are those of the module `elimination`.
-Approximate.  The nearest convention is chosen from the published
-    simulators and at most 24 other conventions.  These 24 conventions have
-    the largest t in (1) of all conventions.
+Approximate.  The candidates for `nearest` are all presets (conventions of
+    published simulators), and at most 24 conventions with the largest t in
+    (1).
 Cost.   The user may have passed wrong arguments, such as transposed
-    weights.  The module tries at most eight corrections of the arguments.
-    For each correction, it compares all conventions with the recording.
-Departures.  If a convention agrees with the recording only after a
-    correction of the arguments, the report names this correction.  The
+    weights.  The function `_changed` simulates all update conventions for
+    at most eight sets of changed arguments.
+Departures.  If an update convention reproduces the recording only with
+    changed arguments of `identify`, the report names these arguments.  The
     list `members` of the report is then empty.
 """
 

@@ -3,8 +3,8 @@
 
 The module also writes the text of the report.  An update convention states
 how a simulator computes a time step of LIF neurons, see `identify`.  A
-`Candidate` is the update convention of a published simulator with some
-changes, such as a different reset.
+`Candidate` consists of the name of a published simulator and a list of
+changed properties, such as the kind of reset.
 """
 
 from typing import NamedTuple
@@ -65,7 +65,7 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 
 class Candidate(NamedTuple):
-    """The update convention of a published simulator, with some changes."""
+    """Describe a simulator by its differences from a published simulator."""
     preset: str
     changes: tuple = ()     # pairs (axis, new choice)
 

@@ -16,17 +16,17 @@ simulations differ, or if the currents or potentials a and b violate
 
     |a - b| <= 1e-9 max |a|                                           (2)
 
-Derivation.  Inputs that drive the membrane potential above twice the
-    threshold show whether a neuron spikes several times per step, and how
-    the potential is reset.  Negative inputs show whether the membrane
-    potential has a lower bound (floor).
+Derivation.  If the membrane potential exceeds twice the threshold, the
+    spikes show whether a neuron can spike several times per step.  After a
+    strong input, the potential shows the kind of reset.  Negative inputs
+    show whether the membrane potential has a lower bound (floor).
 Exact.  For each choice of f1, f2 and f3, eq. (1) is tested for 17
     floating-point numbers x near `threshold / (f1 f2 f3)`.
 Cost.   A stimulus has 25 time steps.  The stimuli "overdrive" and
     "inhibition" have 40 samples each.  The stimulus "ties" has at most one
     sample for each combination of the factors f1, f2 and f3.
-Departures.  If a simulator rounds differently from refsnn, its potentials
-    may differ slightly from the threshold in the stimulus "ties".
+Departures.  If a simulator rounds differently from refsnn, the stimulus
+    "ties" may not raise the potential exactly to the threshold.
 """
 
 import itertools
@@ -64,10 +64,10 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
     >>> found["ties"].x[1, :3, 0].tolist()
     [2.0, 2.6666666666666665, 4.0]
 
-    Each sample drives one neuron with weight 1.  The samples differ in the
-    amplitude of the input.  In the stimulus "ties", the membrane potential
-    reaches exactly the threshold.  This holds if the leak potential is 0 and
-    the decay factors are binary fractions such as 0.75.
+    Each stimulus is the input of one neuron, whose input weight is 1.  The
+    samples differ in the amplitude of the input.  In the stimulus "ties", the
+    membrane potential reaches exactly the threshold.  This holds if the leak
+    potential is 0 and the decay factors are binary fractions such as 0.75.
 
     Parameters
     ----------

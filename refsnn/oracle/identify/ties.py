@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | oracle/identify/ties.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module determines whether potentials at the threshold cause spikes.
+"""This module infers whether a potential at the threshold causes a spike.
 
-A tie is a membrane potential that equals the threshold.  The property
-"compare" states whether a neuron outputs 0, 1/2 or 1 at a tie.  If a
-recording contains no ties, the property "compare" cannot be inferred from
-the recording.  Rounding errors can hide a tie.
+The property `compare` specifies the output (0, 1/2 or 1) of a neuron whose
+membrane potential equals the threshold.  If no membrane potential equals
+the threshold, the recording does not determine `compare`.  Rounding errors
+can hide that a potential equals the threshold.
 """
 
 import numpy as np
@@ -43,9 +43,9 @@ def _settled(problem, fits, presets, exact):
 
 
 def _ties(problem, steps, exact=False):
-    """Find whether potentials that equal the threshold (ties) cause spikes.
-    For each convention, yield a set that may contain ">" (a tie causes no
-    spike), ">=" (a tie causes a spike) and "half" (half a spike).
+    """Find whether potentials at the threshold (ties) cause spikes.  For each
+    convention, yield the observed values of `compare`.  At the threshold, the
+    output is 0 for the value ">", 1 for ">=" and 1/2 for "half".
     """
     for step, run, single in zip(
             steps, elimination._traces(problem, steps),
