@@ -7,9 +7,9 @@ listed below form the core of the package.  Each core module can be copied
 alone, because it imports no other core module.  Public functions raise a
 ValueError if an array or an option is invalid, and a FileNotFoundError if
 a file is missing.  Unless a docstring says otherwise, results have the
-dtype of the weights (float32 or float64).  Functions without weights keep
-the dtype of their input.  Only functions of `fast.si`, and functions with
-an argument `out` or `work`, modify arguments in place.
+dtype of the weights (float32 or float64).  If a function takes no weights,
+its results have the dtype of the input.  Only functions of `fast.si`, and
+functions with an argument `out` or `work`, modify arguments in place.
 
 models
     lif                 LIF layers and leaky readouts
@@ -68,66 +68,64 @@ the same results up to rounding errors.  `refsnn.oracle` holds golden
 vectors, which are small test problems with their correct results.
 
 Departures and errata.  The docstring of each module lists differences from
-papers and errors in papers.  The following two lists contain the most
-important examples.  After each example, the name of the test that covers
-it is given in parentheses.  The most important departures are:
+papers and errors in papers.  The most important departures are:
 
 - In `lif`, the membrane potential is reset one step after the spike.  The
   reset sets the potential to 0 or subtracts the threshold.  The option
   `through_reset` selects whether the gradient passes through the reset
-  (test_lif.py::test_gradient_on_the_whole_grid_of_options).  In the
-  tutorials that accompany [NMZ19], the reset is to 0, and the gradient
-  does not pass through it
-  (test_conventions.py::test_every_preset_by_hand).
+  (see test_lif.py::test_gradient_on_the_whole_grid_of_options).  In the
+  tutorials of [NMZ19], the reset sets the membrane potential to 0, and the
+  gradient does not pass through the reset
+  (see test_conventions.py::test_every_preset_by_hand).
 
 - In `lif`, a neuron does not spike if its membrane potential equals the
-  threshold (test_lif.py::test_a_tie_is_no_spike).
+  threshold (see test_lif.py::test_a_tie_is_no_spike).
 
 - In `surrogates`, the maximum of each surrogate derivative is 1.  In some
   other packages, the maximum depends on the steepness
-  (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
+  (see test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
 
 - If a readout reaches its maximum over time at several steps, the gradient
   passes only through the last of these steps
-  (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
+  (see test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
 - With the loss of [CB22], a readout that stays below zero for every
-  pattern has no gradient.  Its class is therefore never learned.  The
-  option reduction="reached" of `in_the_loop.loss` avoids this problem
-  (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
+  pattern has no gradient.  Its class is therefore never learned.  With
+  reduction="reached", `in_the_loop.loss` also trains readouts below zero
+  (see test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
 - Implementations of synaptic intelligence differ in several details, which
   are options of the module `si`.  The defaults are those of the authors'
-  code (test_si.py::test_defaults_are_those_of_the_authors_code).
+  code (see test_si.py::test_defaults_are_those_of_the_authors_code).
 
 - In `ntk`, pruned weights contribute to the kernel if kind="at_masked", as
   in the code of Neural Tangent Transfer, but not if kind="through_mask"
-  (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
+  (see test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 
-The most important errata of papers and of their code are:
+The most important errata (errors in papers or in their code) are:
 
 - In the membrane equation of the arXiv version of [NMZ19], the input
   current has a minus sign.  The correct sign is plus
-  (test_lif.py::test_one_input_spike_below_threshold).
+  (see test_lif.py::test_one_input_spike_below_threshold).
 
 - In Box 2 of [NMZ19], the recurrent gradient contains the presynaptic
   state h[t].  The correct state is h[t-1]
-  (test_rnn.py::test_gradient_by_differences).
+  (see test_rnn.py::test_gradient_by_differences).
 
 - In the fourth tutorial of [NMZ19], time bins are numbered from 1.  Time
-  bin 0 is therefore always empty (test_binning.py::test_bins_by_hand).
+  bin 0 is therefore always empty (see test_binning.py::test_bins_by_hand).
 
-- The fourth tutorial of [NMZ19] uses time bins of 14 ms, but decay factors
-  for time steps of 1 ms.  Its time constants are therefore 14 times too
-  long (test_check.py::test_the_well_known_mistakes_are_caught_by_name).
+- In the fourth tutorial of [NMZ19], time constants are 14 times too long,
+  because the time bins last 14 ms, but the decay factors are for 1 ms (see
+  test_check.py::test_the_well_known_mistakes_are_caught_by_name).
 
 - The surrogate derivative printed in [CB22] lacks the summand 1 in its
   denominator, and is therefore infinite at the threshold
-  (test_in_the_loop.py::test_the_surrogate_in_closed_form).
+  (see test_in_the_loop.py::test_the_surrogate_in_closed_form).
 
-- In the ear model of [CSSZ20], the basilar membrane moves before the sound
-  arrives.  The published Heidelberg data sets contain this error
-  (test_basilar.py::test_answers_come_before_or_after_the_sound).
+- The Heidelberg data sets were computed with the ear model of [CSSZ20], in
+  which the basilar membrane wrongly moves before the sound arrives
+  (see test_basilar.py::test_answers_come_before_or_after_the_sound).
 """
 
 __version__ = "0.1.0"

@@ -13,9 +13,8 @@
 
 If the input is invalid, a command prints one line to standard error and
 returns exit status 2.  Each output file is written completely or not at
-all.  Commands overwrite no file, except that `run` replaces an earlier
-report.json.  Only `convert`, `run`, `diagnose` and `nir` need more than
-NumPy.
+all.  Commands overwrite no file, except that `run` replaces report.json.
+Only `convert`, `run`, `diagnose` and `nir` need more than NumPy.
 
 The command `convert` reads WAV or FLAC files, converts the sounds to
 spikes with a cochlea model, and writes an HDF5 file in the format of the
@@ -25,9 +24,9 @@ Heidelberg data sets.  The first spike of each sound is moved to time 0, as
 in these data sets.  Silence is appended to each sound to make the Fourier
 transform faster.  The published data sets have no appended silence.  In
 the HDF5 file, the list `extra/keys` holds the sorted labels of all sounds.
-A text file for `--test` lists file names of sounds, with or without suffix
-and folders.  The next command writes a training file and a test file.
-Each sound has a label such as english-0:
+In the text file for the option `--test`, names of sound files may omit the
+suffix and the folders.  The next command writes a training file and a test
+file.  Each sound has a label such as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
@@ -41,8 +40,8 @@ status is 1.  If an output file would be empty, the exit status is 2.
 A golden vector is a small test problem with its correct results.  The
 command `vectors` writes the golden vectors of `refsnn.oracle` as JSON and
 npz files.  If FOLDER ends with .zip, the command `vectors` writes one zip
-file, which contains no npz files.  The command `check` compares the
-results of a simulator with the correct results.  RESULTS is an npz or
+file with JSON files, but without npz files.  The command `check` compares
+the results of a simulator with the correct results.  RESULTS is an npz or
 .json file with the arrays that the simulator computed.  For example, the
 array bptt.dW is the output dW of the golden vector bptt.  A .json file
 holds arrays such as
@@ -55,14 +54,14 @@ report_schema.json, which is a JSON schema of all reports.
 
 The command `run` starts the program COMMAND, sends the inputs of golden
 vectors to its standard input, and compares the replies with the correct
-results.  The command `vectors` writes the file PROTOCOL.md.  This file
-specifies the inputs, the replies that COMMAND must send, and the file of
-expected failures.  The command `run` prints a table, and writes
-report.json to the current folder.  The exit status of `run` is 1 if a
-required output is wrong, or if an expected failure does not occur.  The
-option `--xfail` names a file of expected failures.  The command `diagnose`
-sends the inputs of 100 to 500 networks to COMMAND.  If a result is wrong,
-`diagnose` names the wrong term of the equations, and the exit status is 1.
+results.  The command `vectors` writes the file PROTOCOL.md, which
+specifies the inputs and the replies of COMMAND.  The command `run` prints
+a table, and writes report.json to the current folder.  The exit status of
+`run` is 1 if a required output is wrong, or if an expected failure does
+not occur.  The option `--xfail` names a file that lists expected failures
+in the format of PROTOCOL.md.  The command `diagnose` sends the inputs of
+100 to 500 networks to COMMAND.  If a result is wrong, `diagnose` names the
+wrong term of the equations, and the exit status is 1.
 
 Simulators compute a time step of leaky integrate-and-fire (LIF) neurons in
 different ways, which are called conventions.  For example, the type of

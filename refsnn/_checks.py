@@ -15,32 +15,32 @@ first argument of `arrays` is a string that specifies all other arguments:
 
 The specification of an argument has up to four parts.  The first part is
 the name of the argument, such as `W`.  Error messages contain this name.
-A question mark after the name allows the value None for the argument.  A
-name such as `a[]` stands for a list of arrays that all meet the
-specification.
+A question mark after the name allows the value None.  A name such as `a[]`
+stands for a list of arrays that all meet the specification.
 
-The second part of a specification, such as `(n, m)`, names the axes of an
-array.  In one call of `arrays`, axes with the same letter must have the
-same size.  A number such as 3 is the required size of an axis, and an
-underscore allows any size.  By default, the size of an axis must not be 0.
-A star after a letter, as in `m*`, allows the size 0 for this axis.  The
-axes `()` require a number.  The axes `(n?)` require a number or an array
-with n entries.  The axes `(...)` allow an array of any shape.
+The second part of a specification names the axes of an array.  For
+example, `(n, m)` stands for a matrix with n rows and m columns.  In one
+call of `arrays`, axes with the same letter must have the same size.  A
+number such as 3 is the required size of an axis, and an underscore allows
+any size.  By default, the size of an axis must not be 0.  A star after a
+letter, as in `m*`, allows the size 0 for this axis.  The axes `()` require
+a number.  The notation `(n?)` allows a number or an array with n entries.
+The axes `(...)` allow an array of any shape.
 
 The third part of a specification is the type of the array entries.  The
 type `float` allows the dtypes float32 and float64, and the type `int`
 allows integers.  An array of the type `unread` is not cast, and its
 entries are not checked.  A missing type allows all real numbers.
 
-The last part of a specification is the range of all array entries, such as
-`in [0, 1)`, or the set of their allowed values, such as `in {0, 1}`.
-Without a range, entries must be finite.
+The last part of a specification restricts the values of all array entries.
+For example, `in [0, 1)` allows a range of values, and `in {0, 1}` allows
+only the values 0 and 1.  Without a range, entries must be finite.
 
 If the argument `dtype` of `arrays` is given, all real arrays are cast to
 this dtype.  Without the argument `dtype`, the first array of the type
 `float` determines the dtype to which all following real arrays are cast.
-Arrays of the type `int` keep their dtype.  Arguments with the axes `()`
-are returned as Python numbers.  An array that needs no cast is not copied.
+Arrays of the type `int` keep their dtype.  For the notation `()`, `arrays`
+returns a Python number.  An array that needs no cast is not copied.
 Masked arrays are refused.
 
 An error message contains the argument's name, its invalid value or shape,
@@ -300,7 +300,8 @@ def _pair_advice(rule, value):
 
 
 def one_of(name, value, *allowed):
-    """Return a value if it is an allowed string or has an allowed type.
+    """Check that a value is an allowed string or has an allowed type, and return
+    this value.
 
     >>> one_of("reset", "zero", "subtract", "zero")
     'zero'
@@ -361,9 +362,9 @@ def bundle(name, value, kind, dtype=None):
 
 
 def shown(value):
-    """Return a value as text, which contains the dtype and shape of each array.
-    Named tuples use this function as `__repr__`.  At most eight entries of a
-    list, tuple or dict are shown.
+    """Return a text that describes a value.  The text shows the dtype and shape of
+    an array, but not its entries.  Named tuples use this function as `__repr__`.
+    At most eight entries of a list, tuple or dict are shown.
 
     >>> class State(NamedTuple):
     ...     syn: np.ndarray

@@ -53,8 +53,8 @@ POSITIVE = "() in (0, 1e12]"        # such that products with sample counts stay
 
 
 def read(path, *, longest=30.0, clipped="refuse", mix=False):
-    """Return the samples of a WAV or FLAC file, and the sampling rate in Hz.  The
-    samples are (N,) float64 with a full scale of 1, eq. (1).
+    """Return the float64 samples (N,) of a WAV or FLAC file, and the sampling
+    rate in Hz.  Eq. (1) scales integer samples to the range from -1 to 1.
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "a.wav")
@@ -190,8 +190,8 @@ def resample(audio, rate, to=48000):
 
 
 def prepare(audio, rate, *, level=0.3, ramp=None):
-    """Return the normalised signal x, (N,) float64, with fades at both ends,
-    eqs. (3), (4).
+    """Scale a sound to the root mean square `level`, and fade it in and out,
+    eqs. (3), (4).  The result is a float64 array of shape (N,).
 
     >>> prepare(np.array([1.0, -1.0, 1.0, -1.0, 1.0]), 8, level=2).tolist()
     [0.0, -1.5, 2.0, -1.5, 0.0]

@@ -102,7 +102,7 @@ class Table(NamedTuple):
 
 def places(channels=700):
     """Return equidistant places on the basilar membrane, (channels,) float64.
-    Each entry is a distance from the base, between 0 cm and 3.5 cm (apex).
+    The entries are distances from the base of the cochlea, from 0 to 3.5 cm.
 
     >>> places(3).tolist()
     [0.0, 1.75, 3.5]
@@ -224,8 +224,8 @@ def response(table):
     >>> V(np.array([440.0]), slice(3, 5)).shape
     (1, 2)
 
-    The returned function has the arguments `frequencies` and `channels` of
-    `interpolate`.  Repeated calls with the same frequencies are fast.
+    The returned function takes the same arguments `frequencies` and `channels`
+    as `interpolate`.  Repeated calls with the same frequencies are fast.
 
     Parameters
     ----------

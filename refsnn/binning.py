@@ -14,11 +14,11 @@ from t0 to t1 lasts dt:
 
 If dt does not divide t1 - t0, the option `partial` adds a shorter last
 step ("keep"), omits the remaining time ("drop"), or raises an error
-("refuse").  The option `outside` omits events outside all time steps
-("drop"), moves them to the first or last step ("clip"), or raises an error
-("refuse").  If a unit has several events in a time step, the option
-`duplicates` counts all events ("count") or one event ("clip").  With the
-default options, no event is lost or moved.
+("refuse").  If an event lies in no time step, outside="drop" omits the
+event, outside="clip" moves it to the first or last step, and
+outside="refuse" raises an error.  If a unit has several events in a time
+step, the option `duplicates` counts all events ("count") or one event
+("clip").  With the default options, no event is lost or moved.
 
 A decay factor alpha per step corresponds to the time constant
 
@@ -30,8 +30,8 @@ Exact.  Times are compared in float64.  A file in float16 stores rounded
     an event to the previous time step.
 Cost.   `sparse` takes O(T + E log(E T)) time for E events.  Dense results
     take O(T B n) memory.
-Departures.  T is rounded to an integer if their relative difference is at
-    most 1e-9.  For example, the quotient 1.4 / 0.014 is rounded to 100.
+Departures.  If (t1 - t0) / dt differs from an integer by a relative error
+    of at most 1e-9, the number T of time steps is this integer.
 Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` counts time
     steps from 1 instead of 0.  Therefore, time step 0 is always empty.  An
     event at the end time t1 gets the step number T, which does not exist.
@@ -184,7 +184,7 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
 
 
 def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
-    """Convert a decay factor per step to a time constant in s, a float, eq. (6).
+    """Convert a decay factor to a time constant (float) in seconds, eq. (6).
 
     >>> round(time_constant("alpha", np.exp(-1e-3 / 10e-3), 14e-3), 6)
     0.14

@@ -13,14 +13,13 @@ The adjoint a[t] is the total derivative dL/dh[t]:
     a[t] = q[t] + J[t+1]^T a[t+1],  a[T] = 0       (1)  [NMZ19]
     dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
 
-For LIF layers, eqs. (1) and (2) take the form of eqs. (7)-(10) of the
-module `lif`.
+For LIF layers, eqs. (1) and (2) become eqs. (7)-(10) of the module `lif`.
 
 A long trajectory can be processed in chunks of steps, from the last chunk
 to the first.  The last state of a chunk is also the first state of the
-next chunk.  If two chunks share a state, the derivative F of this state is
-counted in the earlier chunk, and set to 0 in the next chunk.  The direct
-derivative of the loss at the last state of a chunk is
+next chunk.  If two chunks share a state h, F = dh/dparameters must be 0
+for this state in the later chunk, because the earlier chunk already uses
+F.  The direct derivative of the loss at the last state of a chunk is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 
@@ -96,8 +95,8 @@ def gradient(J, F, q):
 
 
 def chunk(J, F, q, dstate):
-    """Return the gradient (p,) of a chunk and the adjoint (B, n) of its first
-    state, eqs. (1)-(3).  The gradient is a sum over steps and batch.
+    """Return the gradient (p,), summed over the batch and the steps of one chunk,
+    and the adjoint (B, n) of the first state in this chunk, eqs. (1)-(3).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((1, 1, 1))
     >>> [a.tolist() for a in chunk(J, 2 * J, q, np.full((1, 1), 2.0))]

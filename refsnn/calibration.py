@@ -11,9 +11,10 @@ weights of all inputs that spike in this image.  The baseline of a neuron
 is its mean ADC code while no input spikes arrive.  The variable y is the
 ADC code minus the baseline.  The variable `unit` is the nominal difference
 between the ADC codes of the threshold and of the leak potential.  The
-weight `scale` on the chip represents the weight 1 of the network model.
-Let t0 be the time from the first sample of the membrane potential to the
-mean arrival time of the input spikes.  The neuron parameters follow from
+variable `scale` is the weight on the chip that represents the weight 1 of
+the network model.  Let t0 be the time from the first sample of the
+membrane potential to the mean arrival time of the input spikes.  The
+neuron parameters follow from
 
     below threshold: y(t) = drive P(t)                                (1)
     P(t) = (unit gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal
@@ -30,13 +31,13 @@ In eq. (2), p_nominal is p(dt, a, b), where dt is the length of a time bin,
 and a and b are the nominal time constants.  The amplitude `jump` of eq.
 (4) differs between images.  In eq. (6), `reference` is the ADC code of the
 nominal leak potential, measured while an external voltage holds the
-membrane at this potential.  The time t0 equals dt + width/2 - late.  Here
-`late` is the time from the start of a time bin to the sample in this bin,
-and `width` is the time from the first to the last input spike.  An
-exchange of tau_syn and tau_mem does not change P(t) in eq. (2).
-Therefore, tau_mem is measured with eq. (4).  Each neuron parameter of a
-chip is set by a digital number with `levels` possible values.  The
-function `corrected` therefore rounds all corrections:
+membrane at this potential.  The time t0 equals dt + w/2 - d, where d is
+the time from the start of a time bin to the sample in this bin, and w is
+the time from the first to the last input spike.  An exchange of tau_syn
+and tau_mem does not change P(t) in eq. (2).  Therefore, tau_mem is
+measured with eq. (4).  Each neuron parameter of a chip is set by a
+digital number with `levels` possible values.  The function `corrected`
+therefore rounds all corrections:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
@@ -51,8 +52,7 @@ Approximate.  Without the argument `reference`, an offset of the ADC
     the standard deviation of the noise.  Because synapses differ,
     measurements with different synapses are averaged.
 Cost.   The chip is measured `repeats` times.  Each measurement uses about
-    190 images.  If the chip has more than 150 inputs, each measurement
-    uses 1.2 times as many images as the chip has inputs.
+    190 images, or about 1.2 N images for a chip with N > 150 inputs.
 Departures.  Eq. (7) assumes that nominal gains and time constants lie in
     the middle of their ranges.  The number 5.45 is 1.8 V / 0.33 V, the
     range of potentials divided by the nominal distance from leak to
