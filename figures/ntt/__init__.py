@@ -1,1 +1,1 @@
-"""Compute the figures on tangent kernels and Neural Tangent Transfer [LZ20]."""
+"""Compute the figures about tangent kernels and Neural Tangent Transfer [LZ20]."""

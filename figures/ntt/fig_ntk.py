@@ -17,15 +17,15 @@ largest stable learning rate.  Initial weights are sampled from a normal distrib
 with variance 1 / fan-in, and initial biases are 0.
 
 The networks of the right panel have tanh units, because ReLU units can turn on or off
-during the training step.  If the prediction error decreases with the square of the
-learning rate, the prediction is exact to first order.  In the sparse networks, a random
-half of the weights is pruned (fixed at 0).  Two tangent kernels of the sparse networks
-are compared.  The kernel `through mask` is computed from the derivatives of the outputs
-with respect to unpruned weights only.  The kernel `at masked` is computed from the
-derivatives of the outputs with respect to all weights, including pruned weights.
-Training does not change pruned weights.  Therefore, the prediction error of the kernel
-`at masked` is proportional to the learning rate.  Tangent kernels are the basis of
-[LZ20].
+during the training step.  For small learning rates, the prediction error of the correct
+tangent kernel is proportional to the square of the learning rate.  In the sparse
+networks, a random half of the weights is pruned (fixed at 0).  Two tangent kernels of
+the sparse networks are compared.  The kernel `through mask` is computed from the
+derivatives of the outputs with respect to unpruned weights only.  The kernel `at
+masked` is computed from the derivatives of the outputs with respect to all weights,
+including pruned weights.  Training does not change pruned weights.  Because the tangent
+kernel called `at masked` includes pruned weights, its prediction error is proportional
+to the learning rate.  Tangent kernels are the basis of [LZ20].
 """
 
 import numpy as np

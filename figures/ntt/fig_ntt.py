@@ -25,10 +25,10 @@ With the option --full, perceptrons with 784-300-100-10 units are trained on MNI
 on Fashion-MNIST, with the same initial weights on both data sets.  NTT takes 18,720
 steps, as published.  The training with labels takes 18,720 steps in place of the
 published 42,200 steps.  Each method is run three times at densities up to 3 %, and once
-at higher densities.  At a density of 1 %, three kinds of layer-wise masks (NTT,
-magnitude and random masks) keep only 9 of the 1,000 weights of the output layer.  The
-number 9 follows from eqs. (2) and (5) of the module `refsnn.pruning`.  With only 9
-weights, at least one of the 10 output units has no incoming weight.
+at higher densities.  At a density of 1 %, a layer-wise magnitude mask keeps only 9 of
+the 1,000 weights of the output layer.  Layer-wise NTT masks and layer-wise random masks
+keep as many weights as layer-wise magnitude masks.  With only 9 weights, at least one
+of the 10 output units has no incoming weight.
 
 With the option --full, two convolutional networks without dropout are also trained.
 LeNet-5-Caffe is trained on MNIST, at densities of 3 and 10 %.  Conv-4 is trained on
@@ -200,7 +200,7 @@ def measured_large(data, name):
 
 
 def ahead(rows, *others):
-    """Return the accuracy of Neural Tangent Transfer minus the best other accuracy."""
+    """Return the accuracy gain of layer-wise NTT over the best other method."""
     ours = "NTT", "layer"
     return rows[ours] - max((values for row, values in rows.items() if row != ours
                              and (row[0] in others or not others)), key=np.mean)

@@ -1,6 +1,6 @@
 """Weights of each unit and of each pixel in NTT masks and in other masks
 
-A mask selects the weights of a network that are kept ("live weights" in the figure).
+A mask selects the weights that a network keeps (called "live weights" in the figure).
 The top panel shows the density of each layer, which is the fraction of kept weights.
 Filled markers are masks with one pruning threshold for the whole network, and open
 markers are masks with a separate pruning threshold for each layer.  Error bars are the
@@ -9,30 +9,30 @@ standard deviation over seeds.  The dotted line is the density of the whole netw
 All panels below the top panel show only the first layer.  The masks in the lower panels
 have a separate pruning threshold for each layer.  The middle panels show the number of
 kept weights of each input pixel, averaged over seeds.  The last panel of the middle row
-shows the standard deviation of the grey level of each pixel over the training images.
-In the titles, r is the correlation between two properties of the pixels: the number of
-kept weights, and the standard deviation of the grey level.  The bottom left panel shows
-the number of kept weights of each hidden unit, in descending order.  Thin lines are
-single seeds, and thick lines are means.  The thick line for magnitude masks almost
-coincides with the thick line for random masks, because the initial weights are random.
-The bottom right panels show the incoming weights of six hidden units for the first
-seed.  A blank square is a unit without kept weights (an empty unit).
+shows how much the grey level of each pixel varies between training images (standard
+deviation).  In the titles, r is the correlation between two properties of the pixels:
+the number of kept weights, and the standard deviation of the grey level.  The bottom
+left panel shows the number of kept weights of each hidden unit, in descending order.
+Thin lines are single seeds, and thick lines are means.  The thick line for magnitude
+masks almost coincides with the thick line for random masks, because the initial weights
+are random.  The bottom right panels show the incoming weights of six hidden units for
+the first seed.  A blank square is a unit without kept weights (an empty unit).
 
 Magnitude masks keep the initial weights with the largest absolute values.  Neural
 Tangent Transfer (NTT) starts from a magnitude mask, and changes the mask during
 training without labels.  SNIP (single-shot network pruning) keeps the weights w for
 which `|w dL/dw|` is largest, where L is the loss.  Logit-SNIP replaces L by a function
-that needs no labels.  Random masks keep weights that are drawn at random, either in
-each layer or in the whole network.
+that needs no labels.  Random masks keep randomly selected weights of each layer or of
+the whole network.
 
-The claims are about the number of kept weights per unit and per pixel in the first
-layer.  The variance of the number of kept weights is divided by the chance variance,
-which is the variance that is expected for random masks.  The chance variance is the
-mean number of kept weights times (1 - density).  NTT masks keep few weights of pixels
-whose grey level hardly varies between images.  One claim compares only pixels whose
-grey levels have similar standard deviations.  For this claim, the pixels are divided
-into groups of 16 pixels (28 pixels with --full).  The variance of the number of kept
-weights is computed within each group.
+In the first layer, the kept weights of each unit (or of each pixel) are counted.  The
+variance of the counts is computed over all units (or all pixels), and divided by the
+variance that is expected for random masks.  For random masks, the expected variance of
+the counts (chance variance) is the mean count times (1 - density).  NTT masks keep few
+weights of pixels whose grey level hardly varies between images.  Therefore, the
+variance of the counts is also computed within groups of 16 pixels.  With the option
+--full, each group has 28 pixels.  To form the groups, the pixels are sorted by the
+standard deviation of their grey levels.
 
 By default, the images are the handwritten digits included in refsnn, the network has
 256-100-50-10 units, the density is 0.1, and NTT takes 500 steps.  With the option
@@ -137,8 +137,8 @@ def unevenness(counts, density):
 def unevenness_given(varies, counts, density):
     """Return the variance of `counts` within groups of similar pixels.
 
-    In each group, the pixels have similar standard deviations `varies`.  The variance
-    of `counts` is divided by the variance that is expected for random masks.
+    Each group contains pixels with similar standard deviations of the grey level.  The
+    variance of `counts` is divided by the variance that is expected for random masks.
     """
     order = np.argsort(varies, axis=1)
     groups = np.take_along_axis(counts, order, axis=1)

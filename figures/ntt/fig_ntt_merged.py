@@ -3,14 +3,13 @@
 The top panels show the test accuracy on two image sets during the training with labels.
 With the option --full, the panels for MNIST and Fashion-MNIST show only the first 1,000
 steps.  Thin lines are single runs, and thick lines are means.  The bottom panels show
-networks that learn to distinguish the digits 0 and 1.  The classification margin of an
-image is the logit of the correct digit minus the logit of the other digit.  The bottom
-left panel shows the mean classification margin over unseen images, for the first seed.
-The horizontal axis shows the mean margin of images of the digit 0, and the vertical
-axis shows the mean margin of images of the digit 1.  Successive dots are 20 training
-steps apart.  The bottom right panel shows the root mean square difference between the
-logits of each sparse network and the logits of the dense network.  The logits of both
-networks are computed for unseen images, after the same number of training steps.
+networks that learn to distinguish the digits 0 and 1.  With two classes, the
+classification margin of an image is the logit of the correct class minus the logit of
+the wrong class.  The bottom left panel shows the mean classification margin over unseen
+images, for the first seed.  Successive dots are 20 training steps apart.  The bottom
+right panel shows the root mean square difference between the logits of each sparse
+network and the logits of the dense network.  The logits of both networks are computed
+for unseen images, after the same number of training steps.
 
 Neural Tangent Transfer (NTT) needs no labels, and can therefore train one sparse
 network on two image sets.  The sparse network keeps 5 % of the weights, and is then
@@ -18,14 +17,14 @@ trained with labels on one of the two image sets.  For comparison, NTT is also r
 each image set alone.  The resulting sparse network is then trained with the labels of
 the same image set.
 
-The networks for the digits 0 and 1 learn by gradient descent.  The sparse networks keep
-10 % of the weights of the dense network.  Two variants of NTT are compared.  In the
-variant `through mask`, the tangent kernel is computed from the derivatives of the
-outputs with respect to the kept weights only.  This kernel determines how gradient
-descent changes the outputs of a sparse network.  In the variant `at masked`, the
-tangent kernel is computed from the derivatives of the outputs with respect to all
-weights, including pruned weights.  The variant `at masked` is used in the published
-code of [LZ20].
+The networks that learn to distinguish the digits 0 and 1 are trained by gradient
+descent.  The sparse networks keep 10 % of the weights of the dense network.  Two
+variants of NTT are compared.  In the variant `through mask`, the tangent kernel is
+computed from the derivatives of the outputs with respect to the kept weights only.
+This kernel determines how gradient descent changes the outputs of a sparse network.  In
+the variant `at masked`, the tangent kernel is computed from the derivatives of the
+outputs with respect to all weights, including pruned weights.  The variant `at masked`
+is used in the published code of [LZ20].
 
 The first image set contains the handwritten digits included in refsnn.  The second
 image set contains the transposed images of the same digits with inverted grey levels.

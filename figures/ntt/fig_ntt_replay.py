@@ -2,12 +2,12 @@
 
 The first panels show the kernel distance between sparse and dense networks during
 Neural Tangent Transfer (NTT).  The panel "Difference of runs" shows the relative
-difference between two computed values of the kernel distance.  Circles compare refsnn
-in float32 with the values that the authors of [LZ20] published.  Dots compare refsnn in
-float32 with refsnn in float64.  The histogram shows kernel distances before training
-for 100 further pairs of a dense and a sparse network.  All kernel distances are
-computed on the same held-out images.  Vertical lines mark the kernel distances of the
-repeated runs before training.
+difference between two computed values of the kernel distance.  Circles show the
+difference between float32 results of refsnn and published results of [LZ20].  Dots show
+the difference between float32 results and float64 results of refsnn.  For the
+histogram, 100 perceptrons with random weights are pruned, but not trained.  The
+histogram shows the kernel distance between each dense perceptron and its pruned copy.
+Vertical lines mark the initial kernel distances of the trained perceptrons.
 
 NTT trains a sparse network to match the outputs and the tangent kernel of a dense
 network (the teacher).  NTT needs no labels.  The kernel distance is the mean squared
@@ -15,8 +15,8 @@ difference between the tangent kernels of both networks on 64 held-out images.  
 output distance is the mean squared difference between the outputs of both networks.
 The authors of [LZ20] published the logs of four runs on MNIST: two with perceptrons of
 784-300-100-10 units, and two with LeNet-5-Caffe.  The sparse networks keep 3 % of the
-weights.  This figure samples the weights of the four teachers with the same
-pseudo-random numbers as the code of [LZ20].
+weights.  The weights of the four teachers are sampled with the same pseudo-random
+numbers as in the code of [LZ20].
 
 With the option --full, the four runs are repeated with the images and the mini-batches
 of [LZ20].  The perceptrons are trained for 18,720 steps, as published.  LeNet-5-Caffe
@@ -25,10 +25,10 @@ log.
 
 The published runs used other hardware, which rounds float32 numbers differently.  If
 the input of a ReLU unit is almost zero, rounding decides whether the unit is on or off.
-Two computations of the same run therefore diverge.  The masks are updated after every
-100 training steps.  At each update, rounding errors can change which weights are
-pruned.  To show the effects of rounding, all runs except the second run of
-LeNet-5-Caffe are repeated in float64.
+Therefore, a repeated run diverges from the published run during training.  The masks
+are updated after every 100 training steps.  At each update, rounding errors can change
+which weights are pruned.  To show the effects of rounding, all runs except the second
+run of LeNet-5-Caffe are repeated in float64.
 
 By default, the images are the handwritten digits included in refsnn.  For these digits,
 the authors of [LZ20] published no logs.  The networks have 256-100-50-10 units, and

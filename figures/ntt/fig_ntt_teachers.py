@@ -20,7 +20,7 @@ initial kernel distance is selected, and the student of this teacher is trained 
 18,720 steps.  As in the code of [LZ20], distances are computed on 64 of 120 held-out
 images.  All teachers have the same held-out images.  Stars mark the two runs of the
 published NTT demonstration, whose initial kernel distances are 6,439 and 8,147.  The
-published distance ratios can differ, because other teachers and images were used.  The
+published runs used other teachers and images, which can change the distance ratio.  The
 figure `ntt_replay` repeats the published runs with the same teachers and images.
 """
 

@@ -10,17 +10,18 @@ shows the final test accuracy (mean of the last ten tests).  Thin lines are sing
 seeds.
 
 NTT trains a sparse network to match the outputs and the tangent kernel of a dense
-network with random initial weights.  NTT needs no labels.  After NTT, the sparse
-network is trained with labels, without further pruning.  As in the code of [LZ20], the
-tangent kernel `at masked` is computed from the derivatives of the outputs with respect
-to all weights, including pruned weights.  By default, Neural Tangent Transfer is also
-run with the kernel `through mask`, which is computed from the derivatives with respect
-to unpruned weights only.  For comparison, other sparse networks have permuted masks, as
-in the code of [LZ20].  A permuted mask is computed from a mask that keeps the weights
-with the largest absolute values.  The entries of this mask are shuffled among the
-inputs of each unit.  In convolutional layers, the entries are shuffled along the height
-of each kernel.  For each seed, the training with labels uses the same mini-batches for
-all networks.
+network with random initial weights.  NTT needs no labels.  After Neural Tangent
+Transfer, the sparse network is trained with labels, and its mask no longer changes.  By
+default, two variants of NTT are compared.  In the variant `at masked`, the tangent
+kernel is computed from the derivatives of the outputs with respect to all weights,
+including pruned weights.  The variant `at masked` is used in the published code of
+[LZ20].  In the variant `through mask`, the tangent kernel is computed from the
+derivatives of the outputs with respect to the kept weights only.  For comparison, other
+sparse networks have permuted masks, as in the code of [LZ20].  A permuted mask is
+computed from a mask that keeps the weights with the largest absolute values.  The
+entries of this mask are shuffled among the inputs of each unit.  In convolutional
+layers, the mask entries are shuffled within each column of a convolution kernel.  For
+each seed, the training with labels uses the same mini-batches for all networks.
 
 By default, the networks have 256-100-50-10 units, keep a tenth of the weights, and are
 trained on the handwritten digits included in refsnn.
@@ -28,26 +29,26 @@ trained on the handwritten digits included in refsnn.
 With the option --full, the published demonstration of [LZ20] is repeated on MNIST with
 3 % of the weights.  NTT trains 20 perceptrons with 784-300-100-10 units for 18,720
 steps, as published.  NTT trains one LeNet-5-Caffe for 3,000 steps (published: 18,720
-steps).  Another perceptron is trained on Fashion-MNIST.  Seven sparse networks from NTT
-are then trained with labels for 42,200 steps: LeNet-5-Caffe, the perceptron for
-Fashion-MNIST, and five perceptrons for MNIST.  The training with labels uses 54,000
-images.  Masks that are uniformly random in each layer are also tested.  The training
-images are in the same order as in the code of [LZ20], and the first 1,000 images are
-held out during NTT.  The panels show the kernel and output distances on the first 64
-held-out images, which were also held out in the published runs.  Further claims state
-both distances on all 1,000 held-out training images, and on the first 64 images of the
-test set.  The distances on 1,000 images are means over batches of 50 images.
+steps).  Another perceptron is trained on Fashion-MNIST.  After Neural Tangent Transfer,
+seven sparse networks are trained with labels for 42,200 steps.  The seven networks are
+LeNet-5-Caffe, one perceptron for Fashion-MNIST, and five perceptrons for MNIST.  The
+training with labels uses 54,000 images.  Masks that are uniformly random in each layer
+are also tested.  The training images have the same order as in the code of [LZ20].  The
+first 1,000 training images are held out during Neural Tangent Transfer.  The panels
+show the kernel and output distances on the first 64 held-out images, which were also
+held out in the published runs.  The kernel distance and the output distance are also
+computed on all 1,000 held-out images, and on the first 64 test images.
 
 If the data folder holds the published logs, dotted lines show these logs.  The
 published runs used other initial weights.  At steps that update the masks, the
-distances are computed before the update.  The last row of panels shows the distance
-ratio against the initial kernel distance.  The distance ratio is the kernel distance
-divided by its initial value.  The line is a linear regression of log(distance ratio) on
-log(initial kernel distance) for the 20 perceptrons.  The band is the 95 % prediction
-interval for one further perceptron.  Stars are the two published runs.  A claim about a
-published run is not decided if the initial kernel distance of this run is outside the
-range of the 20 perceptrons.  The figure `ntt_replay` repeats the published runs with
-the same initial weights, images and mini-batches.
+distances are computed before the update.  In the last row of panels, the horizontal
+axis shows the kernel distance before NTT.  The vertical axis shows the kernel distance
+after NTT, divided by the kernel distance before NTT.  The kernel distance after NTT is
+measured at step 200 (left panel) or at the last step (right panel).  The line is fitted
+to the 20 perceptrons by linear regression.  The regression uses the logarithms of the
+quantities on both axes.  The band is the 95 % prediction interval of the regression.
+Stars are the two published runs.  The figure `ntt_replay` repeats the published runs
+with the same initial weights, images and mini-batches.
 """
 
 import csv
@@ -392,9 +393,7 @@ def known(name, text):
 
 
 def three(log):
-    """Return three rows of a log: step 0, step `SOON` and the last step.
-
-    The returned columns are the kernel distance and the output distance.
+    """Return kernel and output distances at step 0, step 200 and the last step.
     """
     return np.stack([log[:, 0, 1:3], at(log, SOON)[:, 1:3], log[:, -1, 1:3]], axis=1)
 
@@ -417,7 +416,7 @@ def accuracies(data, name):
 
 
 def published_point(key, run):
-    """Return the published log(initial kernel distance) and log(distance ratio)."""
+    """Return the x and y values of a published run, to compare with the regression."""
     paper = published.values("ntt_teachers")
     end = paper[f"{'soon' if key == 'soon' else 'end'} {run}"]
     return np.log(paper[f"start {run}"]), np.log(end / paper[f"start {run}"])
@@ -433,7 +432,7 @@ def predicted(x, y, new):
 
 
 def points(data, key):
-    """Return log(initial kernel distance) and log(distance ratio) of our runs."""
+    """Return the x and y values of the linear regression for the MNIST perceptrons."""
     kernel = three(data["MLP_at_masked_log"])[..., 0]
     return np.log(kernel[:, 0]), np.log(
         kernel[:, 1 if key == "soon" else 2] / kernel[:, 0])

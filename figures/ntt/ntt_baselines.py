@@ -1,9 +1,9 @@
-"""Prune networks with different methods, and train the sparse networks with labels.
+"""Prune networks with different methods, and train the networks on labelled images.
 
 The function `transfer` runs Neural Tangent Transfer (NTT).  NTT computes the masks and
 the weights of a sparse network, and needs no labels.  The other pruning methods compute
-masks from the initial weights.  The function `learn` trains one sparse network with
-labels.
+masks from the initial weights.  The function `learn` trains one sparse network on
+labelled images.
 """
 
 from typing import NamedTuple
@@ -105,7 +105,7 @@ def transfer(size, name, folder, scope, density, repeat, seed, first, before=Non
 
 def learn(size, name, folder, method, scope, density, repeat, seed, before=None,
           **steps):
-    """Train with labels; return the early and the final test accuracy.
+    """Train on labelled images, and return test accuracies at step 100 and at the end.
 
     before : result of the function `transfer`, for methods with NTT.
     """

@@ -4,10 +4,10 @@ Neural Tangent Transfer (NTT) trains a sparse network (student) to match the out
 the tangent kernel of a dense network (teacher).  NTT needs no labels.  In function
 names, NTT is called "transfer".
 
-The images are the handwritten digits included in refsnn (enlarged to 16x16 pixels), or
-MNIST, Fashion-MNIST or CIFAR-10 from a data folder.  As in the code of [LZ20], images
-are standardised with the mean and the standard deviation over all training images,
-separately for each colour channel.
+By default, the images are the handwritten digits included in refsnn, enlarged to 16x16
+pixels.  The data sets MNIST, Fashion-MNIST and CIFAR-10 are read from a data folder.
+As in the code of [LZ20], images are standardised with the mean and the standard
+deviation over all training images, separately for each colour channel.
 """
 
 import collections
@@ -44,7 +44,7 @@ RATES = {"digits": 2e-3, "mnist": 5e-4}     # learning rates of the transfer
 
 
 class Net(NamedTuple):
-    """This class holds the functions of a network."""
+    """This class holds the functions that initialise and train a network."""
 
     init: Callable          # (rng) -> weights, biases
     model: ntt.Model
@@ -204,10 +204,10 @@ def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
     """Return the product of the Hessian and the gradient of a loss, for GraSP.
 
     The loss L is the cross entropy of `f / temperature`, where f are the network
-    outputs.  V and c are the derivatives of L with respect to the weights W and the
-    biases b of a layer, and are held constant.  The input of the layer is a, and G_k is
-    the derivative of the output f_k with respect to `W a + b`.  The product is the
-    gradient of the directional derivative E of L along V and c,
+    outputs.  A layer with the input `a` computes `W a + b` from its weights W and its
+    biases b.  V and c are the derivatives of L with respect to W and b.  G_k is the
+    derivative of the output f_k with respect to `W a + b`.  The product is the gradient
+    of the directional derivative E of L along the fixed direction (V, c),
 
         E = sum p_k G_k (V a + c), with p = dL/df.
 
@@ -267,8 +267,8 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
     """Run `count` steps of Neural Tangent Transfer, starting with step `first`.
 
     A complete run has `total` steps.  The masks are updated at intervals of `every`
-    steps.  The returned dict is the argument `before` of the next call.  Each call
-    should start at a multiple of `every`.  Several calls of `transfer_part` give the
+    steps.  The returned dict is the argument `before` of the next call.  The argument
+    `first` should be a multiple of `every`.  Several calls of `transfer_part` give the
     same final student as a single call of `ntt.transfer` with the same mini-batches.
     The number of threads does not change the result.  The function `log(step, student)`
     is called at each step, before the masks are updated.
@@ -333,8 +333,8 @@ def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,
     Each row of the returned learning curve is (step, test accuracy).  Training can be
     divided into several calls.  Each call runs `count` steps, and starts with the step
     `first`.  Each later call takes the weights, the biases and the `state` that the
-    previous call returned.  Several calls of `supervise` give the same final network as
-    a single call, if each call receives a new generator with the same seed.
+    previous call returned.  If each call receives a new random generator with the same
+    seed, the number of calls does not change the final network.
     """
     weights = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
     biases, order = [b.copy() for b in student.biases], np.arange(len(images.x))

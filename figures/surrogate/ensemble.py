@@ -3,8 +3,8 @@
 The functions of `refsnn.lif` use the same weights for all samples of a batch.  In this
 module, each entry of the batch axis is a network with its own weights.  The weighted
 input W x, called drive, is therefore computed first, and passed to `lif.simulate` with
-an identity matrix as the weights.  With these weights, the field `dx` in the result of
-`lif.backward` is the derivative of the loss with respect to the drive.
+an identity matrix as the weights.  In this module, the array `dx` from `lif.backward`
+is the derivative of the loss with respect to W x, and not with respect to x.
 
 With T time steps, N networks, B input patterns, m inputs and n neurons, the weights of
 a layer have shape (N, n, m), and the spikes have shape (T, N, B, n).

@@ -114,8 +114,8 @@ def forward(values, weights):
 def gradients(values, labels, weights, followed, steepness, strength=0.0):
     """Return the loss, the accuracy and the gradients.
 
-    If `followed` is True, the gradients include the derivative of the reset, and the
-    loss has no penalty on spikes.  Otherwise, `strength` multiplies this penalty.
+    If `followed` is True, the gradients include the derivative of the reset.  The
+    coefficient `strength` of the penalty on spikes is used only if `followed` is False.
     """
     if followed:
         net = NET._replace(through_reset=True, steepness=steepness)

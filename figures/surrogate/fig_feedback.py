@@ -3,16 +3,17 @@
 The top left panel shows the test accuracy against the epoch for five learning rules, in
 networks with two hidden layers.  The top right panel shows the cosine between the
 weight gradient of each rule and the backpropagation gradient (mean over layers).  The
-bottom panels show accuracies and cosines for networks with three hidden layers, trained
-by local errors or backpropagation ("end to end").  The bottom left panel also shows the
-test accuracy of the fixed random readout of each layer.  Lines are means and bands are
-ranges over seeds.
+networks of the bottom panels have three hidden layers, and are trained by local errors
+or by backpropagation ("end to end").  The bottom right panel shows the cosine between
+the weight gradients of local errors and backpropagation.  The bottom left panel also
+shows the test accuracy of the fixed random readout of each layer.  Lines are means and
+bands are ranges over seeds.
 
 The networks classify latency-coded digits of 8x8 pixels.  Each hidden layer has 100
-neurons.  With all rules, the networks start from the same initial weights, and the
-readout weights learn from the readout error.  The rules differ in how an error reaches
-the hidden layers.  In backpropagation, the error passes from each layer to the layer
-below through the transposed forward weights.  In feedback alignment, fixed random
+neurons.  For each seed, the initial weights are the same for all rules.  All rules
+compute the exact gradient for the readout weights.  The rules differ in how an error
+reaches the hidden layers.  In backpropagation, the error passes from each layer to the
+layer below through the transposed forward weights.  In feedback alignment, fixed random
 weights replace the transposed weights.  In direct feedback alignment, the error of the
 readout passes directly to each hidden layer through fixed random weights.  Event-driven
 random backpropagation resembles direct feedback alignment, but ignores the neuron

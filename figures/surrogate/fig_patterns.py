@@ -4,9 +4,9 @@ The left panels show how a network responds to three patterns after training wit
 surrogate gradient.  For each pattern, the panels show the input spikes, the hidden
 spikes and the membrane potentials of the readouts.  The right panels compare two groups
 of networks.  One group is trained with the surrogate gradient, and the other group is
-trained with the true gradient.  One right panel shows the accuracy against the epoch,
-and the other panel shows the final accuracy.  Thin lines and dots are single seeds, and
-thick lines are means over seeds.
+trained with the true gradient.  The wide right panel shows the accuracy against the
+epoch, and the narrow right panel shows the final accuracy.  Thin lines and dots are
+single seeds, and thick lines are means over seeds.
 
 A spiking network of 100-4-2 neurons learns to classify 256 random patterns of Poisson
 spikes (5 Hz, 200 steps of 1 ms).  The class of each pattern, 0 or 1, is random.
@@ -17,8 +17,8 @@ readout weights change during training.
 The predicted class is the class whose readout has the larger maximum over time.  Each
 readout starts at 0.  If neither readout ever exceeds 0, both maxima are equal to the
 initial value 0.  In the case of such a tie, class 0 is predicted, as in the tutorial of
-[NMZ19].  If the two maxima of a pattern are equal to the initial value, the gradient of
-the loss is 0.  The reason is that the initial value does not depend on the weights.
+[NMZ19].  If neither readout exceeds 0 during a pattern, the gradient of the loss for
+this pattern is 0.  The reason is that the initial value does not depend on the weights.
 The number of ties affects the accuracy.  Therefore, the figure also reports a second
 accuracy, in which each tie counts as half a correct answer.
 

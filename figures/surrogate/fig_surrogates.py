@@ -2,8 +2,8 @@
 
 The top left panel shows seven surrogate derivatives of a spike.  These derivatives
 differ only in shape: all have the peak value 1 and the same area under the curve (2/3
-of the threshold).  The top right panel shows the median loss of many networks in
-training, for each surrogate derivative and for the true derivative.  In the bottom
+of the threshold).  For each surrogate derivative and for the true derivative, the top
+right panel shows the loss during training (median over networks).  In the bottom
 panels, the hidden weights of one network are varied along the line through their
 initial and trained values.  The bottom left panel shows the loss along this line.  The
 bottom right panel shows the true derivative and the surrogate derivative of this loss.
@@ -13,10 +13,10 @@ network.  Only the hidden weights are trained.  Along the line, the loss is cons
 except for jumps.  The true derivative is therefore 0 at nearly all points.  To verify
 the surrogate derivative of the loss, each spike is replaced by a smooth function of the
 membrane potential.  The derivative of this function is the surrogate derivative of the
-spike.  The function `checks.anchored` adds constants to the smooth functions.  With
-these constants, the smooth network has the same output as the spiking network with the
-same weights.  In the smooth network, a finite difference of the loss equals the
-surrogate derivative of the loss, up to rounding errors.
+spike.  The function `checks.anchored` shifts each smooth function by a constant.  With
+the shifted functions, the smooth network has the same output as the spiking network
+with the same weights.  In the smooth network, a finite difference of the loss equals
+the surrogate derivative of the loss, up to rounding errors.
 
 This figure corresponds to [NMZ19] figs. 3 and 4.
 """

@@ -1,15 +1,15 @@
 """Temporal XOR is learned from the first output spike
 
-For each of two methods, the left panels show the trained network with the smallest
-final loss: its input spikes, hidden spikes and output membrane potentials for the four
-patterns.  Triangles mark the first output spikes.  The right panels show the loss of
-all runs.
+The figure compares two learning methods.  For each method, the left panels show the
+trained network with the smallest final loss.  The left panels show the input spikes,
+the hidden spikes and the output membrane potentials for the four input patterns.
+Triangles mark the first output spikes.  The right panels show the loss of all runs.
 
 In the temporal XOR task, each of two inputs spikes once, either early (at 0 ms) or late
 (at 10 ms, two synaptic time constants).  In a network of 2-4-2 neurons, output neuron 0
 must spike first if the two inputs spiked at the same time.  Otherwise, output neuron 1
-must spike first.  The loss depends on the first output spike times.  The
-surrogate-gradient method uses LIF neurons and the surrogate gradient.  The spike-time
+must spike first.  The loss depends on the first output spike times.  In the
+surrogate-gradient method, the LIF neurons can spike more than once.  The spike-time
 method uses the exact gradient and non-leaky neurons, which spike at most once.
 
 A run is a success if, in each pattern, the correct output neuron spikes, and the other
