@@ -393,8 +393,7 @@ def known(name, text):
 
 
 def three(log):
-    """Return kernel and output distances at step 0, step 200 and the last step.
-    """
+    """Return kernel and output distances at step 0, step 200 and the last step."""
     return np.stack([log[:, 0, 1:3], at(log, SOON)[:, 1:3], log[:, -1, 1:3]], axis=1)
 
 
