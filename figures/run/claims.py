@@ -14,7 +14,8 @@ are four kinds of claims:
 
 The comparison with a published number is based on the difference between the computed
 and the published number.  The runs yield a 95 % confidence interval of this difference
-(Student's t).  This interval is compared with the tolerance, which has the same unit:
+(Student's t).  The tolerance is the largest accepted deviation from the published
+number.  The following table defines the verdict on a claim.
 
     whole interval within the tolerance     reproduced (a stand-in agrees)
     whole interval outside the tolerance    not reproduced (a stand-in differs)
@@ -26,9 +27,9 @@ their logarithms, and the tolerance is a factor.  With `ordered=True`, only the 
 a difference between two conditions is tested.  The confidence interval of the
 difference is compared with 0.
 
-A property that no paper states is tested with bounds.  A claim with bounds holds if the
-whole confidence interval of the value is within the bounds.  A claim with bounds fails
-if the whole interval is outside the bounds.  Otherwise, the claim is not decided.
+A claim with bounds holds if the whole confidence interval of the value is within the
+bounds.  A claim with bounds fails if the whole interval is outside the bounds.
+Otherwise, the claim is not decided.
 """
 
 import bisect
@@ -110,7 +111,7 @@ def stand_in(id, text, published, *, differs, tolerance=0.01, unit="", ordered=F
              log=False, cause="", cause_run="", headline=""):
     """Return a `Claim`, which states that a number agrees with a published number.
 
-    The text `differs` states how the data or settings differ from those of the paper.
+    The argument `differs` describes the differences from the experiment in the paper.
     """
     return Claim(id, text, "stand-in", unit, published, tolerance, ordered, log,
                  differs=differs, cause=cause, cause_run=cause_run, headline=headline)
@@ -136,7 +137,7 @@ def shown(id, text, *, unit="", published=None, why="", differs="", headline="")
 # ---- declarations
 
 def declared(module, size):
-    """Check the claims in the file of a figure, and return the claims."""
+    """Return the claims of a figure, or raise an error if a claim is invalid."""
     found, seen = tuple(module.claims(size)), set()
     for claim in found:
         wrong = "its id is used twice" if claim.id in seen else _wrong(claim)
@@ -202,7 +203,7 @@ def _wrong_source(published):
 # ---- values
 
 def measure(value):
-    """Return the mean, the spread and the number of runs.
+    """Return a `Result` with the mean and standard deviation of the values of all runs.
 
     >>> measure([1.0, 3.0])[:3], measure(2.0)[:3]
     ((2.0, 1.4142135623730951, 2), (2.0, None, None))
@@ -219,7 +220,7 @@ def measure(value):
 
 
 def measured(module, data, size, options=()):
-    """Return a dict with one `Result` for the id of each claim."""
+    """Return a dict that maps the id of each claim to the `Result` of this claim."""
     values, claims = module.measured(data), declared(module, size)
     if options:
         claims = [claim for claim in claims if claim.id in values]
@@ -244,7 +245,8 @@ def read(module, document):
     """Return (claim, result) pairs from the content of a JSON file.
 
     The results of quick runs, or of runs with changed options, are not compared with
-    published numbers or bounds.  Claims that are newer than the JSON file are omitted.
+    published numbers or bounds.  A claim, which is a statement with a number, is
+    omitted if it was added to the code after the JSON file was written.
     """
     claims, entries = declared(module, document["size"]), document["claims"]
     if "ids" in document:       # of all claims that were declared at the run
@@ -314,7 +316,7 @@ def judge(claim, result):
 
 
 def misses(claim, result):
-    """Return whether the computed mean is outside the tolerance or the bounds."""
+    """Return whether the mean over all runs is outside the range of accepted values."""
     if not result.verdict:
         return False
     low, high = _accepted(claim)
@@ -335,9 +337,9 @@ def _accepted(claim):
 def _compared(claim, result, n=None):
     """Return the deviation from the published number, with its standard error.
 
-    The result is the tuple (deviation, standard error, degrees of freedom).  For claims
-    with the kind "own" or with `ordered=True`, the computed number takes the place of
-    the deviation.  If `n` is given, the standard error is computed for `n` runs.
+    The result is the tuple (deviation, standard error, degrees of freedom).  For
+    claims that state only bounds or a sign, this function returns the computed number
+    itself.  The argument `n` replaces the actual number of runs.
     """
     value, spread, n = result.value, result.spread or 0, n or result.n or 1
     if claim.log:

@@ -1,21 +1,20 @@
 """Compute a hash of all code on which the results of a figure depend.
 
 This hash is called the digest.  The digest of a function depends on the code of the
-function, and on all code of this repository that the function uses, directly or
-indirectly.  The used code consists of functions, classes, and assignments at module
-level.  Unused code, docstrings, comments, annotations, layout and the version of Python
-do not change the digest.  The argument checks in `refsnn/_checks.py` and the version of
-refsnn are not part of the digest.
+function.  The digest also depends on all functions, classes and constants of this
+repository that the function uses, even indirectly.  Unused code, docstrings, comments,
+annotations, layout and the version of Python do not change the digest.  The argument
+checks in `refsnn/_checks.py` and the version of refsnn are not part of the digest.
 
-To find the used code, this module searches for the definition of each name in a
-function.  Imported names, and names such as `lif.backward`, are found in the module
-that defines them.  If a function uses a class, the digest depends on all methods of
-this class.  If a module itself is an argument, as in `f(lif)`, the digest depends on
-the whole code of this module.  If a function calls `eval` or `import_module`, the
-digest depends on the whole code of the function's module.  If the digest depends on any
-code of a module, the digest also depends on all statements of this module that have
-side effects.  If a function uses `__file__`, the digest also depends on the files
-`data/*.npz` in the folder of the function's module.
+To compute the digest of a function, this module finds the definition of every name that
+the function uses.  For example, the definition of `lif.backward` is the function
+`backward` in the module `lif`.  If a function uses a class, the digest depends on all
+methods of this class.  If a module itself is an argument, as in `f(lif)`, the digest
+depends on the whole code of this module.  If a function calls `eval` or
+`import_module`, the digest depends on the whole code of the function's module.  If a
+function uses code of a module, the digest of the function also depends on all
+statements with side effects in this module.  If a function uses `__file__`, the digest
+also depends on the files `data/*.npz` in the folder of the function's module.
 """
 
 import ast
@@ -59,7 +58,7 @@ def in_folder(root):
 
 
 def in_commit(root, commit):
-    """Return two functions that read and list the files of a commit.
+    """Return a function that reads a file of a commit, and a function that lists files.
 
     If git does not find the commit, the result is None.
     """
@@ -77,7 +76,7 @@ def in_commit(root, commit):
 # ---- digests
 
 class Code:
-    """Parse the modules in a folder or in a git commit, and compute digests.
+    """Parse the modules in a folder or in a git commit, and compute hashes of the code.
 
     files : the result of `in_folder` or `in_commit`.
     size : if given, values for other sizes are ignored in a dict such as
@@ -285,7 +284,7 @@ class _Walk:
         self._whole(module)
 
     def _reference(self, user, index):
-        """Collect `figures/reference/NAME.json` if a statement contains this NAME."""
+        """Find files in `figures/reference` whose names occur in a Python statement."""
         for node in ast.walk(user.statements[index]):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 path = f"figures/reference/{node.value}.json"
@@ -344,9 +343,9 @@ def _within(node):
 def loads(node, hidden, package):
     """Yield each name that code reads.
 
-    hidden : dict.  The keys are local variables, which hide variables of the module.
-        If a local variable is imported, the value is the pair (module, name).
-        Otherwise, the value is None.
+    hidden : dict.  The keys are the names of local variables.  If a local import
+        statement defines a name, the dict maps this name to the pair (module, name).
+        The dict maps every local name without an import statement to None.
     """
     if isinstance(node, FUNCTIONS + (ast.Lambda,)):
         for part in [*getattr(node, "decorator_list", []), *node.args.defaults,
@@ -511,7 +510,7 @@ class _Choice(ast.NodeTransformer):
 
 
 def _reduce(tree, size):
-    """In a syntax tree, keep only the settings of one type of run, such as "full"."""
+    """Keep only the settings of "quick", "default" or "full" runs in parsed code."""
     _Choice(size).visit(tree)
     fixed = {node.value.id for node in ast.walk(tree)
              if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)

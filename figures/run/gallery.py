@@ -117,7 +117,7 @@ def shown(value):
 # ---- texts from claims and results ------------------------------------------
 
 def with_spread(value, spread, n):
-    """Format a value with its spread (two digits) and the number of runs.
+    """Return a value, its standard deviation and the number of runs as text.
 
     >>> with_spread(0.5, None, 1), with_spread(0.53194, 0.0172, 3)
     ('0.5 (1)', '0.532 \u00b1 0.017 (3)')
@@ -186,8 +186,8 @@ def line(claim, result):
 def notes(claim, result, before=""):
     """Yield sentences about differences and causes.
 
-    The argument `before` is the text `differs` from the previous table row.  If
-    `before` equals `claim.differs`, the words "as above" replace `claim.differs`.
+    If two successive table rows describe the same differences from the paper, the
+    second row says only "as above".  The text `before` is from the previous table row.
     """
     if claim.differs:
         yield ("Differs from the paper as above." if claim.differs == before else
@@ -210,7 +210,7 @@ def cause(claim):
 def tag(module):
     """Return the paper and the place of a published figure, such as "[ZG18] fig. 4".
 
-    If a module has no constant PAPER, the text lists the sources of published numbers.
+    If the module defines no constant PAPER, return all papers that its claims cite.
     """
     if isinstance(getattr(module, "PAPER", None), str):
         return module.PAPER
@@ -232,7 +232,7 @@ def order(module, name):
 def work(listed):
     """Return the number of jobs and their computing time as text.
 
-    In an older result file, the list of jobs has only one entry, such as "201 jobs".
+    Some old result files have one entry "201 jobs" instead of one entry for each job.
     """
     counts = [re.fullmatch(r"(\d+) jobs?", job["call"]) for job in listed]
     count = sum(int(found[1]) if found else 1 for found in counts)

@@ -1,10 +1,10 @@
 """Run the computations of figures in parallel, and store their results.
 
 A job is one independent part of the computation of a figure.  A job calls one function
-that the Python file of the figure defines or imports.  The keyword arguments of this
-function are numbers, texts, truth values or None, or lists or dicts of such values.
-The result of a job is a dict of arrays, numbers, texts, truth values or lists.  Each
-result is stored in one npz file without pickle.
+that the Python file of the figure defines or imports.  The keyword arguments of a job
+must be values that JSON can represent, such as numbers, strings and lists.  The result
+of a job is a dict of arrays, numbers, texts, truth values or lists.  Each result is
+stored in one npz file without pickle.
 
 A job can use the results of earlier jobs of the same figure.  The function of the job
 receives one earlier result, or a list of earlier results, as the argument `before`.
@@ -142,7 +142,7 @@ def _continued(label, listed, kwargs, *indices):
 # ---- stored results -------------------------------------------------------
 
 def normalised(result, what):
-    """Convert a result to arrays and NumPy scalars, as `load` returns them."""
+    """Convert the values in the dict `result` to NumPy arrays and NumPy scalars."""
     if not isinstance(result, dict) or not all(isinstance(k, str) for k in result):
         raise TypeError(f"{what} is {type(result).__name__}: must be a dict with "
                         "texts as keys")
@@ -272,7 +272,7 @@ def _cluster_extra(name):
 
 
 def compute(waiting, run, executor, lanes, start, owners, results):
-    """Run all tasks, which are jobs with keys; yield (task, answer, error).
+    """Run all tasks, and yield the tuple (task, answer, error) for each task.
 
     The answer of a task is the pair (result, record) that `run` returns, or None after
     an error.  The dict `results` maps the keys of earlier tasks to the stored answers

@@ -27,12 +27,12 @@ BAR = "{desc}{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
 
 
 class DataMissing(ValueError):
-    """Raised if a figure needs a data folder that does not exist."""
+    """This exception is raised if a figure needs a data folder that does not exist."""
 
 
 @dataclasses.dataclass
 class Figure:
-    """Hold the tasks and the errors of a figure during its computation."""
+    """Record the state of a figure while its jobs are running."""
 
     name: str
     module: types.ModuleType | None = None
@@ -304,7 +304,7 @@ def fail(figure, document, outputs):
 
 
 def described(figure, answers, options):
-    """Return the content of the JSON file without the claims."""
+    """Return a dict that describes how the results of a figure were computed."""
     origins, listed = [], []
     for task in figure.tasks:
         if task.key in answers:

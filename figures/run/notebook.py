@@ -71,6 +71,6 @@ def figure(name, *, size="default", seed=0, data=None, root=ROOT, **options):
 
 
 def options_of(module):
-    """Return a dict from the options of a figure to their default values."""
+    """Return a dict that maps each option of a figure to its default value."""
     return {name: parameter.default for name, parameter in
             inspect.signature(module.jobs).parameters.items() if name not in GIVEN}

@@ -1,7 +1,7 @@
 """Write `figures/RESULTS.md` and the table of results in `README.md`.
 
-The numbers come from the files `figures/full/NAME.json`.  The texts of claims come from
-the Python files of the figures.  The texts about papers come from `figures/papers`.
+The numbers come from the files `figures/full/NAME.json`.  The Python file of each
+figure describes the computed numbers.  Texts about papers come from `figures/papers`.
 """
 
 import collections
@@ -32,7 +32,7 @@ SOURCES = (
 
 
 class Damaged(Exception):
-    """Raised if a stored result is damaged; the message has one line."""
+    """This exception is raised if the file of a stored result is damaged."""
 
 
 class Stored(NamedTuple):
@@ -155,7 +155,7 @@ def count(lines):
 def _counted(words, texts):
     """Return counts as text, such as "3 are reproduced, and 2 are not decided."
 
-    Counts of 0 are left out, except for the first count.
+    Entries with a count of 0 are omitted, but the first entry is always included.
     """
     one, many = ({"s": "s", "are": "is", "were": "was"},
                  {"s": "", "are": "are", "were": "were"})
@@ -190,7 +190,7 @@ def undecided(line):
 
 
 def count_own(stored):
-    """Return a sentence that counts the verdicts on properties that no paper states."""
+    """Return a sentence that states how many numbers lie within the required bounds."""
     words = collections.Counter(result.verdict for one in stored.values()
                                 for claim, result in one.judged.values()
                                 if claim.kind == "own")

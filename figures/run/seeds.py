@@ -10,7 +10,7 @@ LIMIT, BYTES = 2 ** 32, 4
 
 
 def rng(seed, figure, condition, repeat):
-    """Return a random generator for one figure, condition and repeat.
+    """Return a random generator for one repetition of one condition in a figure.
 
     The arguments `figure`, `condition` and `repeat` are strings or integers.
     """

@@ -1,6 +1,6 @@
-"""Find stored results that the code of HEAD might not reproduce.
+"""Find stored results that the code of the checked-out git commit might not reproduce.
 
-The code of HEAD is compared with the code of the commit that computed each result.
+For each result, the current code is compared with the code that computed the result.
 The comparison ignores code that cannot change the computed numbers, such as plotting
 code (see `digest`).
 """
@@ -17,9 +17,9 @@ SHORT = 10                                  # digits of a commit in a message
 
 
 def report(root, names):
-    """Yield messages about code changes since the results were computed.
+    """Yield messages about code that was changed after stored results were computed.
 
-    The last messages list the figures by state, such as "up to date".
+    The function also lists the figures in groups such as "damaged" and "up to date".
     """
     code = functools.cache(lambda commit: code_of(root, commit))
     head = code("HEAD")
@@ -73,7 +73,7 @@ def _commits(found):
 
 
 def differences(name, found, code):
-    """Yield messages about code changes since a stored result was computed."""
+    """Yield messages about code that was changed after a stored result was computed."""
     functions = {found["code"]["commit"]: set(DEPENDS)}
     for job in found["jobs"]:
         called = job["call"].partition("(")[0]

@@ -1,10 +1,10 @@
 """Store the results of full runs in `figures/full`, and draw figures from stored data.
 
-`figures/full/NAME.json` holds the values of the claims of a figure, and the commit of
-the code that computed them.  `figures/full/NAME.h5` holds the plotted data.  The
-function `shown` in the file of the figure selects these data.  The HDF5 file also holds
-the axis names, the unit and a description of each array.  These texts are copied from
-the dict `ARRAYS` in the file of the figure.
+`figures/full/NAME.json` holds the computed numbers of a figure and the git commit of
+the code.  `figures/full/NAME.h5` holds the plotted data.  The function `shown` in the
+Python file of the figure selects the plotted data.  The HDF5 file also holds the axis
+names, the unit and a description of each array.  These texts are copied from the dict
+`ARRAYS` in the Python file of the figure.
 
 The JSON file contains a checksum of the HDF5 file.  A new HDF5 file is first written
 under a temporary name, then the JSON file is replaced, and finally the HDF5 file is
@@ -28,7 +28,7 @@ CHECKSUM = "data_sha256"    # key in the JSON file
 
 
 class Refused(Exception):
-    """Raised if stored results cannot be used."""
+    """This exception is raised if stored results cannot be used."""
 
 
 # ---- data files
@@ -137,9 +137,8 @@ def _completed(folder, name, found):
 def store(folder, full, names, find):
     """Copy results from `folder` to the folder `full`.
 
-    If `names` is empty, all results computed with --full are copied.  For each result,
-    yield the pair (message, copied).  The truth value `copied` is True if the result
-    was copied to the folder `full`.
+    If `names` is empty, all results computed with --full are copied.  For each figure,
+    yield a message and a truth value that states whether the result was copied.
     """
     for name in names or full_results(folder):
         try:
