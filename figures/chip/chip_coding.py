@@ -20,10 +20,10 @@ times of the spike events are divided by the factor `speed`, eq. (6).
     input = (channel' - 70) / 9 if this is one of 0 ... 69            (5)
     bin = floor(t / speed / dt), a spike if bin < T                   (6)
 
-All constants except `spread` are taken from [CB22] or from its public code.  Grey
-levels of resized images are clipped to the range from 0 to 255 and rounded to integers,
-as in this code.  The value of `spread` is published only in a supplement of [CB22],
-which was not consulted.
+All constants except `spread` are taken from [CB22] or from its public code.  As in the
+public code of [CB22], grey levels of resized images are clipped to the range from 0 to
+255, and rounded to integers.  The value of `spread` is published only in a supplement
+of [CB22], which was not consulted.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.

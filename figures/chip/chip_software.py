@@ -1,9 +1,9 @@
 """Simulate recurrent networks in software, with selected effects of an analog chip.
 
-If no effect of the chip is selected, the results equal those of
-`chip_images.in_software`, up to rounding.  The module `refsnn.chip` defines the
-effects.  Numbers in comments, such as `(10)`, refer to equations of `refsnn.chip`.
-Mismatch is not simulated.
+If no effect of the chip is simulated, and each time bin has one integration step, the
+results equal those of `chip_images.in_software` up to rounding.  The module
+`refsnn.chip` defines the effects.  Numbers in comments, such as `(10)`, refer to
+equations of `refsnn.chip`.  Mismatch is not simulated.
 """
 
 import numpy as np
@@ -19,16 +19,17 @@ SCALE, CODE = 240.0, (80.0, 70.0)
 def simulated(effects, rng, parts=1):
     """Return a function `run(weights, x)` as described in `chip_images`.
 
-    effects : `refsnn.chip.Effects`.  The simulation uses only the effects
-        `weight_limit`, `refractory`, `noise`, `loss`, `headroom` and `adc_limit`.  The
-        simulated noise consists of read noise and membrane noise.  With `refractory`, a
-        spike resets the membrane potential to 0 for the refractory time.  Without
-        `refractory`, a spike reduces the membrane potential by the threshold.
+    effects : `refsnn.chip.Effects`; the simulation uses only `weight_limit`,
+        `refractory`, `noise`, `loss`, `headroom` and `adc_limit`.
     rng : random generator that samples the noise and the lost spikes.
-    parts : number of integration steps in a time bin.  A spike reaches its targets
-        after one step.  At the start of each time bin, the effect of past input spikes
-        on the membrane potentials does not depend on `parts`.  Without `refractory`, a
-        neuron spikes at most once in a time bin.
+    parts : number of integration steps in a time bin.
+
+    The simulated noise consists of read noise and membrane noise.  With `refractory`, a
+    spike resets the membrane potential to 0 for the refractory time.  Without
+    `refractory`, a spike reduces the membrane potential by the threshold.  A neuron
+    spikes at most once in a time bin.  A spike reaches its targets after one
+    integration step.  Currents are scaled such that the response to an input spike does
+    not depend on the number of integration steps.
     """
     read, membrane, _ = effects.noise or (0.0, 0.0, 0.0)
     share = chip_images.DT_S / parts / chip_images.TAU_S

@@ -6,9 +6,9 @@ test error against the fraction of hidden neurons that are silenced after traini
 Small markers are single seeds, large markers are means over seeds, and stars are
 published values.
 
-Spiking networks with 256 inputs, 100 hidden neurons and 10 readouts run on emulated
-analog chips, and classify the handwritten digits included in refsnn ("embedded
-digits").  For a de-calibration of 30 %, the time constants and thresholds of a
+Spiking networks on emulated analog chips classify the handwritten digits included in
+refsnn ("embedded digits").  The networks have 256 inputs, 100 hidden neurons and 10
+readouts.  For a de-calibration of 30 %, the time constants and thresholds of a
 calibrated chip are multiplied by random factors with mean 1 and standard deviation 0.3.
 If these factors have the standard deviation 0.5, some thresholds lie below the leak
 potential.  Neurons with such thresholds fire without input.

@@ -1,14 +1,14 @@
 """Training in the loop and software weights, with increasing mismatch or noise
 
 The top panels show the test accuracy of networks on emulated analog chips.  Some
-networks are trained with the chip in the loop.  The weights of the other networks are
-trained in ideal software, and then transferred to the chip.  The bottom panels show the
-test accuracy with the chip in the loop minus the test accuracy with weights from
-software.  In the left panels, the time constants and thresholds of calibrated chips are
-multiplied by random factors (de-calibration).  In the right panels, the read noise and
-the membrane noise are multiplied by a factor.  Small markers are single runs, and large
-markers are means.  The vertical lines in the bottom panels are 95 % confidence
-intervals of the mean accuracy difference.
+networks are trained with the chip in the loop.  Further networks are trained in ideal
+software (without noise and mismatch), and then transferred to the chip.  The bottom
+panels show the test accuracy with the chip in the loop minus the test accuracy with
+weights from software.  In the left panels, the time constants and thresholds of
+calibrated chips are multiplied by random factors (de-calibration).  In the right
+panels, the read noise and the membrane noise are multiplied by a factor.  Small markers
+are single runs, and large markers are means.  The vertical lines in the bottom panels
+are 95 % confidence intervals of the mean accuracy difference.
 
 In [CB22] fig. 4 B, networks trained in software are less accurate on the calibrated
 chip than networks trained in the loop.  On the calibrated emulated chip, both kinds of
@@ -16,7 +16,8 @@ training lead to equal accuracies (figure `chip_calibration`).  This figure sear
 the smallest mismatch or noise at which training in the loop increases the accuracy by
 at least 0.01.  The figure does not show how much mismatch or noise the real chip has.
 In each repetition, all networks start from the same weights and receive the images in
-the same order.  All emulated chips of a repetition are variants of one calibrated chip.
+the same order.  In each repetition, all emulated chips are copies of one calibrated
+chip, some with increased mismatch or noise.
 
 By default, networks with 100 hidden neurons classify the handwritten digits included in
 refsnn ("embedded digits").  With --full, networks with 246 hidden neurons are trained

@@ -1,37 +1,37 @@
 """Calibration reduces the mismatch between the neurons of an emulated chip
 
-The top left panel (before calibration) and the top middle panel (after calibration)
-show the membrane potentials of all neurons after one input spike through the largest
-weight.  Black lines are means over the neurons.  The top right panel shows the membrane
-potentials of the hidden neurons of a trained network, during one test image.  The
-network was trained with the calibrated chip in the loop.  The dashed line is the
-nominal threshold.
+The top left and top middle panels show how the membrane potentials of all neurons
+respond to one input spike.  The chip is calibrated in the top middle panel, but not in
+the top left panel.  Black lines are means over the neurons.  The top right panel shows
+the membrane potentials of the hidden neurons of a trained network, during one test
+image.  The network was trained with the calibrated chip in the loop.  The dashed line
+is the nominal threshold.
 
 The bottom panel shows the spread of each neuron parameter before and after calibration.
 The spread of a parameter is the standard deviation of the parameter over all neurons
 that can fire.  For gains and time constants, the standard deviation is divided by the
 mean over the same neurons.  The spreads of potentials are divided by the nominal
 distance between leak potential and threshold.  Bars are means over chips, and dots are
-single chips.  Diamonds are published spreads of the real chip after calibration.  Some
-published spreads are stated in the test code of the chip's public calibration software,
-and others are estimated from this code.
+single chips.  Diamonds are published spreads of the real chip after calibration.  The
+published standard deviations are taken or estimated from tests in the public software
+that calibrates the real chip.
 
 An emulated chip is calibrated in two rounds.  In each round, the parameters of all 256
 neurons are measured from their spikes and membrane potentials, and then corrected.
 Before calibration, the parameters are sampled with the spreads in `chip.UNCALIBRATED`.
-Most spreads in `chip.UNCALIBRATED` are taken from the published calibration of one real
-chip.  Each neuron has an analog-to-digital converter (ADC), which measures the membrane
-potential.  An ADC offset changes the measured potential in the same way as an error of
-the leak potential.  After calibration, the leak potentials therefore vary as much as
-the ADC offsets do.  The calibration "with references" first measures the ADC offset of
-each neuron.  While the ADC offsets are measured, an external voltage holds all
-membranes at the nominal leak potential.
+Most standard deviations in `chip.UNCALIBRATED` are estimated from a published
+calibration of one real chip.  Each neuron has an analog-to-digital converter (ADC),
+which measures the membrane potential.  An ADC offset changes the measured potential in
+the same way as an error of the leak potential.  After calibration, the leak potentials
+therefore vary as much as the ADC offsets do.  The calibration "with references" first
+measures the ADC offset of each neuron.  While the ADC offsets are measured, an external
+voltage holds all membranes at the nominal leak potential.
 
-After calibration, the parameters of the neurons can vary less on emulated chips than on
-real chips.  On an emulated chip, each parameter can be set independently, and does not
-change after calibration.  In the other figures, the parameters of calibrated chips are
-sampled with the spreads in `chip.CALIBRATED`.  These spreads are taken from the tests
-of the public calibration software, except for the spread of the reset potential (4 %).
+An emulated chip is easier to calibrate than a real chip.  Setting one parameter of an
+emulated chip does not change other parameters.  The parameters of an emulated chip do
+not drift.  In the other figures, the parameters of calibrated chips are sampled with
+the spreads in `chip.CALIBRATED`.  These spreads are taken from the tests of the public
+calibration software, except for the spread of the reset potential (4 %).
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """
@@ -137,7 +137,7 @@ def reference(drawn, rng):
 
 
 def response(drawn, rng):
-    """Return sampled membrane potentials after one input spike."""
+    """Return the response of membrane potentials to one input spike, in ADC codes."""
     weights = blank(NEURONS)
     weights["hidden"][:, 0] = 63
     x = np.zeros((chip_images.STEPS, 1, NEURONS), np.uint8)

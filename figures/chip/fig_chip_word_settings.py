@@ -5,25 +5,25 @@ networks are trained in software, and the others are trained with an emulated an
 chip in the loop.  The rows "software" and "chip" show networks with the standard
 settings.  Each of the remaining rows shows networks for which one setting differs from
 the standard settings.  The vertical lines are the mean accuracies of the networks with
-the standard settings.  The right panel shows the relative reduction of the accuracy
-difference between software and chip by each changed setting.  The relative reduction is
-1 if the changed setting makes software and chip equally accurate.  Bars are means, dots
-are single runs, horizontal lines are 95 % confidence intervals, and diamonds are
-published accuracies [CB22].
+the standard settings.  For each changed setting, the right panel shows the removed
+fraction of the accuracy difference between software and chip.  A removed fraction of 1
+means that software and chip are equally accurate with the changed setting.  Bars are
+means, dots are single runs, horizontal lines are 95 % confidence intervals, and
+diamonds are published accuracies [CB22].
 
 In [CB22], the chip is more accurate than software.  In the figure `chip_words`,
 software is more accurate than the chip.  A setting is regarded as a cause of the
-accuracy difference if a change of this setting reduces the difference by more than one
-half.  The 95 % confidence interval of the relative reduction must also lie above one
-half.  The noise of the chip consists of read noise, membrane noise and lost spikes.  A
-reset of the chip sets the membrane potential to 0 for 2 µs.  Weights on the chip are
+accuracy difference if a change of this setting removes more than one half of the
+difference.  The 95 % confidence interval of the removed fraction must also lie above
+one half.  The noise of the chip consists of read noise, membrane noise and lost spikes.
+A reset of the chip sets the membrane potential to 0 for 2 µs.  Weights on the chip are
 integers from -63 to 63.  The chip records potentials as 8-bit codes.  On the chip,
 membrane potentials below -1 times the threshold or above 1.75 times the threshold
-respond only weakly to input.  In the row "with time steps of 0.34 µs", software divides
-each time bin of the chip (1.7 µs) into five time steps.  In the rows "without
-penalties", the loss has no penalties on spikes and weights.  In each repetition, all
-networks have the same initial weights and the same order of words, and all chips have
-the same mismatch.
+respond only weakly to input.  In the row "with time steps of 0.34 µs", networks are
+trained in software, and each time bin (1.7 µs) has five time steps.  In the rows
+"without penalties", the loss has no penalties on spikes and weights.  In each
+repetition, all networks have the same initial weights and the same order of words, and
+all chips have the same mismatch.
 
 By default, small networks are trained on spoken English words, which are stored in the
 repository.  With --full, networks of the same size as in the figure `chip_words` are
@@ -182,14 +182,14 @@ def claims(size):
 
 
 def share(gap, left):
-    """Return the relative reduction of an accuracy difference by a changed setting.
+    """Return the fraction of the accuracy difference that a changed setting removes.
 
-    The array `gap` holds the accuracy difference of each run with the standard
-    settings, and `left` holds the accuracy difference with the changed setting.  For
-    each run, one value is returned.  The mean of these values is
-    `1 - left.mean() / gap.mean()`.  The confidence interval of this mean lies above 1/2
-    if the confidence interval of the mean of `gap / 2 - left` lies above 0
-    (Fieller's method).
+    gap : accuracy in software minus accuracy on the chip, with the standard settings.
+    left : accuracy in software minus accuracy on the chip, with the changed setting.
+
+    The function returns one value for each run.  The mean of the returned values is
+    `1 - left.mean() / gap.mean()`.  The confidence interval of this mean tests whether
+    more than one half of the accuracy difference is removed (Fieller's method).
     """
     whole = gap.mean()
     if whole <= 0:

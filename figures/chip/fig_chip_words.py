@@ -2,22 +2,22 @@
 
 The left panels show the input spikes, the hidden spikes and the readouts of the chip
 after training, for one spoken test word.  A readout curve is the running sum of the
-potential of one readout unit.  The unit with the largest final sum determines the
-predicted word.  The top panel on the right shows the accuracy on training words, on
-test words of the same speakers, and on test words of held-out speakers.  The bottom
-panels show two results on the chip: the confusion matrix, and the test accuracy for
-each speaker.  Small markers are single training runs, and large markers and bars are
-means.  Open diamonds are published accuracies for the Spiking Heidelberg Digits (SHD,
-20 classes) [CB22].
+potential of one readout unit.  The network predicts the word whose readout unit has the
+largest potential, summed over time.  The top panel on the right shows the accuracy on
+training words, on test words of the same speakers, and on test words of held-out
+speakers.  The bottom panels show two results on the chip: the confusion matrix, and the
+test accuracy for each speaker.  Small markers are single training runs, and large
+markers and bars are means.  Open diamonds are published accuracies for the Spiking
+Heidelberg Digits (SHD, 20 classes) [CB22].
 
 A recurrent network of 186 spiking neurons is trained with an emulated analog chip in
 the loop.  The inputs are spoken words of the data set Heidelberg Digits, which are
 encoded as spikes in 70 channels.  The spike times of each word are divided by 2,000,
 and 1 s of speech therefore takes 500 µs on the chip.  The same network is also trained
 in ideal software (without the constraints of the chip).  The networks with "fixed
-recurrence" receive the recurrent weights of a network that was trained on the chip.
-These recurrent weights are randomly permuted, and are then not trained.  The input and
-readout weights are trained from random initial values.  During the training of the
+recurrence" receive the randomly permuted recurrent weights of a network that was
+trained on the chip.  Only the input and readout weights of networks with "fixed
+recurrence" are trained, from random initial values.  During the training of the
 "augmented" networks, the channel of each input spike is shifted at random.  Each
 repetition uses a different emulated chip.  The initial weights and the order of the
 words differ between all training runs.

@@ -7,8 +7,8 @@ returns a function `run()`.  The function `run` simulates one batch.  Except in 
 gradients are the derivatives of `(out * dout).sum()` with respect to the weights W,
 W_out and, in recurrent networks, V.
 
-The networks in PyTorch and JAX are written as loops over time steps, and the tests in
-`tests/peers` verify that they compute the same results as refsnn.  The networks in
+The PyTorch and JAX networks are loops over time steps.  Tests in `tests/peers` verify
+that the PyTorch and JAX networks give the same results as refsnn.  The networks in
 Norse, snnTorch and SpikingJelly use the LIF neurons of these libraries.  If a weight
 belongs to a layer object of a library, its gradient is computed, but not returned.
 """

@@ -1,15 +1,15 @@
 """Build the tangent-kernel tasks of `fig_speed`.
 
 In the tasks named NTK, each tool computes the neural tangent kernel for all pairs of
-samples in a batch.  In the task named NTT, each tool computes a gradient for Neural
-Tangent Transfer (NTT).  NTT trains a sparse network (student) to match the outputs and
-the tangent kernel of a dense network (teacher).  The tools compute the gradient of the
-loss with respect to the parameters of the student.  The loss uses the tangent kernel
-between the first and the second half of a batch, and has no L2 term.
+samples in a batch.  In the task "NTT gradient", refsnn and other tools compute the
+gradient of the loss of Neural Tangent Transfer (NTT).  NTT trains a sparse network
+(student) to match the outputs and the tangent kernel of a dense network (teacher).  The
+loss is differentiated with respect to the parameters of the student.  The loss uses the
+tangent kernel between the first and the second half of a batch, and has no L2 term.
 
-All measured times include the forward pass.  In the task named NTT, the measured times
-also include the outputs and the tangent kernel of the teacher.  Each tool receives
-arrays in its preferred memory layout.  The JAX code is compiled.
+All measured times include the forward pass.  In the task "NTT gradient", the measured
+time includes the evaluation of the teacher network and of its tangent kernel.  Each
+tool receives arrays in its preferred memory layout.  The JAX code is compiled.
 """
 
 import functools

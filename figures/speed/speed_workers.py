@@ -2,8 +2,7 @@
 
 Computing times are measured for refsnn, for other tools, and for simple computations
 such as copying all parameters.  Each of these programs is called a competitor.  Each
-competitor runs in a separate process.  Therefore, the threads of one competitor do not
-slow another competitor.  Only one competitor runs at a time.
+competitor runs in a separate process.  Only one competitor runs at a time.
 
 Each module with tasks, such as `speed_lif`, defines:
 
