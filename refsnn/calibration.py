@@ -168,7 +168,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
         restless   (N,) bool, True if the neuron fires without input
         silent     (N,) bool, True if the neuron never fires, or fires too late
                    to measure
-        latency    s, dt - t0, from the start of a time bin to its sample
+        latency    s, dt - t0, where t0 is the time in eq. (2)
         offset     (N,), ADC codes, reference - code[0]
     """
     one_of("run", run, Callable)

@@ -142,14 +142,17 @@ def count(lines):
         "reproduced": "{are} reproduced", "not reproduced": "{are} not reproduced"})]
     if quoted:
         told.append(f"For {quoted} of the reproduced results, the published number was "
-                    "quoted by another source.")
+                    "not read in the paper itself, but in another source.")
     if words["agrees"] or words["differs"]:
-        told.append("With other data or networks than published, " + _counted(words, {
-            "agrees": "agree{s}", "differs": "differ{s}"}))
-    return " ".join([*told, _counted(words, {
-        "not decided": "{are} not decided",
-        DRAWN: "{are} drawn or derived without a published number",
-        ABSENT: "{were} not attempted"})])
+        told.append("With data or networks that are not those of the paper, "
+                    + _counted(words, {"agrees": "{results} agree{s} with the paper",
+                                       "differs": "{results} differ{s} from it"}))
+    told.append("Of the remaining results, " + _counted(words, {
+        "not decided": "{are} not decided", ABSENT: "{were} not attempted"}))
+    if words[DRAWN]:
+        told.append("Without a published number, " + _counted(words, {
+            DRAWN: "{results} {are} drawn or derived"}))
+    return " ".join(told)
 
 
 def _counted(words, texts):
@@ -157,8 +160,8 @@ def _counted(words, texts):
 
     Entries with a count of 0 are omitted, but the first entry is always included.
     """
-    one, many = ({"s": "s", "are": "is", "were": "was"},
-                 {"s": "", "are": "are", "were": "were"})
+    one, many = ({"s": "s", "are": "is", "were": "was", "results": "result"},
+                 {"s": "", "are": "are", "were": "were", "results": "results"})
     told = [f"{words[word]} {text.format(**(one if words[word] == 1 else many))}"
             for k, (word, text) in enumerate(texts.items()) if words[word] or not k]
     return ", ".join([*told[:-1], (len(told) > 1) * "and " + told[-1]]) + "."
