@@ -19,10 +19,10 @@ SCALE, CODE = 240.0, (80.0, 70.0)
 def simulated(effects, rng, parts=1):
     """Return a function `run(weights, x)` as described in `chip_images`.
 
-    effects : `refsnn.chip.Effects`; the simulation uses only `weight_limit`,
+    effects : `refsnn.chip.Effects`.  The simulation includes only `weight_limit`,
         `refractory`, `noise`, `loss`, `headroom` and `adc_limit`.
-    rng : random generator that samples the noise and the lost spikes.
-    parts : number of integration steps in a time bin.
+    rng : random generator for the noise and for the loss of spikes.
+    parts : number of integration steps per time bin.
 
     The simulated noise consists of read noise and membrane noise.  With `refractory`, a
     spike resets the membrane potential to 0 for the refractory time.  Without

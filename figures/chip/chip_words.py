@@ -68,9 +68,9 @@ def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
     spread : standard deviation of the random channel shifts, in channels of 700.
     first, count : number of the first epoch, and number of epochs of this call.
     classes : number of classes; words with larger class labels are not used.
-    before : result of the previous call, if `first` is not 0.  To start the training of
-        a control network, pass the result for a network with trained recurrent weights.
-        The control network receives the trained recurrent weights in random order.
+    before : result of the previous call, if `first` is not 0.  For a new control
+        network, `before` is the result of a call with `recurrence="trained"`.  The
+        control network receives the trained recurrent weights in random order.
     """
     if recurrence not in ("trained", "fixed"):
         raise ValueError(f"recurrence is {recurrence!r}: must be 'trained' or 'fixed'")

@@ -5,25 +5,23 @@ networks are trained in software, and the others are trained with an emulated an
 chip in the loop.  The rows "software" and "chip" show networks with the standard
 settings.  Each of the remaining rows shows networks for which one setting differs from
 the standard settings.  The vertical lines are the mean accuracies of the networks with
-the standard settings.  For each changed setting, the right panel shows the removed
-fraction of the accuracy difference between software and chip.  A removed fraction of 1
-means that software and chip are equally accurate with the changed setting.  Bars are
-means, dots are single runs, horizontal lines are 95 % confidence intervals, and
-diamonds are published accuracies [CB22].
+the standard settings.  The right panel shows by which fraction each changed setting
+reduces the accuracy difference between software and chip.  Bars are means, dots are
+single runs, horizontal lines are 95 % confidence intervals, and diamonds are published
+accuracies [CB22].
 
 In [CB22], the chip is more accurate than software.  In the figure `chip_words`,
 software is more accurate than the chip.  A setting is regarded as a cause of the
-accuracy difference if a change of this setting removes more than one half of the
-difference.  The 95 % confidence interval of the removed fraction must also lie above
-one half.  The noise of the chip consists of read noise, membrane noise and lost spikes.
-A reset of the chip sets the membrane potential to 0 for 2 µs.  Weights on the chip are
-integers from -63 to 63.  The chip records potentials as 8-bit codes.  On the chip,
-membrane potentials below -1 times the threshold or above 1.75 times the threshold
-respond only weakly to input.  In the row "with time steps of 0.34 µs", networks are
-trained in software, and each time bin (1.7 µs) has five time steps.  In the rows
-"without penalties", the loss has no penalties on spikes and weights.  In each
-repetition, all networks have the same initial weights and the same order of words, and
-all chips have the same mismatch.
+accuracy difference if a change of this setting removes significantly more than one half
+of the difference.  Significance is judged by 95 % confidence intervals.  The noise of
+the chip consists of read noise, membrane noise and lost spikes.  A reset of the chip
+sets the membrane potential to 0 for 2 µs.  Weights on the chip are integers from -63 to
+63.  The chip records potentials as 8-bit codes.  On the chip, membrane potentials below
+-1 times the threshold or above 1.75 times the threshold respond only weakly to input.
+In the row "with time steps of 0.34 µs", networks are trained in software, and each time
+bin (1.7 µs) has five time steps.  In the rows "without penalties", the loss has no
+penalties on spikes and weights.  In each repetition, all networks have the same initial
+weights and the same order of words, and all chips have the same mismatch.
 
 By default, small networks are trained on spoken English words, which are stored in the
 repository.  With --full, networks of the same size as in the figure `chip_words` are
@@ -182,7 +180,7 @@ def claims(size):
 
 
 def share(gap, left):
-    """Return the fraction of the accuracy difference that a changed setting removes.
+    """Return by which fraction a changed setting reduces the accuracy difference `gap`.
 
     gap : accuracy in software minus accuracy on the chip, with the standard settings.
     left : accuracy in software minus accuracy on the chip, with the changed setting.

@@ -2,13 +2,14 @@
 
 The left panels show the input spikes, the hidden spikes and the readouts of the chip
 after training, for one spoken test word.  A readout curve is the running sum of the
-potential of one readout unit.  The network predicts the word whose readout unit has the
-largest potential, summed over time.  The top panel on the right shows the accuracy on
-training words, on test words of the same speakers, and on test words of held-out
-speakers.  The bottom panels show two results on the chip: the confusion matrix, and the
-test accuracy for each speaker.  Small markers are single training runs, and large
-markers and bars are means.  Open diamonds are published accuracies for the Spiking
-Heidelberg Digits (SHD, 20 classes) [CB22].
+potential of one readout unit.  For each readout unit, the potential is summed over
+time.  The network predicts the word whose readout unit has the largest summed
+potential.  The top panel on the right shows the accuracy on training words, on test
+words of the same speakers, and on test words of held-out speakers.  The bottom panels
+show two results on the chip: the confusion matrix, and the test accuracy for each
+speaker.  Small markers are single training runs, and large markers and bars are means.
+Open diamonds are published accuracies for the Spiking Heidelberg Digits (SHD, 20
+classes) [CB22].
 
 A recurrent network of 186 spiking neurons is trained with an emulated analog chip in
 the loop.  The inputs are spoken words of the data set Heidelberg Digits, which are

@@ -5,18 +5,18 @@ recurrent weights.  Panel b shows the cosine of the angle between approximate an
 gradients.  Panel c shows the relative error of the gradient of truncated
 backpropagation through time (BPTT) against the number of backpropagated time steps.
 Panel d shows the relative error of the gradient of SnAp-n, the sparse n-step
-approximation of real-time recurrent learning (RTRL).  For each learning rule, panel e
-shows the bytes of computer memory against the number of neurons.  Panel f shows the
-computing time of one time step against the number of neurons.  Lines are means, and
-bands show the range over networks.
+approximation of real-time recurrent learning (RTRL).  Panel e shows how the memory of
+each learning rule depends on the number of neurons.  Panel f shows the computing time
+of one time step against the number of neurons.  Lines are means, and bands show the
+range over networks.
 
 Each gradient of the loss is compared with the exact gradient, which is computed by
 BPTT.  The gradient of RTRL is exact.  Truncated BPTT is exact if it covers all time
-steps.  SnAp-n keeps the effect of a weight on a neuron only if a path of at most n
-synapses leads from the weight to the neuron.  Each path from a weight to a neuron
-includes the synapse to which this weight belongs.  In a ring of n neurons, SnAp-n is
-therefore exact.  The rules "block", "implicit", "presynaptic" and "e-prop" are
-described in the caption of the figure `delay`.
+steps.  SnAp-n keeps the effect of a weight on a neuron only if the effect passes
+through at most n synapses.  In SnAp-n, the synapse of the weight itself counts as one
+of the n synapses.  In a ring of n neurons, SnAp-n is therefore exact.  The rules
+"block", "implicit", "presynaptic" and "e-prop" are described in the caption of the
+figure `delay`.
 
 In a layer with n neurons and n inputs, the memory of exact RTRL grows as `n^3`, and the
 memory of the rule "block" as `n^2`.  The rule "presynaptic" stores two traces per input

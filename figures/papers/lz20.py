@@ -1,10 +1,10 @@
 """List results of [LZ20].  Topic: Neural Tangent Transfer (NTT), a method of pruning.
 
 Liu and Zenke, 2020, arXiv 2006.08228.  The authors of refsnn have read the abstract,
-the published code and the published training logs, but not the text of the paper.  The
-training logs describe a demonstration of NTT.  In the demonstration of NTT, a
-perceptron and a convolutional network are trained on MNIST with 3 % of the weights.
-Each network is trained twice.
+the published code and the published training logs, but not the text of the paper.
+According to the training logs, a perceptron and a convolutional network were trained on
+MNIST with 3 % of the weights.  Each network was trained twice.  In the table, the word
+"demonstration" refers to the training runs with published logs.
 """
 
 from figures.papers import Experiment, Row

@@ -245,8 +245,8 @@ def read(module, document):
     """Return (claim, result) pairs from the content of a JSON file.
 
     The results of quick runs, or of runs with changed options, are not compared with
-    published numbers or bounds.  A claim, which is a statement with a number, is
-    omitted if it was added to the code after the JSON file was written.
+    published numbers or bounds.  A claim is a statement with a number.  If a claim was
+    added to the code after the JSON file was written, the claim is not returned.
     """
     claims, entries = declared(module, document["size"]), document["claims"]
     if "ids" in document:       # of all claims that were declared at the run

@@ -510,7 +510,7 @@ class _Choice(ast.NodeTransformer):
 
 
 def _reduce(tree, size):
-    """Keep only the settings of "quick", "default" or "full" runs in parsed code."""
+    """In the syntax tree `tree`, delete the settings for all sizes except `size`."""
     _Choice(size).visit(tree)
     fixed = {node.value.id for node in ast.walk(tree)
              if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)

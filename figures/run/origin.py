@@ -95,9 +95,9 @@ def checksum(path):
 def used(folder, required, calls):
     """Return the names of the data files and subfolders that the jobs can read.
 
-    calls : arguments of all jobs.  If an argument is the path `folder`, the result
-        contains all names in the sequence `required`.  If `required` is empty, the
-        result contains all names in the data folder.
+    calls : arguments of all jobs.  A job with the argument `folder` can read all files
+        and subfolders that are listed in `required`.  If `required` is empty, a job
+        with the argument `folder` can read the whole data folder.
     """
     if folder is None:
         return set()

@@ -3,11 +3,11 @@
 The left panel shows the mean test accuracy over five tasks at the end of training,
 against the strength c of the penalty.  Colours stand for seven variants of synaptic
 intelligence, called presets.  Rings mark the accuracy of each preset with its default
-strength of the penalty.  The middle panel shows how strongly the parameter importances
-that each preset computes are correlated with those that the preset `pathint` computes.
-For the right panel, the sum of all parameter importances is multiplied by the prefactor
-of the penalty.  The panel shows this product for each preset, divided by the product
-for `pathint`.  Thin lines and small markers are single runs, and thick lines and large
+strength of the penalty.  The middle panel shows correlation coefficients between the
+parameter importances of two presets.  One of the two presets is always `pathint`.  For
+the right panel, the sum of all parameter importances is multiplied by the prefactor of
+the penalty.  The panel shows this product for each preset, divided by the product for
+`pathint`.  Thin lines and small markers are single runs, and thick lines and large
 markers are means.
 
 A fully connected network of 64-50-50-10 units learns five tasks in sequence.  In each

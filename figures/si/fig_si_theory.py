@@ -7,18 +7,17 @@ intelligence computes the path integral of each parameter.
 The top left panel shows the undamped importance `w / Delta^2` of each parameter, where
 w is the path integral of the parameter and Delta is its total change.  For parameter k,
 the diagonal entry of the Hessian is H_kk.  For a diagonal Hessian, the undamped
-importance of parameter k tends to `H_kk / 2` as the learning rate tends to 0.
-Therefore, a quadratic penalty whose coefficients are the undamped importances
-approximates the loss if the Hessian is diagonal.  A Hessian of rank 1 has one nonzero
-eigenvalue.  As the learning rate tends to 0, `w / Delta^2` of every parameter tends to
-half this eigenvalue.  For random Hessians of full rank ("generic"), `w / Delta^2` is
-large for parameters with a small total change.  The top middle panel shows the
-importance `w / (Delta^2 + xi)` against the damping xi.  The importance is divided by
-`H_kk / 2`.  The damping limits the importance of parameters with a small total change.
-The top right panel shows the mean path integral of each parameter over 4,000 random
-start points (40,000 with --full).  The start points have a standard normal
-distribution.  As the learning rate tends to 0, the expected path integral of parameter
-k tends to `H_kk / 2`.
+importance of parameter k tends to `H_kk / 2` as the learning rate tends to 0.  In a
+quadratic loss with the Hessian H, `H_kk / 2` is the coefficient of the squared
+parameter k.  A Hessian of rank 1 has one nonzero eigenvalue.  As the learning rate
+tends to 0, `w / Delta^2` of every parameter tends to half this eigenvalue.  For random
+Hessians of full rank ("generic"), `w / Delta^2` is large for parameters with a small
+total change.  The top middle panel shows the importance `w / (Delta^2 + xi)` against
+the damping xi.  The importance is divided by `H_kk / 2`.  The damping limits the
+importance of parameters with a small total change.  The top right panel shows the mean
+path integral of each parameter over 4,000 random start points (40,000 with --full).
+The start points have a standard normal distribution.  As the learning rate tends to 0,
+the expected path integral of parameter k tends to `H_kk / 2`.
 
 The bottom left panel compares the sum of the path integrals of all parameters with the
 decrease of the loss.  For small learning rates, the relative difference between the sum
@@ -27,9 +26,9 @@ The bottom middle panel shows simulations with gradient noise.  The sum of the p
 integrals is divided by the difference between the initial loss and the minimum of the
 loss.  The sum of the path integrals increases linearly with the variance of the
 gradient noise.  The bottom right panel shows the relative difference between the
-simulated and the theoretical path integral of each parameter.  Each marker in the
-bottom right panel shows the largest relative difference among all simulated Hessians of
-one kind.  This figure tests predictions of [ZPG17].
+simulated and the theoretical path integral of each parameter.  Several Hessians of each
+kind are simulated, and each marker shows the largest relative difference between
+simulation and theory.  This figure tests predictions of [ZPG17].
 """
 
 import numpy as np

@@ -174,12 +174,12 @@ def few(images, number):
 def widened(folder, classes, margin):
     """Load CIFAR images, and add `margin` black pixels on each side.
 
-    The first convolution of the published network pads images with zeros, and a margin
-    of 1 pixel has the same effect.  With a margin of 3 pixels, the feature maps after
-    the first pooling have 17 x 17 entries.  The inner 15 x 15 entries of these maps
-    equal the feature maps of the published network.  The third convolution of the
-    published network pads its input maps with zeros.  Therefore, the entries at the
-    edges of the 17 x 17 maps are set to 0.
+    The first convolution of the published network pads images with zeros.  A margin of
+    1 black pixel around each image has the same effect as this zero padding.  With a
+    margin of 3 pixels, the feature maps after the first pooling have 17 x 17 entries.
+    The inner 15 x 15 entries of these maps equal the feature maps of the published
+    network.  The third convolution of the published network pads its input maps with
+    zeros.  Therefore, the entries at the edges of the 17 x 17 maps are set to 0.
     """
     parts, sides = [], (margin, margin)
     for kind in ("train", "test"):

@@ -56,9 +56,9 @@ def head_masks(groups, classes):
 def enter_head(outputs, labels, mask):
     """Select the outputs of one task, eq. (2).
 
-    `outputs` is (N, classes), and `mask` is a row of `head_masks`.  Return the k
-    columns of `outputs` at which `mask` is True, an array (N, k).  Also return, for
-    each sample, the index of the column that belongs to its label, an array (N,).
+    `outputs` is (N, classes), and `mask` is a row of `head_masks`.  The result `head`
+    (N, k) holds the k columns of `outputs` at which `mask` is True.  The result
+    `places` (N,) holds the labels of the samples as column indices of `head`.
 
     >>> mask = np.array([False, True, False, True])
     >>> head, places = enter_head(np.array([[1.0, 2, 3, 4]]), np.array([3]), mask)

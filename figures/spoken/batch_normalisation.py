@@ -8,10 +8,10 @@ The input x (..., c) is a batch of maps with c channels.  For any array A of thi
         variance = E (x - mean)^2
     y = scale z + shift                                                  (2)
 
-Derivation.  Let dX be the derivative of a loss with respect to X.  In each channel, the
-    mean and the divisor `root` in (1) depend on all entries of x.  Therefore, each
-    entry of z depends on all entries of x in the same channel.  Because E z = 0 by (1),
-    the sum over the entries of a channel gives
+Derivation.  Let dX be the derivative of a loss with respect to X.  In (1), the mean and
+    the divisor `root` of a channel depend on all entries of x in this channel.
+    Therefore, each entry of z depends on all entries of x in the same channel.  Because
+    E z = 0 by (1), the sum over the entries of a channel gives
 
     dscale = sum dy z,  dshift = sum dy                                  (3)
     dx = (dz - E dz - z E (dz z)) / root,  dz = scale dy                 (4)

@@ -135,8 +135,8 @@ def pooling(x):
     """Take the maximum of each window of 2 x 2.
 
     If several entries of a window equal the maximum, each receives the whole
-    derivative.  After a ReLU, equal entries are usually 0.  A ReLU with the output 0
-    has the derivative 0.
+    derivative.  Two outputs of a ReLU are usually equal only if both outputs are 0.  A
+    ReLU with the output 0 has the derivative 0.
     """
     H, W = (size // 2 * 2 for size in x.shape[1:3])
     parts = [(slice(None), slice(i, H, 2), slice(j, W, 2)) for i in (0, 1)

@@ -1,9 +1,9 @@
 """Spoken digits: the published convolutional network
 
 A convolutional network learns to recognise spoken digits that are encoded as spikes.
-The spikes in the first 1.0 s of a spoken word form the input image of the network.
-Each pixel is the number of spikes in one time bin and one group of neighbouring
-channels.  The left panel shows the accuracy on training words, on test words of known
+The input of the network is an image.  Each pixel is the number of spikes in one time
+bin and one group of neighbouring channels.  Only the first 1.0 s of each spoken word is
+used.  The left panel shows the accuracy on training words, on test words of known
 speakers, and on words of the held-out speakers 4 and 5.  Bars are means, dots are
 single runs.  The diamond is the published accuracy on all test words, and the line is
 the accuracy of refsnn on all test words.  The right panel shows the training accuracy

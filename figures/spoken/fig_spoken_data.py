@@ -9,10 +9,10 @@ channel.  Dots are medians, thick lines join the quartiles, and thin lines join 
 and the 95 % quantile.  Channel 0 responds to the highest frequencies.
 
 The data are recordings of ten English and ten German spoken digits.  The recordings are
-converted to spikes by the method of the data set Spiking Heidelberg Digits (SHD)
-[CSSZ20].  The test set contains all words of the speakers 4 and 5, who are held out
-from training, and some words of every other speaker.  Although all words have the same
-loudness, the mean number of spikes per word differs between speakers.
+converted to spikes by the method of [CSSZ20].  The data set of [CSSZ20] is called
+Spiking Heidelberg Digits (SHD).  The test set contains all words of the held-out
+speakers 4 and 5, and some words of every other speaker.  Although all words have the
+same loudness, the mean number of spikes per word differs between speakers.
 
 By default, the data are 1,400 recordings in 70 channels.  For each digit, the data
 contain five recordings by each of the speakers 4 and 5, and six recordings by each of

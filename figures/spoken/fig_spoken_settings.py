@@ -1,12 +1,12 @@
 """Spoken digits: settings of a re-implementation, removed one by one
 
-Spiking networks with and without recurrent weights are trained on spoken digits.  Other
-authors wrote the program `neural_heterogeneity` to repeat experiments of [CSSZ20].  The
-reference condition, called NH, has most settings of `neural_heterogeneity`.  The
-caption of the figure `spoken_recurrence` lists the settings of NH.  In each other
-condition, one setting of the reference condition is replaced by the setting of the
-figure `spoken_classifiers`.  Each bar shows the test accuracy of one run.  Diamonds are
-published accuracies [CSSZ20].
+Spiking networks with and without recurrent weights are trained on spoken digits.  The
+program `neural_heterogeneity` is an independent re-implementation of experiments of
+[CSSZ20].  The reference condition, called NH, has most settings of
+`neural_heterogeneity`.  The caption of the figure `spoken_recurrence` lists the
+settings of the reference condition.  In each other condition, one setting of the
+reference condition is replaced by the setting of the figure `spoken_classifiers`.  Each
+bar shows the test accuracy of one run.  Diamonds are published accuracies [CSSZ20].
 
 By default, recurrent networks with time steps of 20 ms are trained for 12 epochs on
 1,400 recordings of the Heidelberg Digits.  With --full, networks are trained on all

@@ -69,8 +69,8 @@ def jitter_channels(times, units, rng, *, spread, shared, channels):
 def shuffle_times(times, units, rng, *, law, end):
     """Permute the event times, eq. (3), or replace them by random times, eq. (4).
 
-    law : the method "permuted" of eq. (3), or the method "uniform" of eq. (4).
-    end : upper limit of the random times in eq. (4), in seconds.
+    law : "permuted" selects eq. (3), and "uniform" selects eq. (4).
+    end : upper limit of the times in eq. (4), in seconds.
 
     >>> t, u = shuffle_times(np.arange(6) / 8, np.array([0, 0, 0, 1, 1, 2]),
     ...                      np.random.default_rng(1), law="permuted", end=1.0)

@@ -113,9 +113,10 @@ def tutorial(spikes):
 def bounds(spikes):
     """Return a penalty on spikes and its derivative.
 
-    As in the program `neural_heterogeneity`, the penalty is the mean over neurons and
-    words of `max(s - 0.01, 0)**2 + 0.06 * max(M - 100, 0)**2`.  Here, s is the number
-    of spikes of a neuron per time step, and M is the mean spike count of all neurons.
+    The penalty is the sum of two terms, as in the program `neural_heterogeneity`.  The
+    first term is the mean of `max(s - 0.01, 0)**2`, where s is the number of spikes of
+    a neuron per time step.  The second term is the mean of `0.06 * max(M - 100, 0)**2`,
+    where M is the mean spike count of all neurons in response to one word.
     """
     T = len(spikes)
     rates, drates = losses.upper_bound(spikes, 0.01 * T, per="neuron")
@@ -382,7 +383,7 @@ def fit(network, words, index, o, generator, count=None, learner=None, curve=())
     is classified before the weights are updated with this word.
 
     index : indices of the training words.
-    count : largest number of epochs.  The default value is `o.epochs`.
+    count : maximum number of training epochs.  The default value is `o.epochs`.
     learner, curve : the results that the previous call of `fit` returned, if any.
     """
     longest, noisy = steps(words, o.dt, o.longest), o.channels or o.spread
@@ -512,9 +513,9 @@ def named(condition, more):
 def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
-    changed : dictionary of options that the label of the classifier does not mention.
-        If the value of an option is None, the default value of this option is used.
-    more : options that are part of the label of the classifier.
+    changed : dictionary of options that do not change the name of the condition.  An
+        option with the value None is ignored.
+    more : options that are appended to the name of the condition.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)
@@ -540,13 +541,13 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
              count=None, before=None, every=1):
     """Train and test one classifier.
 
-    If successive jobs train one network, only the last job returns accuracies.
+    If successive calls train one network, only the last call returns accuracies.
 
     jitters : standard deviations, in s, of the time shifts of spikes in test words.
-    first : first epoch of this job.
-    count : number of epochs of this job.
-    before : result of the previous job.
-    every : number n.  Only every n-th word is used.
+    first : index of the first epoch in this call.
+    count : number of epochs in this call.
+    before : result of the previous call, if `first` is not 0.
+    every : if `every` is n, only every n-th word is used.
     """
     o = Options(**options)
     count = o.epochs - first if count is None else count

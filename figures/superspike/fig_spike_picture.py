@@ -47,8 +47,8 @@ standard deviation of the initial weights is 50 mV / sqrt(fan-in).  After 800 s 
 training, the learning rate is divided by 10 (after 400 s in the published code).  The
 heterosynaptic regulariser has strength 1 and exponent 4.  In networks with the
 regulariser, the product of error and eligibility trace is multiplied by about 5, as in
-the published code.  The regulariser with the factor e^2 has a strength of only 1e-4,
-because the squared filtered error e^2 of hidden neurons is about 1e4 (in 1/s^2).
+the published code.  The regulariser with the factor e^2 has strength 1e-4.  For hidden
+neurons, the squared filtered error e^2 is about 1e4 / s^2.
 """
 
 import json

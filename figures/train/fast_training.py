@@ -71,9 +71,9 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
     x : input spikes in the sparse format that `events` returns.
     batch : number of patterns in a random mini-batch.  If `batch` is None, each
         training step uses all patterns.
-    penalty : function that receives the hidden spikes (T, B, n).  The function returns
-        a loss term, and its derivative with respect to the spikes.
-    after_epoch : function.  After each epoch, `after_epoch(epoch, weights)` is called.
+    penalty : function of the hidden spikes (T, B, n), which returns a loss term and the
+        derivative of this term with respect to the spikes.
+    after_epoch : function, called as `after_epoch(epoch, weights)` after each epoch.
     """
     if net.surrogate != "fast_sigmoid" or net.through_reset:
         raise ValueError(f"net is {net}: must have the fast sigmoid and stop the "
