@@ -144,14 +144,14 @@ def count(lines):
         told.append(f"For {quoted} of the reproduced results, the published number was "
                     "not read in the paper itself, but in another source.")
     if words["agrees"] or words["differs"]:
-        told.append("With data or networks that are not those of the paper, "
-                    + _counted(words, {"agrees": "{results} agree{s} with the paper",
-                                       "differs": "{results} differ{s} from it"}))
+        told.append("Some results use other data or another network than the paper: "
+                    + _counted(words, {"agrees": "of them agree{s} with the paper",
+                                       "differs": "differ{s} from it"}))
     told.append("Of the remaining results, " + _counted(words, {
         "not decided": "{are} not decided", ABSENT: "{were} not attempted"}))
     if words[DRAWN]:
-        told.append("Without a published number, " + _counted(words, {
-            DRAWN: "{results} {are} drawn or derived"}))
+        told.append("The papers give no number for " + _counted(words, {
+            DRAWN: "more {results}, which refsnn draws or derives"}))
     return " ".join(told)
 
 
