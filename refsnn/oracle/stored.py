@@ -9,12 +9,12 @@ replaces the files whose contents have changed:
 
     python -m refsnn.oracle.stored
 
-A golden vector also holds the wrong results that known programming
-mistakes cause.  The names of golden vectors and the identifiers of
-mistakes, such as "bptt/reset-detached", never change.  If you rename a
-mistake, change its name in the code and in the JSON file together.  When a
-mistake is first stored, `write` derives the identifier of the mistake from
-its name.  Before publication, you may shorten the identifier.
+Each JSON file also holds the wrong results of programs with a known error.
+The names of golden vectors and the identifiers of mistakes, such as
+"bptt/reset-detached", never change.  If you rename a mistake, change its
+name in the code and in the JSON file together.  The function `write` makes
+the identifier of a new mistake from the name of the mistake.  Before
+publication, you may shorten the identifier.
 """
 
 import difflib
@@ -53,9 +53,8 @@ def names(folder=FOLDER):
 def catalogue():
     """Return a dict that lists the stored golden vectors.  The value of the key
     "version" begins with the year and month of the last change.  The list
-    "required" contains the names of golden vectors that test published
-    equations.  The list "optional" contains the names of golden vectors that
-    test how one particular program implements an algorithm.
+    "required" contains names of test problems for published equations.  The
+    list "optional" contains names of test problems for a single program.
 
     >>> found = catalogue()
     >>> "bptt" in found["required"], "si_nupic" in found["optional"]
@@ -118,11 +117,11 @@ def write(folder=FOLDER):
     """Recompute all stored test problems, and replace the JSON files that have
     changed.  Return a list of the names of the changed test problems.
 
-    Rounding errors do not count as changes.  An array has changed if an old
-    and a new entry differ by more than 1e-12 times the largest entry.  In the
-    wrong outputs that known mistakes cause, `write` ignores changes below
-    1e-10 times the largest entry.  If all entries are multiples of `2**-30`
-    and smaller than `2**20`, every difference counts as a change.
+    Rounding errors do not count as changes.  An array of right results has
+    changed if an old and a new entry differ by more than 1e-12 times the
+    largest entry.  For an array of wrong results, the limit is 1e-10 times the
+    largest entry.  Arrays of multiples of `2**-30` below `2**20` are compared
+    exactly, because such numbers are computed without rounding errors.
 
     >>> write("nowhere")
     Traceback (most recent call last):

@@ -33,7 +33,7 @@ class Fault(NamedTuple):
 
 
 def _scaled(sizes):
-    """List errors in which one argument is multiplied by a wrong factor."""
+    """Return one `Fault` for each product of an argument and a factor."""
     return [Fault((term,), f"the {term} has the factor {words}", {
         name: lambda p, size=size, factor=factor: factor(p) * size(p)})
             for name, (term, size) in sizes.items()

@@ -5,8 +5,8 @@ The test networks consist of leaky integrate-and-fire (LIF) neurons.  In
 some networks, the decay factors or the recurrent weights are 0.  The
 adjoint dI is the derivative of the loss with respect to the synaptic
 currents.  Each input channel is 1 at one time step of one sample, and 0
-otherwise.  If channel j is 1 at step t of sample b, column j of the
-gradient dW equals the adjoint dI[t+1] of sample b.
+otherwise.  Therefore, each column of the gradient dW with respect to the
+input weights equals the adjoint dI at one time step of one sample.
 """
 
 import itertools

@@ -13,10 +13,10 @@ at the first step t at which (1) or (3) holds:
     not  c(u - tol) <= recorded spikes <= c(u + tol)                  (3)
 
 In (1), eps is the relative rounding error of the recorded numbers.  In
-(2), s is the recorded number of spikes.  If r is a synaptic current, the
-product `threshold s` is omitted in (2).  In (3), c(u) is the number of
-spikes that a neuron with the membrane potential u emits.  The tolerance
-tol is the right-hand side of (1), computed for the membrane potential.
+(2), s is the recorded number of spikes.  If r is a synaptic current, S(t)
+is the maximum of |r| and threshold.  In (3), c(u) is the number of spikes
+that a neuron with the membrane potential u emits.  The tolerance tol is
+the right-hand side of (1), computed for the membrane potential.
 
 Derivation.  For given spikes s, the input of a time step is
     `d = W x + V s`.  Let j be the value of the synaptic current I that the
@@ -25,8 +25,8 @@ Derivation.  For given spikes s, the input of a time step is
 
     j = p I + q d,  I := a I + f d                                    (4)
 
-    Update conventions with equal coefficients, and with equal rules for
-    spikes and resets, share one simulation.
+    One simulation suffices for all update conventions that have the same
+    coefficients, the same spike rule and the same reset rule.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential counts as equal
     to the threshold if the difference is at most `(16 + t/2) eps S(t)`,

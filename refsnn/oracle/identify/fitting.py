@@ -38,7 +38,8 @@ Departures.  The surrogate derivative "step" is 1 for membrane potentials
     above `threshold - 1/k` and 0 otherwise, as in the classes `Heaviside`
     of sinabs and `StepPWL` of rockpool.  If the steepness k is 0, this
     surrogate derivative is 1 everywhere (straight-through estimator).
-    Peaks other than 1 are tried last, and only with the factor 1 in (3).
+    If no surrogate derivative with the peak 1 satisfies (3), other peaks
+    are tried.  If the peak is not 1, the factor in (3) must be 1.
 """
 
 import itertools

@@ -13,9 +13,9 @@ determine this property, `identify` needs a recorded gradient.
 
 The list `members` holds update conventions that agree with the recording.
 The list starts with presets (update conventions of published simulators).
-Every other entry of `members` differs from the first preset in one
-property.  If no preset agrees with the recording, `members` holds the
-update conventions that are most similar to a preset, but at most 20.
+After the presets, `members` lists variants of the first preset in which
+one property is changed.  If no preset agrees with the recording, `members`
+holds up to 20 update conventions that differ least from the presets.
 """
 
 import numpy as np
@@ -244,7 +244,7 @@ def _path(codes, axes):
 
 
 def _paths(problem, presets, fits, axes):
-    """Form groups of conventions that agree in all properties of `axes`."""
+    """Put conventions with equal choices for all `axes` into one group."""
     order = np.argsort(elimination._distance(fits, presets.values(), problem.axes),
                        kind="stable")
     known, found = _path(fits, axes), {}

@@ -8,21 +8,20 @@ update convention that agrees with the recording for the longest time t:
 
     t = first row that contradicts the convention                     (1)
 
-The field `nearest` is None unless one of these conditions holds:
-
-- The error of the least-squares fit of the constants is small.
-- The simulation reproduces at least the first two time steps, and at least
-  12 nonzero entries of the recording.
-- For each recorded array, the root mean square error of the simulation is
-  below half the standard deviation of this array.
+The field `nearest` is None if the least-squares fit has a large error and
+no convention is similar to the recording.  A convention is similar to the
+recording if the simulation reproduces the first two time steps and 12
+nonzero entries.  A convention is also similar to the recording if, for
+each recorded array, the root mean square error of the simulation is below
+half the standard deviation of the array.
 
 Derivation.  The tolerances are those of the module `elimination`.
-Approximate.  The candidates for `nearest` are all presets (conventions of
-    published simulators), and at most 24 conventions with the largest t in
-    (1).
+Approximate.  To find `nearest`, the recording is compared only with the
+    presets (conventions of published simulators) and the 24 conventions
+    that agree with the recording for the longest time.
 Cost.   The user may have passed wrong arguments, such as transposed
-    weights.  The function `_changed` simulates all update conventions for
-    at most eight sets of changed arguments.
+    weights.  The function `_changed` corrects the arguments in at most
+    eight ways, and simulates all update conventions for each correction.
 Departures.  If an update convention reproduces the recording only with
     changed arguments of `identify`, the report names these arguments.  The
     list `members` of the report is then empty.

@@ -17,16 +17,16 @@ simulations differ, or if the currents or potentials a and b violate
     |a - b| <= 1e-9 max |a|                                           (2)
 
 Derivation.  If the membrane potential exceeds twice the threshold, the
-    spikes show whether a neuron can spike several times per step.  After a
-    strong input, the potential shows the kind of reset.  Negative inputs
-    show whether the membrane potential has a lower bound (floor).
+    spikes show whether a neuron can spike several times per step.  The
+    potential after a spike shows if the reset subtracts the threshold.
+    Negative inputs show whether the potential has a lower bound (floor).
 Exact.  For each choice of f1, f2 and f3, eq. (1) is tested for 17
     floating-point numbers x near `threshold / (f1 f2 f3)`.
 Cost.   A stimulus has 25 time steps.  The stimuli "overdrive" and
     "inhibition" have 40 samples each.  The stimulus "ties" has at most one
     sample for each combination of the factors f1, f2 and f3.
-Departures.  If a simulator rounds differently from refsnn, the stimulus
-    "ties" may not raise the potential exactly to the threshold.
+Departures.  The stimulus "ties" fits the rounding errors of refsnn.  In a
+    simulator that rounds differently, potentials can miss the threshold.
 """
 
 import itertools

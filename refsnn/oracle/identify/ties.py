@@ -44,8 +44,8 @@ def _settled(problem, fits, presets, exact):
 
 def _ties(problem, steps, exact=False):
     """Find whether potentials at the threshold (ties) cause spikes.  For each
-    convention, yield the observed values of `compare`.  At the threshold, the
-    output is 0 for the value ">", 1 for ">=" and 1/2 for "half".
+    convention, yield a set.  The set contains ">" if a tie causes no spike,
+    ">=" if a tie causes a spike, and "half" if the output at a tie is 1/2.
     """
     for step, run, single in zip(
             steps, elimination._traces(problem, steps),

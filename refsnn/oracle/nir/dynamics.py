@@ -45,10 +45,10 @@ The factors 1 - alpha in (2) and 1 - beta in (4) are called gains.
 
 Derivation.  k is the integral of exp(-(t - s)/tau_mem - s/tau_syn)/tau_mem
     over s from 0 to t.  Equations (7) and (8) solve (1) for t.
-Exact.  The solution in continuous time.  The exact solution omits all
-    nodes whose input depends on the continuously changing potential of I,
-    LI or CubaLI neurons.  If spikes are Dirac pulses, the exact solution
-    omits Threshold nodes, because a Dirac pulse has no finite height.
+Exact.  The solution in continuous time.  Nodes that depend on potentials
+    of I, LI or CubaLI neurons are not simulated in continuous time.  If
+    spikes are Dirac pulses, Threshold nodes are not simulated, because a
+    Threshold node compares the height of a pulse with a number.
 Cost.   Each event or step takes O(n + p) time for n neurons and p weights.
 Departures.  A simulation in time steps rounds delays to multiples of dt.
 

@@ -43,8 +43,8 @@ GRAPH = collections.namedtuple("GRAPH", "nodes sources late skipped notes versio
 def read(path, repair=False):
     """Read a `GRAPH` from an untrusted NIR file.
 
-    If `repair` is true, one misspelt name in the list of edges is corrected.
-    A misspelt name is replaced by the name of the only node that has no edges.
+    If `repair` is true, `read` corrects one misspelt node name in the list of
+    edges, if exactly one node of the graph is missing in this list.
 
     >>> read("nowhere.nir")
     Traceback (most recent call last):
