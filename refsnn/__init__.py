@@ -91,8 +91,9 @@ papers and errors in papers.  The most important departures are:
 
 - With the loss of [CB22], a readout that stays below zero for every
   pattern has no gradient.  Its class is therefore never learned.  With
-  reduction="reached", `in_the_loop.loss` also trains readouts below zero
-  (see test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
+  reduction="reached", `in_the_loop.loss` has a gradient even if the
+  readout of the correct class stays below zero (see
+  test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
 - Implementations of synaptic intelligence differ in several details, which
   are options of the module `si`.  The defaults are those of the authors'
@@ -115,9 +116,9 @@ The most important errata (errors in papers or in their code) are:
 - In the fourth tutorial of [NMZ19], time bins are numbered from 1.  Time
   bin 0 is therefore always empty (see test_binning.py::test_bins_by_hand).
 
-- In the fourth tutorial of [NMZ19], time constants are 14 times too long,
-  because the time bins last 14 ms, but the decay factors are for 1 ms (see
-  test_check.py::test_the_well_known_mistakes_are_caught_by_name).
+- The fourth tutorial of [NMZ19] has time steps of 14 ms, but decay factors
+  for steps of 1 ms.  Its time constants are therefore 14 times too long
+  (see test_check.py::test_the_well_known_mistakes_are_caught_by_name).
 
 - The surrogate derivative printed in [CB22] lacks the summand 1 in its
   denominator, and is therefore infinite at the threshold

@@ -190,7 +190,7 @@ def resample(audio, rate, to=48000):
 
 
 def prepare(audio, rate, *, level=0.3, ramp=None):
-    """Scale a sound to the root mean square `level`, and fade it in and out,
+    """Scale a sound to a given root mean square, and fade it in and out,
     eqs. (3), (4).  The result is a float64 array of shape (N,).
 
     >>> prepare(np.array([1.0, -1.0, 1.0, -1.0, 1.0]), 8, level=2).tolist()

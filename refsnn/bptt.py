@@ -95,8 +95,8 @@ def gradient(J, F, q):
 
 
 def chunk(J, F, q, dstate):
-    """Return the gradient (p,), summed over the batch and the steps of one chunk,
-    and the adjoint (B, n) of the first state in this chunk, eqs. (1)-(3).
+    """Return the gradient (p,) of one chunk and the adjoint (B, n) of its first
+    state, eqs. (1)-(3).  The gradient is a sum over steps and batch.
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((1, 1, 1))
     >>> [a.tolist() for a in chunk(J, 2 * J, q, np.full((1, 1), 2.0))]

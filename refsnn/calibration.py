@@ -11,8 +11,8 @@ weights of all inputs that spike in this image.  The baseline of a neuron
 is its mean ADC code while no input spikes arrive.  The variable y is the
 ADC code minus the baseline.  The variable `unit` is the nominal difference
 between the ADC codes of the threshold and of the leak potential.  The
-variable `scale` is the weight on the chip that represents the weight 1 of
-the network model.  Let t0 be the time from the first sample of the
+variable `scale` is the factor that converts a weight of the network model
+to a weight on the chip.  Let t0 be the time from the first sample of the
 membrane potential to the mean arrival time of the input spikes.  The
 neuron parameters follow from
 
@@ -31,13 +31,10 @@ In eq. (2), p_nominal is p(dt, a, b), where dt is the length of a time bin,
 and a and b are the nominal time constants.  The amplitude `jump` of eq.
 (4) differs between images.  In eq. (6), `reference` is the ADC code of the
 nominal leak potential, measured while an external voltage holds the
-membrane at this potential.  The time t0 equals dt + w/2 - d, where d is
-the time from the start of a time bin to the sample in this bin, and w is
-the time from the first to the last input spike.  An exchange of tau_syn
-and tau_mem does not change P(t) in eq. (2).  Therefore, tau_mem is
-measured with eq. (4).  Each neuron parameter of a chip is set by a
-digital number with `levels` possible values.  The function `corrected`
-therefore rounds all corrections:
+membrane at this potential.  An exchange of tau_syn and tau_mem does not
+change P(t) in eq. (2).  Therefore, tau_mem is measured with eq. (4).  Each
+neuron parameter of a chip is set by a digital number with `levels`
+possible values.  The function `corrected` therefore rounds corrections:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)

@@ -45,14 +45,14 @@ dynamics are linear:
 
 In eq. (8), `uniform` is a uniformly distributed random number with mean 0
 and variance 1.  The factor `kick` is the product of sqrt(1 - exp(-2h/tau))
-and the standard deviation of the membrane noise.  If a potential leaves
-the linear range (headroom), eq. (10) reduces the effect of currents on
-this potential.  The response to a constant current is `slope` times the
-linear response, if h is much shorter than tau.  Eq. (12) gives the output
-(code) of the analog-to-digital converter (ADC).  The ADC codes are clipped
-to the range from 0 to `adc_limit`.  The argument `code` replaces 80 and
-70.  The noise of eq. (12) is the sum of read noise, drawn for each sample,
-and baseline noise, drawn once for each neuron and input pattern.
+and the standard deviation of the membrane noise.  Beyond an edge of the
+linear range, eq. (10) weakens the response of the potential to currents.
+The response to a constant current is `slope` times the linear response, if
+h is much shorter than tau.  Eq. (12) gives the output (code) of the
+analog-to-digital converter (ADC).  The ADC codes are clipped to the range
+from 0 to `adc_limit`.  The argument `code` replaces 80 and 70.  The noise
+of eq. (12) is the sum of read noise, drawn for each sample, and baseline
+noise, drawn once for each neuron and input pattern.
 
 Time bin t lasts from time t dt to time (t+1) dt.  The membrane potential
 is sampled at the start of a bin, and input spikes arrive at its end.  As

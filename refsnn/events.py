@@ -248,7 +248,7 @@ def _member(group, name, where, needed=True):
 
 
 def _filters(data, where):
-    """Check that a dataset is stored in the file, and return its HDF5 filters."""
+    """Return the HDF5 filters of a dataset, and reject external data."""
     _need(isinstance(data, h5py.Dataset), f"{where} is no dataset", "be one")
     plan = data.id.get_create_plist()
     _need(plan.get_layout() != h5py.h5d.VIRTUAL and not plan.get_external_count(),

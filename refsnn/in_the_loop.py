@@ -10,9 +10,10 @@ Eq. (1) converts the ADC output code[t] at time step t to a potential:
     v[t] = (code[t] - code[0]) / unit
     readouts: o[t] = factor (code[t] - code[0]) / unit                (1)
 
-The arguments `unit` and `gain` of `record` specify `unit` and `factor`.
-The software model has the nominal parameters of the chip.  Each step of
-this model starts from the recorded potentials v and spikes S:
+In eq. (1), `unit` is the argument `unit` of the function `record`, and
+`factor` is its argument `gain`.  The software model has the nominal
+parameters of the chip.  Each step of this model starts from the recorded
+potentials v and spikes S:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
     U[t+1] = beta v[t] + gain I[t]                          [CB22] eq. 2

@@ -4,9 +4,10 @@ r"""Compute losses and activity regularisers for spiking networks.
 The functions return each loss or regulariser together with its derivative
 with respect to the membrane potentials or the spikes.  An array `record`
 of shape (T, B, k) holds the membrane potentials or the spikes of k readout
-units at T steps for B samples.  By eqs. (1)-(3), the score of a class is
-the maximum, the sum or the last value of `record` over time.  The loss (4)
-is the softmax cross entropy of scores (B, k) and class labels (B,):
+units at T steps for B samples.  The score of a class is the maximum of
+`record` over time (1), the sum over time (2), or the value at the last
+step (3).  The loss (4) is the softmax cross entropy of scores (B, k) and
+class labels (B,):
 
     scores = record[s], s = max(argmax_t record[t])      (1)  [NMZ19]
     scores = sum_t record[t]                             (2)

@@ -3,7 +3,7 @@ r"""Find mistakes in the connection to a neuromorphic chip before training.
 
 For example, two neurons may be exchanged, or spikes may be delayed.  The
 user supplies a function run(weights, x), which runs a real or emulated
-chip.  The function `run` returns the output spikes and samples of the
+chip.  The function `run` returns the output spikes and the sampled
 membrane potentials.  The chip has m inputs, n hidden neurons with weights
 W and k readout neurons with weights W_out.  The results are compared with
 model neurons, whose synaptic current I and membrane potential v follow
@@ -42,10 +42,11 @@ the mean sampled potential of a neuron if all weights are 0.  The argument
     subtracted from y_ij and K_i.  To detect neurons in a wrong order, each
     row of g is assigned to the row of W with the largest absolute
     correlation.  Columns of g and W are compared in the same way, to
-    detect inputs in a wrong order.  Then g is compared with W and with
-    modified copies of W.  The modified copies are |W|, clipped copies, and
-    copies in which all entries of one sign are 0.  If g agrees much better
-    with a modified copy than with W, the report names the modification.
+    detect inputs in a wrong order.  Then g is compared with the weights W,
+    with |W|, and with clipped weights.  In addition, g is compared with
+    weights of which all positive or all negative entries are set to 0.  If
+    g agrees much better with modified weights than with W, the report
+    names the modification.
 
 (C) In pattern i, all inputs with positive weights to neuron i spike in
     each step.  Therefore, neuron i spikes.  If a neuron spikes too late or
@@ -77,11 +78,10 @@ the mean sampled potential of a neuron if all weights are 0.  The argument
 
 A chip may return the spikes or samples of the previous or next pattern.
 If two mistakes explain the results almost equally well, the report names
-both mistakes.  Measurement (C) ends early if the neurons start a pattern
-with the state of the previous pattern.  Measurement (C) also ends early if
-no spike was recorded for more than 10 % of the detected resets of membrane
-potentials.  If many samples of a neuron or readout have the same extreme
-value close to `rest`, the report describes these samples as cut off.
+both mistakes.  If the chip does not reset its neurons before each pattern,
+measurement (C) ends early.  Measurement (C) also ends early if more than
+10 % of the membrane resets have no recorded spike.  The report names each
+neuron or readout whose samples are clipped at a potential close to `rest`.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  Eq. (2) is symmetric in a and b.
@@ -166,7 +166,7 @@ class Report(NamedTuple):
 
 def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
           tau_mem=6e-6, dt=1.7e-6, steps=40, seed=0):
-    """Run tests on a chip, and report mistakes in the connection to this chip.
+    """Test a chip, and report errors such as delayed spikes or swapped inputs.
 
     >>> def run(weights, x):                    # a chip that does not respond
     ...     T, B, _ = x.shape
