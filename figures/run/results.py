@@ -144,14 +144,16 @@ def count(lines):
         told.append(f"For {quoted} of the reproduced results, the published number was "
                     "not read in the paper itself, but in another source.")
     if words["agrees"] or words["differs"]:
-        told.append("Some results use other data or another network than the paper: "
-                    + _counted(words, {"agrees": "of them agree{s} with the paper",
-                                       "differs": "differ{s} from it"}))
+        told.append("For some results, refsnn uses different data or a different "
+                    "network: " + _counted(words, {
+                        "agrees": "agree{s} with the paper",
+                        "differs": "differ{s} from it"}))
     told.append("Of the remaining results, " + _counted(words, {
         "not decided": "{are} not decided", ABSENT: "{were} not attempted"}))
     if words[DRAWN]:
-        told.append("The papers give no number for " + _counted(words, {
-            DRAWN: "more {results}, which refsnn draws or derives"}))
+        told.append("For " + _counted(words, {
+            DRAWN: "{results}, the papers give no number, and refsnn draws a figure or "
+                   "derives a formula"}))
     return " ".join(told)
 
 
