@@ -165,8 +165,8 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
 
 
 def three_factor(post, trace):
-    """Compute the weight gradient (n, m) by a three-factor rule, summed over
-    steps and batch, eq. (7).
+    """Compute the weight gradient (n, m) by a three-factor rule, eq. (7).
+    The gradient is a sum over steps and batch.
 
     >>> three_factor(np.full((2, 1, 1), 2.0), np.full((2, 1, 1), 3.0)).tolist()
     [[12.0]]

@@ -10,8 +10,8 @@ Eq. (1) converts the ADC output code[t] at time step t to a potential:
     v[t] = (code[t] - code[0]) / unit
     readouts: o[t] = factor (code[t] - code[0]) / unit                (1)
 
-In eq. (1), `unit` is the argument `unit` of the function `record`, and
-`factor` is its argument `gain`.  The software model has the nominal
+The function `record` computes eq. (1).  Its argument `gain` is called
+`factor` in eq. (1).  The software model has the nominal
 parameters of the chip.  Each step of this model starts from the recorded
 potentials v and spikes S:
 

@@ -522,8 +522,8 @@ def _leak(drive, source, state, constants):
 
 def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=None,
                      constants=False):
-    """Return the `Gradient` of a loss of a leaky readout.  Eqs. (7)-(11) apply
-    with psi = 0.  The field dV is None.
+    """Return the `Gradient` for a leaky readout.  Eqs. (7)-(11) apply with
+    psi = 0.  The field dV of the gradient is None.
 
     >>> dmem = np.eye(4, 1, -3).reshape(4, 1, 1)
     >>> x, W = np.ones((4, 1, 1)), np.array([[1.0]])

@@ -48,8 +48,8 @@ the mean sampled potential of a neuron if all weights are 0.  The argument
     g agrees much better with modified weights than with W, the report
     names the modification.
 
-(C) In pattern i, all inputs with positive weights to neuron i spike in
-    each step.  Therefore, neuron i spikes.  If a neuron spikes too late or
+(C) In pattern i, an input spikes in each step if its weight to neuron i is
+    positive.  Therefore, neuron i spikes.  If a neuron spikes too late or
     never, all patterns are run once more with larger synaptic weights.
     Let S be the recorded spikes.  The current I is computed by eq. (1)
     with the measured time constants and gain.  In this computation, the
@@ -683,7 +683,7 @@ def _cut(y, least, most):
 
 
 def _edges(y, noise, n, weak):
-    """Return whether neurons keep states between patterns, and a list of faults."""
+    """Test if neurons keep states between patterns, and list the faults."""
     if (y[0].std(axis=0) > np.maximum(STEADY, 3 * noise)).any():
         previous, own = (np.corrcoef(y[0, 1:].ravel(), last.ravel())[0, 1]
                          for last in (y[-1, :-1], y[-1, 1:]))

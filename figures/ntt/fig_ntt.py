@@ -18,8 +18,8 @@ sparse network has the mask that NTT selects, but the initial weights of the den
 network.  In each run, all methods start from the same dense network, and all sparse
 networks are then trained with labels on the same mini-batches.
 
-By default, the networks have 256-300-100-10 units, the images are the handwritten
-digits included in refsnn, and NTT takes 500 steps.
+By default, the networks have 256-300-100-10 units.  The images are the handwritten
+digits that are included in refsnn.  Neural Tangent Transfer takes 500 steps.
 
 With the option --full, perceptrons with 784-300-100-10 units are trained on MNIST and
 on Fashion-MNIST, with the same initial weights on both data sets.  NTT takes 18,720
@@ -200,7 +200,7 @@ def measured_large(data, name):
 
 
 def ahead(rows, *others):
-    """Return the accuracy gain of layer-wise NTT over the best other method."""
+    """Return the accuracy of layer-wise NTT minus that of the best other method."""
     ours = "NTT", "layer"
     return rows[ours] - max((values for row, values in rows.items() if row != ours
                              and (row[0] in others or not others)), key=np.mean)

@@ -16,7 +16,7 @@ left panel shows the number of kept weights of each hidden unit, in descending o
 Thin lines are single seeds, and thick lines are means.  The thick line for magnitude
 masks almost coincides with the thick line for random masks, because the initial weights
 are random.  The bottom right panels show the incoming weights of six hidden units for
-the first seed.  A blank square is a unit without kept weights (an empty unit).
+the first seed.  A blank square is an empty unit, whose weights are all pruned.
 
 Magnitude masks keep the initial weights with the largest absolute values.  Neural
 Tangent Transfer (NTT) starts from a magnitude mask, and changes the mask during

@@ -1,9 +1,9 @@
 """How well a tangent kernel is transferred depends on the teacher
 
 The left panel shows the kernel distance, divided by its initial value, during Neural
-Tangent Transfer (NTT).  Each line stands for one dense network (teacher); dark lines
-have a large initial kernel distance.  The right panel shows the distance ratio, which
-is the kernel distance after 200 steps of NTT divided by its initial value.
+Tangent Transfer (NTT).  Each line stands for one dense network (teacher).  The line is
+dark if the initial kernel distance is large.  The right panel shows the distance ratio,
+which is the kernel distance after 200 steps of NTT divided by its initial value.
 
 NTT trains a sparse network (student) to match the outputs and the tangent kernel of its
 teacher.  NTT needs no labels.  The kernel distance is the mean squared difference

@@ -367,7 +367,7 @@ def declared(name):
 
 
 def distance(name, key, row, images):
-    """Return the claim about one kernel distance or output distance."""
+    """Return a statement with a published distance and its tolerance (`Claim`)."""
     text, tolerance, bounds = row
     given = f"{name.lower()}-{key}{images[0]}", f"{TITLES[name]}: {text}"
     if name == "digits":

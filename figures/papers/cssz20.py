@@ -9,8 +9,8 @@ quotes its appendix.  For the support vector machines and the CNN, the accuracie
 settings are from `snn/shd.py`.  The program `snn/shd.py` quotes the published accuracy
 of the recurrent network with 128 neurons.  The authors of refsnn did not record the web
 address of this program.  The accuracy of the feed-forward network is from "thrindex", a
-web page that quotes the paper.  Public tables of accuracies on the SHD data set list
-the accuracy of the recurrent network with 1,024 neurons.
+web page that quotes the paper.  The accuracy of the recurrent network with 1,024
+neurons is from public tables of accuracies on this data set.
 """
 
 from figures.papers import Experiment, Row

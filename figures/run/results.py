@@ -347,7 +347,7 @@ def about(module):
 
 
 def _named(claim):
-    """Return whether a table must show a claim's text beside the computed number."""
+    """Return whether a table needs words that explain the computed number."""
     source = claim.published
     return (source is None or source.known == "words"
             or not isinstance(source.value, numbers.Real))

@@ -1,4 +1,4 @@
-"""Update parameters with synaptic intelligence (SI), for `fig_speed`.
+"""Measure the speed of updates with synaptic intelligence (SI).
 
 The benchmark measures the time of one update of all network parameters.  The update
 combines synaptic intelligence with the optimiser Adam.  The gradient of the loss is

@@ -1,4 +1,4 @@
-"""Convert sound into spikes for `fig_speed`.
+"""Measure the speed of converting sound into spikes.
 
 The package refsnn is compared with the library lauscher.  In refsnn, the measured time
 includes the computation of the frequency responses of the basilar membrane.  All

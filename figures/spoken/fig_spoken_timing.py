@@ -4,9 +4,9 @@ The first panel shows the test accuracy of three networks for recorded spike tim
 for two controls that change the spike times at random.  The second panel shows the
 accuracy for several lengths of the time step.  For the third panel, networks are
 trained on unchanged words, and tested on words whose spikes are shifted in time at
-random.  The time shifts are normally distributed.  The fourth panel compares three
-class scores for the recurrent spiking network: the maximum of a readout over time, its
-sum over time, or its last value.  Training and prediction use the same class score.
+random.  The time shifts are normally distributed.  The fourth panel shows accuracies of
+the recurrent spiking network.  The score of a class is the maximum of a readout over
+time, its sum over time, or its last value.  Training and prediction use the same score.
 Bars and lines are means, dots are single runs.  The black dotted line is the highest
 accuracy of a support vector machine on spike counts.  Grey dotted lines mark the chance
 accuracy.

@@ -611,7 +611,7 @@ ARRAYS = {
 
 
 def listed(size, seed, data, runs, repeats, changed):
-    """Return the jobs; `runs` holds the name and the options of each condition."""
+    """Return all jobs.  `runs` lists the name and the options of each experiment."""
     found = []
     for repeat in range(repeats):
         for condition, more in runs.values():

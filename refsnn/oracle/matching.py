@@ -39,8 +39,8 @@ def group(results, known):
     >>> group({"bptt.dW": 0}, known)
     {'bptt': {'dW': 0}}
 
-    A float64 scalar (or Python float) is rounded to float32 if another result
-    for the same test problem is float32.
+    If one result for a test problem is float32, all float64 scalars (Python
+    floats) among the results for this test problem are rounded to float32.
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")

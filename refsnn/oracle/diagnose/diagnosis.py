@@ -417,7 +417,7 @@ def _multiple(parts):
 
 
 def _only(names, why=""):
-    """Return a tuple of at most one wrong term, and an explanation."""
+    """Return a tuple with the wrong term, if only one is possible, and a reason."""
     if len(names) < 2:
         return tuple(names), (why or WHY[names[0]]) if names else ""
     return (), f"Each of {_listed(names)} alone would explain this."

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/diagnose/random_networks.py | SPDX-License-Identifier: MIT | needs: numpy | optional: hypothesis
-"""This module tests a function of the user on random networks.
+"""This module tests a user-defined function on random networks.
 
 The function `assert_correct` builds golden vectors (test problems) from
 random weights and inputs.  If the tested function makes an error, the

@@ -20,11 +20,11 @@ Approximate.  To find `nearest`, the recording is compared only with the
     presets (conventions of published simulators) and the 24 conventions
     that agree with the recording for the longest time.
 Cost.   The user may have passed wrong arguments, such as transposed
-    weights.  The function `_changed` corrects the arguments in at most
-    eight ways, and simulates all update conventions for each correction.
-Departures.  If an update convention reproduces the recording only with
-    changed arguments of `identify`, the report names these arguments.  The
-    list `members` of the report is then empty.
+    weights.  The function `_changed` tries at most eight changes of the
+    arguments, and simulates all update conventions for each change.
+Departures.  A recording may agree with an update convention only after
+    `_changed` corrects an argument.  The report then names this argument,
+    and its list `members` is empty.
 """
 
 import numpy as np

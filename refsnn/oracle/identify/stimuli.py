@@ -23,8 +23,8 @@ Derivation.  If the membrane potential exceeds twice the threshold, the
 Exact.  For each choice of f1, f2 and f3, eq. (1) is tested for 17
     floating-point numbers x near `threshold / (f1 f2 f3)`.
 Cost.   A stimulus has 25 time steps.  The stimuli "overdrive" and
-    "inhibition" have 40 samples each.  The stimulus "ties" has at most one
-    sample for each combination of the factors f1, f2 and f3.
+    "inhibition" have 40 samples each.  For each combination of the
+    factors f1, f2 and f3, the stimulus "ties" has one sample or none.
 Departures.  The stimulus "ties" fits the rounding errors of refsnn.  In a
     simulator that rounds differently, potentials can miss the threshold.
 """
