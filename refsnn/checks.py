@@ -240,9 +240,9 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Return a float that estimates the exponent of h in eq. (4).  The estimate is
-    about 2 for a correct gradient and 1 for a wrong gradient.  If rounding
-    noise hides the errors of eq. (4), the function returns infinity.
+    """Return a float that estimates the exponent of h in eq. (4).  The
+    estimate is about 2 for a correct gradient and 1 for a wrong gradient.  If
+    rounding noise hides the errors of eq. (4), the function returns infinity.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))
