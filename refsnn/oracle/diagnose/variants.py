@@ -5,8 +5,8 @@ The test networks consist of leaky integrate-and-fire (LIF) neurons.  In
 some networks, the decay factors or the recurrent weights are 0.  The
 adjoint dI is the derivative of the loss with respect to the synaptic
 currents.  Each input channel is 1 at one time step of one sample, and 0
-otherwise.  Therefore, each column of the gradient dW with respect to the
-input weights equals the adjoint dI at one time step of one sample.
+otherwise.  Therefore, the gradient with respect to the input weights has
+the same entries as the adjoint dI.
 """
 
 import itertools

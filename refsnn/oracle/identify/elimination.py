@@ -13,10 +13,10 @@ at the first step t at which (1) or (3) holds:
     not  c(u - tol) <= recorded spikes <= c(u + tol)                  (3)
 
 In (1), eps is the relative rounding error of the recorded numbers.  In
-(2), s is the recorded number of spikes.  If r is a synaptic current, S(t)
-is the maximum of |r| and threshold.  In (3), c(u) is the number of spikes
-that a neuron with the membrane potential u emits.  The tolerance tol is
-the right-hand side of (1), computed for the membrane potential.
+(2), s is the recorded number of spikes.  If r is a synaptic current, the
+product `threshold s` is omitted from (2).  In (3), c(u) is the number of
+spikes that a neuron with the membrane potential u emits.  The tolerance
+tol in (3) equals the tolerance of membrane potentials in (1).
 
 Derivation.  For given spikes s, the input of a time step is
     `d = W x + V s`.  Let j be the value of the synaptic current I that the
@@ -104,7 +104,7 @@ class _Runs(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Return each convention, and the first time step that contradicts it."""
+    """Return all conventions, and the first wrong time step of each simulation."""
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
     runs, run, leaf = _runs(problem, codes)
     alive = np.zeros((len(runs.beta), 4), bool)

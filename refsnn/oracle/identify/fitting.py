@@ -20,8 +20,8 @@ derivative that reproduces a recorded gradient up to a factor:
 In (3), dW is the gradient of the loss with respect to the input weights W.
 If `side` is "above" or "below", the surrogate derivative is nonzero only
 above or only below the threshold.  The peak is the value of the surrogate
-derivative at the threshold.  In (3), "reset path" states whether the
-gradient passes through the reset.  If no gradient satisfies (3), the
+derivative at the threshold.  In (3), the last argument of dW is true if
+the gradient passes through the reset.  If no gradient satisfies (3), the
 search is repeated with gradients that do not pass through the recurrent
 weights V.
 
@@ -31,15 +31,15 @@ Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     follows from eqs. (12)-(15) of the module `conventions`.
 Exact.  If the recording contains spikes, the recorded spikes drive the
     resets and the recurrent inputs of the simulation.
-Cost.   For each kind of reset, `_constants` takes O(T B n) time for B
-    samples of n neurons.  To test one surrogate derivative, `_gradients`
+Cost.   For B samples of n neurons with m inputs, `_constants` takes
+    O(T B n (m + n)) time.  To test one surrogate derivative, `_gradients`
     takes O(T B n (m + n)) time.
 Departures.  The surrogate derivative "step" is 1 for membrane potentials
     above `threshold - 1/k` and 0 otherwise, as in the classes `Heaviside`
     of sinabs and `StepPWL` of rockpool.  If the steepness k is 0, this
     surrogate derivative is 1 everywhere (straight-through estimator).
     If no surrogate derivative with the peak 1 satisfies (3), other peaks
-    are tried.  If the peak is not 1, the factor in (3) must be 1.
+    are tried, but only with the factor 1 in (3).
 """
 
 import itertools

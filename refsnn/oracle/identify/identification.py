@@ -5,17 +5,17 @@ An update convention states how a simulator computes a time step of LIF
 neurons, see `identify`.  The function `identify` simulates every update
 convention, and compares each simulation with the recording.  A property of
 the update, such as the kind of reset, is called settled if only one choice
-agrees with the recording.  If several choices agree with the recording,
-the property is called open.  The report may name an input signal (see
-`stimuli`) for which these choices give different results.  The property
-`through_reset` states whether gradients pass through the reset.  To
-determine this property, `identify` needs a recorded gradient.
+agrees with the recording.  A property of the update is called open if the
+recording does not determine this property.  The report may name an input
+signal (see `stimuli`) that helps to determine an open property.  The
+property `through_reset` states whether gradients pass through the reset.
+To determine this property, `identify` needs a recorded gradient.
 
 The list `members` holds update conventions that agree with the recording.
 The list starts with presets (update conventions of published simulators).
-After the presets, `members` lists variants of the first preset in which
-one property is changed.  If no preset agrees with the recording, `members`
-holds up to 20 update conventions that differ least from the presets.
+The last entries of `members` are variants of the first preset with one
+changed property.  If the recording contradicts all presets, `members`
+holds at most 20 update conventions, which are similar to a preset.
 """
 
 import numpy as np
@@ -45,8 +45,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
              threshold=1.0, leak=0.0, reset_to=0.0, floor=0.0, gradients=None,
              dspikes=None, surrogate=None, alpha=None, beta=None, refractory=None):
     """Return a `Report` of the update conventions that agree with a recording.
-    If no update convention reproduces the entire recording, the report may
-    name the convention that reproduces the most time steps.
+    If no simulation reproduces the entire recording, the report may
+    describe the simulation whose first error occurs latest.
 
     >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
     >>> step = conventions.PRESETS["spytorch"]
@@ -119,8 +119,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 def relative(report, right, alone=False):
     """Compare the result of `identify` with the correct update convention.
     Return a list of str.  If there are at most three differences, the list
-    names them.  If `identify` found no convention, the list describes where
-    the recording first differs from the most similar convention.
+    names them.  If `report.members` is empty, the list describes the first
+    difference between the recording and the simulation of `report.nearest`.
 
     >>> report = Report([Candidate("lava")], {}, None, None, ("as lava",))
     >>> relative(report, conventions.PRESETS["lava"]._replace(input="next"))
@@ -160,7 +160,7 @@ def terms(report, right):
 
 
 def _near(report, right):
-    """Return the convention in `report` that differs least from `right`."""
+    """Return the convention in `report` most similar to the correct convention."""
     return min((_described(_step(c, conventions.PRESETS), {"the right layer": right},
                            elimination.AXES)
                 for c in (report.members or [report.nearest]) if c is not None),
@@ -238,13 +238,13 @@ def _code(step, axes):
 
 
 def _path(codes, axes):
-    """Select the columns of `codes` that describe the properties in `axes`."""
+    """Return the columns of the table `codes` whose names are in `axes`."""
     at = [list(elimination.AXES).index(axis) for axis in axes]
     return list(map(tuple, np.asarray(codes)[:, at].tolist()))
 
 
 def _paths(problem, presets, fits, axes):
-    """Put conventions with equal choices for all `axes` into one group."""
+    """Group update conventions by the properties that `axes` names."""
     order = np.argsort(elimination._distance(fits, presets.values(), problem.axes),
                        kind="stable")
     known, found = _path(fits, axes), {}

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/identify/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module describes recordings that no update convention reproduces.
+r"""This module searches for reasons why no simulation agrees with a recording.
 
 If no update convention (see `identify`) agrees with a recording, the decay
 factors and a gain are fitted by least squares.  If the error of the fit is
@@ -8,23 +8,23 @@ update convention that agrees with the recording for the longest time t:
 
     t = first row that contradicts the convention                     (1)
 
-The field `nearest` is None if the least-squares fit has a large error and
-no convention is similar to the recording.  A convention is similar to the
-recording if the simulation reproduces the first two time steps and 12
-nonzero entries.  A convention is also similar to the recording if, for
-each recorded array, the root mean square error of the simulation is below
-half the standard deviation of the array.
+If the error of the least-squares fit is large, only simulations similar to
+the recording are considered.  If no simulation is considered, `nearest` is
+None.  A simulation counts as similar to the recording if the first two
+time steps and the first 12 nonzero numbers agree.  A simulation also
+counts as similar to the recording if its root mean square error is small.
+The error limit for each recorded array is half its standard deviation.
 
 Derivation.  The tolerances are those of the module `elimination`.
-Approximate.  To find `nearest`, the recording is compared only with the
-    presets (conventions of published simulators) and the 24 conventions
-    that agree with the recording for the longest time.
+Approximate.  The search for `nearest` considers all presets, which are
+    update conventions of published simulators.  The search also considers
+    the 24 update conventions whose first error occurs latest.
 Cost.   The user may have passed wrong arguments, such as transposed
     weights.  The function `_changed` tries at most eight changes of the
     arguments, and simulates all update conventions for each change.
-Departures.  A recording may agree with an update convention only after
-    `_changed` corrects an argument.  The report then names this argument,
-    and its list `members` is empty.
+Departures.  If a changed argument makes a simulation agree with the
+    recording, the report names this argument.  The list `members` of the
+    report is empty even if `_changed` finds the wrong argument.
 """
 
 import numpy as np
@@ -63,7 +63,7 @@ def _nothing(problem, codes, parted, presets):
 
 
 def _started(problem, presets):
-    """Fit the initial state, and list simulators that reproduce the recording."""
+    """List simulators that reproduce the recording from a fitted initial state."""
     if problem.rows.keys() != {"mem", "spikes"}:
         return []
     names, k = [], np.arange(len(problem.x) + 1)[:, None]

@@ -2,9 +2,9 @@
 r"""This module makes input signals that distinguish LIF simulators.
 
 A stimulus is an input signal for which different simulators give different
-results.  The command line calls a stimulus a probe.  A tie is a time step
-in which the membrane potential equals the threshold exactly.  The stimulus
-"ties" contains inputs x such that, in floating-point arithmetic,
+results.  A tie is a time step in which the membrane potential equals the
+threshold exactly.  The stimulus "ties" contains inputs x such that, in
+floating-point arithmetic,
 
     f3 (f2 (f1 x)) = threshold                                        (1)
 
@@ -16,17 +16,17 @@ simulations differ, or if the currents or potentials a and b violate
 
     |a - b| <= 1e-9 max |a|                                           (2)
 
-Derivation.  If the membrane potential exceeds twice the threshold, the
-    spikes show whether a neuron can spike several times per step.  The
-    potential after a spike shows if the reset subtracts the threshold.
-    Negative inputs show whether the potential has a lower bound (floor).
-Exact.  For each choice of f1, f2 and f3, eq. (1) is tested for 17
-    floating-point numbers x near `threshold / (f1 f2 f3)`.
+Derivation.  Strong inputs show whether a neuron can spike several times
+    per step.  The membrane potential after a spike shows whether the reset
+    subtracts the threshold.  Negative inputs show whether the potential
+    has a lower bound (floor).
+Exact.  Eq. (1) is tested for the quotient `threshold / (f1 f2 f3)` and for
+    the 16 floating-point numbers next to this quotient.
 Cost.   A stimulus has 25 time steps.  The stimuli "overdrive" and
-    "inhibition" have 40 samples each.  For each combination of the
-    factors f1, f2 and f3, the stimulus "ties" has one sample or none.
-Departures.  The stimulus "ties" fits the rounding errors of refsnn.  In a
-    simulator that rounds differently, potentials can miss the threshold.
+    "inhibition" have 40 samples each.  The stimulus "ties" has at most one
+    sample for each triple (f1, f2, f3).
+Departures.  If a simulator has other rounding errors than refsnn, the
+    stimulus "ties" may cause no tie.
 """
 
 import itertools
@@ -48,7 +48,7 @@ NEAR = 8                # floating-point numbers tried on each side, for (1)
 
 
 class Stimulus(NamedTuple):
-    """An input x of shape (T, B, 1)."""
+    """This class holds an input signal x of shape (T, B, 1) for one neuron."""
     x: np.ndarray
     W: np.ndarray
     shows: str          # conventions that the stimulus distinguishes

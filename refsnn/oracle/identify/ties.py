@@ -43,9 +43,9 @@ def _settled(problem, fits, presets, exact):
 
 
 def _ties(problem, steps, exact=False):
-    """Find whether potentials at the threshold (ties) cause spikes.  For each
-    convention, yield a set.  The set contains ">" if a tie causes no spike,
-    ">=" if a tie causes a spike, and "half" if the output at a tie is 1/2.
+    """Find the output of neurons whose membrane potential equals the threshold.
+    For each convention, yield a set.  The set contains ">" for the output 0,
+    ">=" for the output 1, and "half" for the output 1/2.
     """
     for step, run, single in zip(
             steps, elimination._traces(problem, steps),
