@@ -100,8 +100,8 @@ def stored(owner, pattern, states):
 
 
 def step(blocks, J, F, owner, pattern):
-    """Compute the influence M[t] of the parameters on the states, eq. (1).  The
-    result is a tuple of arrays (B, k_g, p_g).
+    """Compute the influence M[t] of the parameters on the states, eq. (1).
+    Return a tuple with one array (B, k_g, p_g) for each row g of `pattern`.
 
     >>> J, F = np.full((1, 1, 1), 0.5), np.ones((1, 1, 2))
     >>> blocks = step(None, J, F, [0, 0], np.array([[True]]))

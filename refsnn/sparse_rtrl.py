@@ -62,13 +62,12 @@ Approximate.  The rule "exact" computes the surrogate gradient without
 
     In a network with one hidden layer, the rule "block" is exact if V is
     diagonal.  The rule "implicit" is exact if recurrent spikes are absent
-    or treated as constants.  The rule "presynaptic" gives the exact
-    gradient if recurrent spikes, resets and the refractory mask do not
-    depend on the weights.
+    or treated as constants.  The rule "presynaptic" is exact if there
+    are no recurrent spikes, no resets and no refractory neurons.
 Cost.   In each step, the gradient (8) takes O(B n^2 (m + n)) additional
     time for the rule "exact", and O(B n (m + n)) for other rules.
-Departures.  The module follows descriptions of [ZN21] by other authors.
-    The following rules are related:
+Departures.  The equations come from papers that summarise [ZN21], and not
+    from [ZN21] itself.  The following rules are related:
 
     e-prop       "implicit" with through_reset=False, adaptive neurons (see
                  `alif`), the filter (9), and feedback of dy[t] through

@@ -18,9 +18,9 @@ inputs.  With y = exp(t/tau),
     dt_i/dW_ij = -tau (1 - exp(-(t_i - t_j)/tau)) / a_i  (5)  [NMZ19]
     dt_i/dt_j = W_ij exp(-(t_i - t_j)/tau) / a_i         (6)
 
-For inputs outside C, the derivatives (5) and (6) are 0.  For a silent
-unit, t_i is infinity and its derivatives are 0.  A penalty P on the
-weights can make silent units spike:
+If input j spikes after unit i, the derivatives (5) and (6) are 0.  If unit
+i does not spike, t_i is infinity, and all derivatives of t_i are 0.  A
+penalty P on the weights can make silent units spike:
 
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 
@@ -211,7 +211,7 @@ def silent_cost(W, *, tau, threshold):
 
 def cross_entropy(times, labels, *, scale, late):
     """Return the cross-entropy loss (8) in nats and its derivative dL/dt (B, k),
-    eq. (9).  For spike times of at least `late`, the derivative is 0.
+    eq. (9).  The derivative with respect to a time t is 0 if t >= `late`.
 
     >>> times, labels = np.array([[1.0, np.inf]]), np.array([0])
     >>> loss, dtimes = cross_entropy(times, labels, scale=1.0, late=2.0)
@@ -241,7 +241,7 @@ def cross_entropy(times, labels, *, scale, late):
 
 
 def latency(times, targets, *, late):
-    """Return the latency loss in s^2 and its derivative dL/dt (B, k), eq. (10).
+    """Return the loss (10), with the unit s^2, and its derivative dL/dt (B, k).
 
     >>> latency(np.array([[1.0, np.inf]]), np.zeros((1, 2)), late=2.0)
     (2.5, array([[1., 0.]]))

@@ -15,10 +15,10 @@ maps the signals of k output neurons to the signals of n hidden neurons,
 
 A "symmetric" feedback matrix is the transposed matrix of the output
 weights.  A "random" feedback matrix holds standard normal samples.  All
-entries of a "uniform" feedback matrix are 1.  The second term of eq. (11)
-in `superspike` depends on a trace of the output spikes, which is called
-`het`.  For a Poisson spike train of the rate nu, the trace with the time
-constant tau has the cumulants kappa_j and the moments <het^q>,
+entries of a "uniform" feedback matrix are 1.  The trace `het` of output
+spikes decays exponentially.  The second term of eq. (11) in `superspike`
+depends on `het`.  For a Poisson spike train of the rate nu, the trace with
+the time constant tau has the cumulants kappa_j and the moments <het^q>,
 
     kappa_j = nu tau / j                                               (3)
     <het^q> = sum_{j=1..q} binom(q-1, j-1) kappa_j <het^(q-j)>

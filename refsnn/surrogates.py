@@ -45,7 +45,7 @@ __all__ = ["SURROGATES", "arctan", "boxcar", "fast_sigmoid", "gaussian",
 
 def fast_sigmoid(v, steepness):
     """Compute the fast-sigmoid surrogate derivative and its integral f, eq. (1).
-    Return (f, f') with the shape and dtype of v.  f is in threshold units.
+    Return (f, f') with v's shape and dtype.  The integral f has the unit of v.
 
     >>> value, derivative = fast_sigmoid(np.array([-1.0, 0.0, 1.0]), 1)
     >>> value.tolist(), derivative.tolist()

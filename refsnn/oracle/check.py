@@ -8,13 +8,14 @@ backward pass is wrong.  If the report says "layout", the values are right,
 but their shape or the order of the axes is wrong.  `check` names a known
 mistake only if this mistake explains all given results of a test problem.
 
-Relative to the largest entry of the correct output, the tolerance is 1e-9
-for float64 results, and 1e-4 for float32 results.  Spikes and spike counts
-must be exact.  If the name of a test problem contains "dyadic", all
-outputs of this problem must be exact.  Results that are 0 everywhere are
-rejected.  Some pairs of test problems have the same inputs, but differ in
-one option.  If the correct outputs of the two problems differ, a program
-must not return the same output for both problems.
+The relative error is the error divided by the largest absolute entry of
+the correct output.  A relative error of up to 1e-9 is accepted in float64,
+and of up to 1e-4 in float32.  Spikes and spike counts must be exact.  If
+the name of a test problem contains "dyadic", all outputs of this problem
+must be exact.  Results that are 0 everywhere are rejected.  Some pairs of
+test problems have the same inputs, but differ in one option.  If the
+correct outputs of the two problems differ, a program must not return the
+same output for both problems.
 """
 
 import re
@@ -75,10 +76,10 @@ def vectors(names=None):
 
 
 def check(results, known=None):
-    """Compare results with the golden vectors, and return a list of `Finding`.
-    There is one `Finding` for each output.  If an output is wrong, a further
-    `Finding` summarises all wrong outputs of the golden vector.  If an option
-    does not change the results, a `Finding` reports this option.
+    """Compare the results of a program with the correct results of test problems.
+    Return a list with one `Finding` for each output.  For each test problem
+    with wrong outputs, one more `Finding` summarises all wrong outputs.  A
+    `Finding` also reports each option that the program seems to ignore.
 
     >>> vector = vectors(["bptt"])["bptt"]
     >>> check({"bptt.dV": vector.outputs["dV"]})[-1].status
@@ -185,7 +186,7 @@ def _summary(vector, results, findings):
 
 
 def _single(vector, results):
-    """Return a note if constants in float32 may cause all the errors."""
+    """Return a note if rounding of constants to float32 may explain all errors."""
     found = [(name, matching.judge(vector, name, value).found)
              for name, value in results.items()]
     with np.errstate(over="ignore"):

@@ -2,7 +2,7 @@
 """Read fields of an untrusted HDF5 file.
 
 Before a field is read, its type, layout and size are checked.  Soft links
-and fields with data in other files are rejected.
+are rejected.  A field is also rejected if its data are in another file.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ def read(path, names, texts=()):
     Fields and attributes are skipped if the set `names` does not contain their
     names.  Attributes are returned as floats.  Fields are returned as arrays,
     or as lists of str if `texts` contains their names.  The key of a group is
-    its path in the file.  The key of the root group is "".
+    its path in the file.  The key of the root group is the empty string.
 
     >>> read("nowhere.h5", {"data"})
     Traceback (most recent call last):
@@ -98,7 +98,7 @@ def read(path, names, texts=()):
 
 
 def _field(data, where, text):
-    """Return an array, or a list of texts."""
+    """Return a list of str if `text` is true, and an array otherwise."""
     need(isinstance(data, h5py.Dataset) and data.shape is not None and not (
         data.is_virtual or data.external), f"{where} holds nothing, or has its data in "
         "other files: must be an array in the file itself")

@@ -2,8 +2,7 @@
 """Compare the results of a program with the correct results.
 
 A golden vector is a test problem with its correct results, see `oracle`.
-Most functions take a golden vector (a `Vector`), the name of an output,
-and a program's result.  The docstring of `check` states the tolerances.
+The docstring of `check` states the tolerances.
 """
 
 from typing import NamedTuple
@@ -39,8 +38,8 @@ def group(results, known):
     >>> group({"bptt.dW": 0}, known)
     {'bptt': {'dW': 0}}
 
-    If one result for a test problem is float32, all float64 scalars (Python
-    floats) among the results for this test problem are rounded to float32.
+    A float64 scalar is rounded to float32 if the results of its test problem
+    contain a float32 array.
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
@@ -126,7 +125,7 @@ def judge(vector, name, value):
 
 def mistakes(vector, results):
     """Return descriptions of all known mistakes that cause these results.
-    A description names the public program in which the mistake was seen.
+    The description of a mistake can name a public program with this mistake.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)
@@ -175,7 +174,7 @@ def place(vector, name, judged, rounding=True):
 
 def counts(values, array):
     """Remove rounding errors from spike counts that were summed as floats.
-    The program has returned `values`, and `array` holds `values` in float64.
+    The argument `array` is a float64 copy of the program's output `values`.
     The dtype of `values` determines how large a rounding error can be.
 
     >>> counts(np.float32([1]), np.array([1 + 1e-7, 1.5])).tolist()

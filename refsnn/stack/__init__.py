@@ -32,8 +32,8 @@ The argument `rule` selects a learning rule of the module `online`:
     e-prop, OSTL, OTTT, SLTT, DECOLLE  published online rules
     readout alone                      no hidden layer learns
 
-The function `memory` returns how much memory the derivatives of a rule
-need.  The module `network` shows how to save and load layers.
+The function `memory` returns how many bytes a learning rule needs to store
+derivatives.  The module `network` shows how to save and load layers.
 """
 
 from refsnn.stack.network import CONSTANTS, Layer, descend, layer   # noqa: F401

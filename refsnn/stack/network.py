@@ -76,8 +76,8 @@ def layer(W, V=None, *, tau_syn, tau_mem, threshold=1.0, adaptation=None,
 
 
 def descend(layers, gradients, optimiser, states=None):
-    """Change the parameters of all layers with an optimiser.  Return a list of
-    `Layer`, and a list of states of the optimiser.
+    """Apply one step of an optimiser to the parameters of all layers.  Return
+    a list of the new layers and a list of the new states of the optimiser.
 
     >>> old = layer(np.ones((1, 1)), tau_syn=5e-3, tau_mem=20e-3)
     >>> gradient = Layer(np.ones((1, 1)), log_tau_mem=np.array(1.0))

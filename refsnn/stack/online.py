@@ -23,10 +23,11 @@ derivative psi replaces the derivative of the spike function:
     M_l[t+1] = J_l M_l[t] + F_l                                       (3)
     e_l[t] = (dS_l/dh_l M_l + dS_l/dtheta_l)[t]                       (4)
 
-The rule "exact" also computes the influence of theta_l on the states of
-each layer m above layer l, including the readout.  The matrix C_m is the
+Let M_ml be the derivative of the states of layer m with respect to the
+parameters theta_l of a lower layer l.  Only the rule "exact" computes the
+derivatives M_ml.  The readout is layer L + 1.  The matrix C_m is the
 derivative of the states of layer m with respect to the spikes of layer
-m - 1.  Its nonzero entries are the weights W_m:
+m - 1.  The nonzero entries of C_m are the weights W_m:
 
     M_ml[t+1] = J_m M_ml[t] + C_m e_(m-1)l[t],
     e_ml[t] = (dS_m/dh_m M_ml)[t]                                     (5)
@@ -160,8 +161,8 @@ class Now(NamedTuple):
 
 
 class _Local(NamedTuple):
-    """Hold the states and spikes of a layer in one step, and their derivatives.
-    Each neuron has S state variables, and M_l has p columns."""
+    """Store the states and spikes of one time step, and derivatives of both.
+    Each neuron has S state variables.  The influence matrix M_l has p columns."""
     run: NamedTuple
     J: np.ndarray           # of the next state, (B, S n, S n) or (B, S, S, n)
     F: np.ndarray           # of the next state, (B, S, n, p)
@@ -173,7 +174,7 @@ class _Local(NamedTuple):
 def step(layers, x, state=None, error: Callable = None, *, rule, dt,
          surrogate: Callable, learn=(), feedback=None, gain=1.0, reset="subtract",
          refractory=0, limit=2e9):
-    """Simulate one step of a stack, and compute the gradient of the loss.
+    """Simulate one time step, and compute the gradient of the loss of this step.
 
     >>> layers = [network.layer(np.ones(shape), tau_syn=5e-3, tau_mem=1e-2)
     ...           for shape in ((3, 2), (1, 3))]
@@ -276,7 +277,7 @@ def _steps(log, dt):
 
 
 def _columns(one, learned, dt, gain, F):
-    """Compute derivatives with respect to the logarithms of constants, eq. (2)."""
+    """Apply the chain rule of eq. (2) to derivatives with respect to constants."""
     given = _constants(one, dt, gain)
     by = dict(zip(("alpha", "beta", "gain", "threshold", "rho", "adaptation"),
                   np.moveaxis(F, 2, 0), strict=False))
@@ -306,7 +307,7 @@ def _simulated(one, x, state, refractory, readout, *, dt, gain, reset):
 
 def _derivatives(one, names, x, run, after, surrogate, rule, readout, *, dt, gain,
                  reset):
-    """Return J_l and F_l of (3), and the derivatives of the spikes."""
+    """Return J_l and F_l of eq. (3), and dS_l/dh_l and dS_l/dtheta_l of eq. (4)."""
     inside, dense = RULES[rule].inside, _dense(one, rule)
     given = _constants(one, dt, gain)
     (B, n), K, a = run.mem.shape, len(names), given.get("adaptation")
