@@ -45,19 +45,19 @@ dynamics are linear:
 
 In eq. (8), `uniform` is a uniformly distributed random number with mean 0
 and variance 1.  The factor `kick` is the product of sqrt(1 - exp(-2h/tau))
-and the standard deviation of the membrane noise.  Beyond an edge of the
-linear range, eq. (10) weakens the response of the potential to currents.
-The response to a constant current is `slope` times the linear response, if
-h is much shorter than tau.  Eq. (12) gives the output (code) of the
+and the standard deviation of the membrane noise.  If the potential v is
+outside its linear range, eq. (10) moves v towards this range.  For h <<
+tau, the steady-state derivative dv/dI outside the linear range is `slope`
+times dv/dI inside this range.  Eq. (12) gives the output (code) of the
 analog-to-digital converter (ADC).  The ADC codes are clipped to the range
 from 0 to `adc_limit`.  The argument `code` replaces 80 and 70.  The noise
 of eq. (12) is the sum of read noise, drawn for each sample, and baseline
 noise, drawn once for each neuron and input pattern.
 
-Time bin t lasts from time t dt to time (t+1) dt.  The membrane potential
-is sampled at the start of a bin, and input spikes arrive at its end.  As
-in `lif`, the input x[t] enters the current I[t+1].  At most one spike of a
-neuron is recorded in a bin.
+Time bin t starts at the time t*dt and has the length dt.  The membrane
+potential is sampled at the start of a bin, and input spikes arrive at its
+end.  As in `lif`, the input x[t] enters the current I[t+1].  At most one
+spike of a neuron is recorded in a bin.
 
 Derivation.  Eq. (8) solves tau dv/dt = -v + tau a I for exponentially
     decaying I.  The constant a is chosen such that nominal neurons follow
@@ -288,7 +288,7 @@ def only(effects, *names):
 
 def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
             code=(80.0, 70.0), reset_after=None, details=False):
-    """Emulate a network on a chip for a batch of images, eqs. (6)-(12).
+    """Emulate a chip that runs a network on a batch of images, eqs. (6)-(12).
 
     >>> chip = draw(1, IDEAL, neurons=2, inputs=1)
     >>> x = np.eye(4, 1).reshape(4, 1, 1)

@@ -44,8 +44,8 @@ Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
     one Poisson process with the summed rate of all fibres is sampled.
     Each event is assigned to a random fibre.  Events within the refractory
     time after a spike of the same fibre are deleted.
-Exact.  Eqs. (1)-(7) agree with the software of [CSSZ20], and so does the
-    distribution of the spikes.
+Exact.  Eqs. (1)-(7) give the same values as the software of [CSSZ20].  The
+    spike trains have the same probability distribution in both programs.
 Cost.   For C channels processed together and N samples, the time is O(C N
     log N), and the memory is O(C N).
 Departures.  This module keeps the following peculiarities of the published
@@ -100,8 +100,8 @@ CELL = ", ".join(f"cell.{name} {POSITIVE}" for name in HairCell._fields)
 
 
 def velocity(x, rate, response, channels, *, out=None):
-    """Return the membrane velocity v in time steps of 2/rate seconds, eq. (2).
-    The result has the shape (n, C) for n time steps and C channels.
+    """Return the velocity v of the basilar membrane, eq. (2).  The result has
+    the shape (n, C) for n time steps of 2/rate seconds and C channels.
 
     >>> x = np.cos(np.pi * np.arange(16) / 4)       # whole periods
     >>> v = velocity(x, 16.0, lambda f, c: np.ones((f.size, 1)), 1)
@@ -202,8 +202,8 @@ def _pools(v, dt, cell):
 
 
 def firing_probability(v, dt, *, cell=None, out=None):
-    """Return the firing probability P, (T, C) float64, of non-refractory nerve
-    fibres, eq. (7).
+    """Return the firing probability P of a nerve fibre that is not refractory,
+    eq. (7).  The result has the shape (T, C) and the dtype float64.
 
     >>> float(firing_probability(np.zeros((1, 1)), 1 / 24000)[0, 0].round(6))
     0.002699
@@ -282,7 +282,8 @@ def _ready(points, steps):
 
 def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 40):
     """Return the time steps and channels of all spikes of the bushy cells, eqs.
-    (8) and (9).  Both are (E,) int64, sorted by step and then by channel.
+    (8) and (9).  For E spikes, the results are int64 arrays of shape (E,).
+    The spikes are sorted by time step, and then by channel.
 
     >>> n = np.zeros((6, 2), np.uint8)
     >>> n[1, 1] = 40

@@ -24,11 +24,10 @@ u, eq. (5) applies.  If the reset follows the decay of u, eq. (6) applies.
 With the choice mute=True, the potential u of a refractory neuron evolves
 freely, but its spikes s[k] and their derivatives psi[k] are set to 0.
 
-Derivation.  Let R_u and R_s be the derivatives of the reset R(u, s) with
-    respect to u and s, at the arguments in eq. (5) or (6).  Let Q be 1 if
-    eq. (5) applies, and R_u if eq. (6) applies.  The mask `fixed` is 1
-    where eq. (7) replaces v by reset_to or by the floor.  The mask `fixed`
-    is 0 where eq. (7) sets u[k+1] = v.  The derivatives of a step are
+Derivation.  Let R_u = dR/du and R_s = dR/ds for the reset R(u, s) in eq.
+    (5) or (6).  Let Q be 1 if eq. (5) applies, and R_u if eq. (6) applies.
+    The mask `fixed` is 1 where eq. (7) replaces v by `reset_to` or by the
+    lower bound `floor`, and 0 elsewhere.  The derivatives of a step are
 
     syn_by_syn = dI[k+1]/dI[k],  syn_by_drive = dI[k+1]/dnet[k]       (8)
     mem_by_syn = du[k+1]/dI[k] = (1 - fixed) Q gain dj/dI[k],
@@ -94,7 +93,7 @@ __all__ = ["AXES", "PARTS", "PRESETS", "credit", "linearise", "recorded", "simul
 
 
 class Step(NamedTuple):
-    """Hold a convention, which defines how a simulator computes a time step.
+    """Define how a simulator computes a time step.
     A convention consists of the following fifteen choices:
 
     decay          formula of alpha, exp(-dt/tau_syn) for "exact" and
@@ -470,8 +469,8 @@ def linearise(x, W, V, spikes, psi, slopes):
 
 
 def credit(psi, slopes, dspikes=None, dmem=None):
-    """Return the direct derivative q (T + 1, B, 2n) of the loss with respect to
-    the states h = [syn, mem], eq. (15).
+    """Return the derivative q of the loss with respect to each state h = [syn,
+    mem] at fixed later states, eq. (15).  The shape of q is (T + 1, B, 2n).
 
     >>> one = np.ones((2, 1, 1))
     >>> parts = {"rows": [1, 0], "row_by_mem": one, "row_by_spikes": -one}

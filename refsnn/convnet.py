@@ -40,8 +40,8 @@ Derivation.  For any array X, let dX be the derivative of a loss with
     dpre[l-1] = S^T C^T (dpre[l] W[l])                           (6)
 
     The derivatives G[l] = df_k/dpre[l] of an output f_k are called
-    signals.  From the signals, eq. (8) computes the Jacobian, which
-    contains the derivatives of all outputs with respect to all parameters:
+    signals.  The Jacobian contains the derivatives of all outputs with
+    respect to all parameters.  Eq. (8) computes the Jacobian:
 
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
@@ -316,7 +316,8 @@ def jacobian(recording, signals):
 
 
 def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools):
-    """Compute the gradient of a Jacobian-dependent loss, eqs. (5), (9)-(11).
+    """Compute the gradient of a loss that depends on the Jacobian of the outputs
+    with respect to the parameters, eqs. (5), (9)-(11).
 
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> rec = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))

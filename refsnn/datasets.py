@@ -27,8 +27,7 @@ the pixels X and the labels y of all images.  The digit 0 has the label 10,
 Derivation.  Eq. (1) interpolates linearly along both axes of the image.
     Eq. (2) gives the centres of the new pixels in units of the old pixels.
 Exact.  Pixel values are scaled to [0, 1], and not changed otherwise.
-Cost.   The peak memory of `idx` is at most about twice the size of the
-    array that `idx` returns.
+Cost.   `idx` can temporarily need about twice the memory of its result.
 Departures.  The coarse labels of CIFAR-100 are not returned.
 
 Sources.  digits: E. Alpaydin and C. Kaynak, Optical recognition of
@@ -80,8 +79,9 @@ SVHN_MD5 = {"train": "e26dedcc434d2e4c54c9b2d4a06d8373",
 
 
 def digits():
-    """Return images and labels of handwritten digits.  Images are (1797, 8, 8)
-    float64 from 0 to 1, and labels are (1797,) int64 from 0 to 9.
+    """Return images and labels of handwritten digits.  The images are a float64
+    array of shape (1797, 8, 8) with pixel values from 0 to 1.  The labels are
+    an int64 array of shape (1797,) with values from 0 to 9.
 
     >>> images, labels = digits()
     >>> images.shape, labels[:3].tolist()
@@ -257,8 +257,7 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
 
 def fetch(name, folder):
     """Download MNIST or Fashion-MNIST with pooch, unless the files are present.
-    Return the path (str) of the folder with these files.  Pass this path to
-    `images`.
+    Return the path (str) of the data folder.  Pass this path to `images`.
 
     >>> fetch("minst", "data")
     Traceback (most recent call last):
@@ -292,7 +291,8 @@ def fetch(name, folder):
 
 def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
     """Read images and labels of CIFAR-10 or CIFAR-100, eq. (3).  The images are
-    (N, 32, 32, 3) float from 0 to 1, and the labels are (N,) int64.
+    a float array of shape (N, 32, 32, 3) with pixel values from 0 to 1.  The
+    labels are an int64 array of shape (N,).
 
     >>> cifar("nowhere", "test")                    # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -332,8 +332,8 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
 
 
 def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
-    """Read images and labels of the cropped SVHN digits, eq. (4).  The images are
-    (N, 32, 32, 3) float from 0 to 1, and the labels are (N,) int64.
+    """Read the cropped SVHN digits, and convert images and labels with eq. (4).
+    Images (N, 32, 32, 3) and labels (N,) have the same format as in `cifar`.
 
     >>> svhn("nowhere")                             # doctest: +ELLIPSIS
     Traceback (most recent call last):

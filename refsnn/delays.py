@@ -30,10 +30,9 @@ Delays of neurons have taps a_k[j].  Delays of synapses have taps a_k[i,
 j], and the caller multiplies these taps by the weights W_ij.
 
 Derivation.  Eqs. (6)-(9) differentiate (3)-(5).  Eq. (10) transposes (1).
-Exact.  Use the same kernel in training and in evaluation.  If a normalised
-    kernel is narrow and d is close to a whole number, one tap is almost 1,
-    and all other taps are almost 0.  The derivatives with respect to d are
-    then almost 0, and training hardly changes d.
+Exact.  Use the same kernel in training and in evaluation.  Training of a
+    narrow normalised kernel hardly changes a delay d that is close to a
+    whole number, because the derivatives da_k/dd are almost 0.
 Cost.   `delayed` takes O(K T B m) time for delays of neurons, and O(K T B
     n m) time for delays of synapses.
 Departures.  In [H24], the kernels have the width s + 0.27 instead of s.
@@ -127,8 +126,8 @@ def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
 
 def delayed(x, taps, state=None):
     """Return the delayed inputs y, eq. (1), and the `state` for the next call.
-    For delays of m presynaptic neurons, y has the shape (T, B, m).  For delays
-    of synapses to n postsynaptic neurons, y has the shape (T, B, n).
+    For delays of m presynaptic neurons, y has the shape (T, B, m).  If each
+    synapse of n postsynaptic neurons has a delay, the shape is (T, B, n).
 
     >>> y, state = delayed([[[1.0]], [[0.0]]], [[0.25], [0.75]])
     >>> y.ravel().tolist(), state.ravel().tolist()
@@ -190,10 +189,10 @@ def _buffered(x, taps, state, *dy):
 
 def settle(delays, x, W=None, *, most, kernel="linear", width=None):
     """Round trained delays to whole time steps.  Return the rounded delays and
-    the relative change of the output (float).  Use the kernel "nearest" or
-    "linear" with the rounded delays.  The relative change is the norm of the
-    difference between the outputs before and after rounding, divided by the
-    norm of the output before rounding.
+    the relative change of the output (float).  In `taps`, use the rounded
+    delays with kernel="nearest" or kernel="linear".  The relative change is
+    the norm of the difference between the outputs before and after rounding,
+    divided by the norm of the output before rounding.
 
     >>> x = np.array([[[1.0]], [[0.0]], [[0.0]], [[0.0]]])
     >>> rounded, change = settle([1.25], x, most=3)

@@ -521,7 +521,8 @@ def _readout(at, times, units, W, delays, tau_mem, tau_syn, integral):
 
 
 def _response(at, times, delays, tau_mem, tau_syn, integral):
-    """Return the response k or K of eqs. (21) and (22), and its derivatives."""
+    """Return a response and its derivatives.  If `integral` is true, the
+    response is K of eq. (22).  Otherwise, the response is k of eq. (21)."""
     s = np.maximum(at[:, :, None] - times - delays, 0)
     tau_mem, tau_syn, late = tau_mem[:, None], tau_syn[:, None], s > 0
     k, by_mem, by_syn = _kernel_slopes(s, tau_mem, tau_syn)

@@ -21,10 +21,10 @@ Exact.  `read` converts spike times to float64 without rounding errors.
 Cost.   A spike takes 16 bytes.  `write` holds the whole file in memory.
 Departures.  `write` rounds times to float16, as in the published files.
     Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
-    accepts other float and integer types.  `read` rejects soft links,
-    external links and references of HDF5.  `read` also rejects fields
-    whose data is stored in another file.  `read` hangs on some damaged
-    files, because the HDF5 library hangs on these files.
+    accepts other float and integer types.  `read` rejects HDF5 soft
+    links, HDF5 external links and HDF5 references.  `read` also rejects
+    fields whose data is stored in another file.  `read` hangs on some
+    damaged files, because the HDF5 library hangs on these files.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
     Spiking Data Sets, IEEE TNNLS 33(7), 2744-2757, 2022; data CC BY 4.0.

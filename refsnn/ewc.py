@@ -19,10 +19,10 @@ With e = d log p / df,
     F_W[l] = (1/N) sum_n E[dpre[l]^2] (a[l]^2)^T                  (5)
     F_b[l] = (1/N) sum_n E[dpre[l]^2]                             (6)
 
-In (5) and (6), the expectation E is a weighted sum over vectors e.  Eqs.
-(7)-(9) list these vectors and their weights for three cases.  In (7) and
-(8), p is the softmax of f.  In (9), p is the normal distribution with mean
-f and variance 1.  The bracket [A] is 1 if A is true, else 0:
+The expectation E[dpre^2] in (5) and (6) is a weighted sum.  Each vector e
+in (7)-(9) gives one term dpre^2 of this sum.  In (7) and (8), p is the
+softmax of f.  In (9), p is the normal distribution with mean f and
+variance 1.  The bracket [A] is 1 if A is true, else 0:
 
     categorical: e_k = [k = y] - p_k, weight p_y, y = 0 ... K-1   (7)
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
@@ -185,7 +185,7 @@ def accumulate(state, importance, parameters, anchors="latest", decay=1.0):
 
 
 def penalty(state, parameters, strength):
-    """Return the penalty on changes of important parameters, eq. (2), a float.
+    """Return the penalty (float) on changes of important parameters, eq. (2).
 
     >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
     >>> penalty(state, np.array([4.0]), strength=0.5)

@@ -91,8 +91,8 @@ def direct(error, H):
 
 
 def local_square(spikes, G, target):
-    """Compute the squared error of a fixed random readout, eq. (4), and the
-    derivative (T, B, n) of this error with respect to the spikes, eq. (3).
+    """Compute the squared error of a fixed random readout, eqs. (3) and (4).
+    Return the error and its derivative (T, B, n) with respect to `spikes`.
 
     >>> loss, e = local_square(np.ones((1, 1, 1)), [[2.0]], [[[1.0]]])
     >>> loss, e.tolist()

@@ -10,10 +10,9 @@ Eq. (1) converts the ADC output code[t] at time step t to a potential:
     v[t] = (code[t] - code[0]) / unit
     readouts: o[t] = factor (code[t] - code[0]) / unit                (1)
 
-The function `record` computes eq. (1).  Its argument `gain` is called
-`factor` in eq. (1).  The software model has the nominal
-parameters of the chip.  Each step of this model starts from the recorded
-potentials v and spikes S:
+The function `record` computes eq. (1) with factor = `gain`.  The
+software model has the nominal parameters of the chip.  Each step of this
+model starts from the recorded potentials v and spikes S:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
     U[t+1] = beta v[t] + gain I[t]                          [CB22] eq. 2
