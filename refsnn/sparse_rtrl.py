@@ -66,8 +66,8 @@ Approximate.  The rule "exact" computes the surrogate gradient without
     are no recurrent spikes, no resets and no refractory neurons.
 Cost.   In each step, the gradient (8) takes O(B n^2 (m + n)) additional
     time for the rule "exact", and O(B n (m + n)) for other rules.
-Departures.  The equations come from papers that summarise [ZN21], and not
-    from [ZN21] itself.  The following rules are related:
+Departures.  The equations come from descriptions of [ZN21] in other
+    sources, and not from [ZN21] itself.  The following rules are related:
 
     e-prop       "implicit" with through_reset=False, adaptive neurons (see
                  `alif`), the filter (9), and feedback of dy[t] through
