@@ -64,8 +64,8 @@ class _Peer(NamedTuple):
 
 
 def cases(only=None, seed=0):
-    """Return the stored test problems as a list of `Case`.  Most problems of
-    variable size have a second `Case` with random inputs.
+    """Return the stored test problems as a list of `Case`.  For many stored
+    problems, the list also contains a similar problem with random inputs.
 
     >>> [case.draw is None for case in cases(["bptt", "ewc"])]
     [True, False, True]
@@ -387,7 +387,7 @@ def _states(findings, lucky):
 
 
 def save(report, path="report.json"):
-    """Write a report of `run`, or replace an older one.
+    """Write a report to a file.  An existing report in the file is replaced.
 
     >>> save({}, ".")
     Traceback (most recent call last):

@@ -10,11 +10,10 @@ replaces the files whose contents have changed:
     python -m refsnn.oracle.stored
 
 Each JSON file also holds the wrong results of programs with a known error.
-The names of golden vectors and the identifiers of mistakes, such as
-"bptt/reset-detached", never change.  If you rename a mistake, change its
-name in the code and in the JSON file together.  The function `write` makes
-the identifier of a new mistake from the name of the mistake.  Before
-publication, you may shorten the identifier.
+The names of golden vectors and the identifiers of known errors, such as
+"bptt/reset-detached", never change.  If you change the name of an error in
+the code, change it in the JSON file, too.  For each new error, the
+function `write` creates an identifier from the name of the error.
 """
 
 import difflib
@@ -53,8 +52,8 @@ def names(folder=FOLDER):
 def catalogue():
     """Return a dict that lists the stored golden vectors.  The value of the key
     "version" begins with the year and month of the last change.  The list
-    "required" contains names of test problems for published equations.  The
-    list "optional" contains names of test problems for a single program.
+    "required" contains problems that are solved by published equations.
+    The list "optional" contains problems with more than one correct result.
 
     >>> found = catalogue()
     >>> "bptt" in found["required"], "si_nupic" in found["optional"]
@@ -115,13 +114,12 @@ def _arrays(rows):
 
 def write(folder=FOLDER):
     """Recompute all stored test problems, and replace the JSON files that have
-    changed.  Return a list of the names of the changed test problems.
+    changed.  Return a list of the names of new and changed test problems.
 
-    Rounding errors do not count as changes.  An array of right results has
-    changed if an old and a new entry differ by more than 1e-12 times the
-    largest entry.  For an array of wrong results, the limit is 1e-10 times the
-    largest entry.  Arrays of multiples of `2**-30` below `2**20` are compared
-    exactly, because such numbers are computed without rounding errors.
+    `write` ignores rounding errors up to 1e-12 times the largest entry of an
+    array.  In the wrong results of faulty programs, `write` ignores rounding
+    errors up to 1e-10 times the largest entry.  No rounding error is ignored
+    if all entries of an array are multiples of `2**-30` and below `2**20`.
 
     >>> write("nowhere")
     Traceback (most recent call last):

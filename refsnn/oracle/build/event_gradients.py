@@ -105,7 +105,7 @@ def _exact(seed, T, B, m, n):
 
 
 def _clear(run):
-    """Return whether small parameter changes keep the number and order of spikes."""
+    """Return whether the order of spikes is robust to small parameter changes."""
     gaps = [np.diff(log.at)[np.diff(log.kinds == eventprop.ARRIVAL)] for log in run.log]
     return min(run.margin.min(), run.slope.min() * TAU_MEM) > CLEAR \
         and min(gap.min(initial=1) for gap in gaps) > APART

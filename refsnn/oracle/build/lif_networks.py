@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/lif_networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Create test problems for networks that the tested program must simulate."""
+"""Create test problems in which a program must simulate LIF networks."""
 
 import numpy as np
 

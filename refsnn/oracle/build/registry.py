@@ -1,15 +1,14 @@
 # refsnn 0.1.0 | oracle/build/registry.py | SPDX-License-Identifier: MIT | needs: numpy
 """List all golden vectors: test problems with their correct results.
 
-To compute a golden vector, `build` calls `function(*size, **options)`.
-The tuple `size` is (seed, T, B, m, n) for T time steps, B samples, m
-inputs and n neurons.  If the size of a problem is fixed, `size` is empty.
-`function` returns a description of the problem, the inputs, the correct
-outputs, and a dict of known mistakes.  A key of this dict is the name of a
-mistake.  If a public program contains the mistake, the key is a pair (name
-of the mistake, name of the program).  For each mistake, the dict holds the
-resulting outputs.  If some input entries do not change any output,
-`function` also returns the dict `idle`, which marks these entries.
+In `REGISTRY`, the tuple `size` is (seed, T, B, m, n) for T time steps, B
+samples, m inputs and n neurons.  If the arrays of a test problem have
+fixed shapes, `size` is an empty tuple.  Each function in `REGISTRY`
+returns a description of the test problem, the inputs, the correct outputs,
+and a dict of wrong outputs.  Each key of the dict of wrong outputs is the
+name of a programming error, or a tuple with the names of an error and of a
+published program with this error.  Some functions also return the dict
+`idle`, which marks input entries that do not change any output.
 """
 
 from collections.abc import Callable

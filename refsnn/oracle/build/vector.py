@@ -39,8 +39,8 @@ class Vector(NamedTuple):
 
 
 def numbers(seed, *shape):
-    """Return random multiples of 1/64 in [0, 1), equal in all NumPy versions.
-    The seed is an int or a list of int.
+    """Return random multiples of 1/64 in [0, 1).  The seed is an int or a list
+    of int.  With a given seed, all NumPy versions return the same numbers.
 
     >>> numbers(1, 3).shape, float(numbers(1, 99).max()) < 1
     ((3,), True)
@@ -52,7 +52,8 @@ def numbers(seed, *shape):
 
 
 def marked(array, *places):
-    """Return a mask that is True at the given indices, by default everywhere.
+    """Return a mask that is True at the given indices.  If no index is given,
+    all entries of the mask are True.
 
     >>> marked(np.zeros((3, 2)), 0, (2, 1)).astype(int).tolist()
     [[1, 1], [0, 0], [0, 1]]

@@ -417,7 +417,8 @@ def _multiple(parts):
 
 
 def _only(names, why=""):
-    """Return a tuple with the wrong term, if only one is possible, and a reason."""
+    """Return a tuple with the name of the wrong term, and a reason.  The tuple is
+    empty if several terms may be wrong."""
     if len(names) < 2:
         return tuple(names), (why or WHY[names[0]]) if names else ""
     return (), f"Each of {_listed(names)} alone would explain this."

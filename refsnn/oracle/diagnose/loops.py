@@ -2,10 +2,10 @@
 """This module imitates programs with programming errors (faults).
 
 The function `_simulated` simulates a layer of leaky integrate-and-fire
-(LIF) neurons, and `_gradient` computes gradients.  A `Fault` lists
-arguments of `_simulated` or `_gradient` that imitate a programming error,
-such as a missing reset.  A fault explains the results of a tested program
-if a computation with this fault gives the same results for all networks.
+(LIF) neurons, and `_gradient` computes gradients.  Some arguments of
+`_simulated` and `_gradient` introduce a fault, such as a missing reset.  A
+fault explains the results of a tested program if a computation with
+this fault gives the same results for all networks.
 """
 
 from typing import NamedTuple
@@ -26,14 +26,14 @@ DECAYS = "current decay", "membrane decay"
 
 
 class Fault(NamedTuple):
-    """A programming error that `_simulated` or `_gradient` can imitate."""
+    """This class describes a programming error in a simulation or a gradient."""
     terms: tuple        # at most two wrong terms
     words: str          # description of the faulty loop
     options: dict       # changed arguments; a callable depends on the inputs
 
 
 def _scaled(sizes):
-    """Return one `Fault` for each product of an argument and a factor."""
+    """Return programming errors that multiply an argument by a wrong factor."""
     return [Fault((term,), f"the {term} has the factor {words}", {
         name: lambda p, size=size, factor=factor: factor(p) * size(p)})
             for name, (term, size) in sizes.items()

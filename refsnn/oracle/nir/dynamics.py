@@ -26,16 +26,16 @@ The potential crosses the threshold at the time
              w_in x), q = tau_syn/tau_mem - 1, u = v_leak + r w_in x  (9)
 
 NIR does not define the waveform of a spike.  If `pulse` is true, a spike
-is a pulse of height 1 and duration dt.  If `pulse` is false, a spike is a
-Dirac pulse of area 1.  The input in a time step is the height of a pulse,
-or the area of a Dirac pulse at the start of the time step.  A Dirac pulse
-of area A adds
+is a pulse of height 1 and duration dt, and an input value is the height of
+a pulse of duration dt.  If `pulse` is false, a spike is a Dirac pulse of
+area 1, and an input value is the area of a Dirac pulse.  Input pulses
+begin at the start of a time step.  A Dirac pulse of area A adds
 
     v: r A for I and IF, r A/tau for LI and LIF;  I: w_in A/tau_syn  (10)
 
-A simulator computes (1) with t = dt in each time step.  A convention
-contains one choice for each key of `AXES`, such as "subtract" for "reset".
-The factors 1 - alpha in (2) and 1 - beta in (4) are called gains.
+In each time step dt, a simulator computes v and I by (1) with t = dt.  A
+convention contains one choice for each key of `AXES`, such as "subtract"
+for "reset".  The gains are 1 - alpha in (2) and 1 - beta in (4).
 
     alpha, beta: also 1 - dt/tau;  gains: also dt/tau, 1 or the decay  (11)
     Cuba, v reads the old I: a = r gain;  the new I: a = r gain alpha,
@@ -43,12 +43,11 @@ The factors 1 - alpha in (2) and 1 - beta in (4) are called gains.
     spikes S = 1 if v > v_threshold, at the end of a time step       (13)
     v := v_reset if S,  or  v := v - S (v_threshold - v_reset)       (14)
 
-Derivation.  k is the integral of exp(-(t - s)/tau_mem - s/tau_syn)/tau_mem
-    over s from 0 to t.  Equations (7) and (8) solve (1) for t.
+Derivation.  The equation tau_mem v' = exp(-t/tau_syn) - v with v(0) = 0
+    has the solution v(t) = k.  Equations (7) and (8) solve (1) for t.
 Exact.  The solution in continuous time.  Nodes that depend on potentials
-    of I, LI or CubaLI neurons are not simulated in continuous time.  If
-    spikes are Dirac pulses, Threshold nodes are not simulated, because a
-    Threshold node compares the height of a pulse with a number.
+    of I, LI or CubaLI neurons are not simulated in continuous time.
+    Threshold nodes are simulated only if spikes are pulses of height 1.
 Cost.   Each event or step takes O(n + p) time for n neurons and p weights.
 Departures.  A simulation in time steps rounds delays to multiples of dt.
 
@@ -96,7 +95,8 @@ def _named(text):
 
 
 def _candidates(kinds, loop, leak, whole):
-    """Return all conventions that are possible for the given types of neurons."""
+    """Return the keys of `AXES` that affect the given types of neurons, and one
+    `CONVENTION` for each possible combination of choices."""
     axes = ["decay"] * bool(kinds - {"I", "IF"}) + ["gain"] + [
         "synapse", "order"] * bool(kinds & {"CubaLI", "CubaLIF"}) + [
         "reset", "when", "spikes", "tie"] * bool(kinds & set(SPIKING)) + [
@@ -142,7 +142,7 @@ def _decay(kind, gain, tau, t):
 
 
 def _flow(p, v, current, x, t):
-    """Return potential and current after the time t."""
+    """Return the potential and the current at the end of an interval of length t."""
     alpha, d, beta, c, a, b = _coefficients(p, t)
     return beta * v + c + a * current + b * x, alpha * current + d * x     # (1)
 

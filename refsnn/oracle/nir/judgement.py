@@ -58,7 +58,7 @@ def judge(graph, recording, pulse=True):
 
 
 def _exact(graph, recording, pulse):
-    """Return the exact `TRACE` of each node, or the reason why there is none."""
+    """Return the exact solution of each node, or the reason why it is missing."""
     found = dict.fromkeys(recording.nodes, "a potential drives the node")
     try:
         return found | _solve(graph, recording.inputs, recording.dt, pulse)[0]
@@ -176,7 +176,8 @@ def _fit(own, trace, convention, units, most, least):
 
 
 def _error(own, trace, T, lag, shown, unit):
-    """Return the largest relative error, and the scale of the recorded potential."""
+    """Return the largest relative error of the simulated potential and current,
+    and the factor by which the simulated potential is multiplied."""
     worst, scale = 0.0, 1.0
     potential = trace.before if shown == "before" else trace.after
     for key in (key for key in ("current", "membrane") if key in own):
