@@ -2,7 +2,7 @@
 r"""Simulate and differentiate leaky integrate-and-fire (LIF) neurons.
 
 A neuron has a synaptic current I, a membrane potential U and spikes S.
-The input x has the weights W, and recurrent spikes have the weights V.
+The input is x, the input weights are W, and the recurrent weights are V.
 The mask clamp[t] is 1 for refractory neurons, which are held at U = 0:
 
     S[t]   = 1 if U[t] > threshold else 0                     (1)  [NMZ19]
@@ -16,7 +16,7 @@ The mask clamp[t] is 1 for refractory neurons, which are held at U = 0:
     clamp[t+1] = 1 if any of S[t-k+1 .. t] is 1 else 0        (5)
 
 The input x[t] first changes U[t+2].  At rest, I and U are 0.  A leaky
-readout has the same states and no spikes:
+readout has a synaptic current I and a potential U, but it does not spike:
 
     I[t+1] = alpha I[t] + W x[t],  U[t+1] = beta U[t] + gain I[t]     (6)
 
@@ -440,8 +440,8 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
 
 
 def credit(psi, dspikes=None, dmem=None):
-    """Return the direct derivative q (T, B, 2n) of the loss with respect to the
-    states h = [syn, mem], eq. (15).
+    """Return the derivative q (T, B, 2n) of the loss with respect to the states
+    h = [syn, mem], with all later states held constant, eq. (15).
 
     >>> credit(np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 4.0)).tolist()
     [[[0.0, 2.0]]]
@@ -458,7 +458,7 @@ def credit(psi, dspikes=None, dmem=None):
 
 
 def readout(x, W, *, alpha, beta, gain=1.0):
-    """Compute the potentials (T, B, k) of a leaky readout from rest, eq. (6).
+    """Compute the potentials (T, B, k) of an initially resting readout, eq. (6).
 
     >>> readout(np.ones((4, 1, 1)), np.array([[1.0]]), alpha=0.5,
     ...         beta=0.5).ravel().tolist()

@@ -4,10 +4,9 @@ r"""Compute losses and activity regularisers for spiking networks.
 The functions return each loss or regulariser together with its derivative
 with respect to the membrane potentials or the spikes.  An array `record`
 of shape (T, B, k) holds the membrane potentials or the spikes of k readout
-units at T steps for B samples.  The score of a class is the maximum of
-`record` over time (1), the sum over time (2), or the value at the last
-step (3).  The loss (4) is the softmax cross entropy of scores (B, k) and
-class labels (B,):
+units at T steps for B samples.  The score of each class is computed from
+`record` by eq. (1), (2) or (3).  The loss (4) is the softmax cross entropy
+of scores (B, k) and class labels (B,):
 
     scores = record[s], s = max(argmax_t record[t])      (1)  [NMZ19]
     scores = sum_t record[t]                             (2)
@@ -240,8 +239,8 @@ def square(record, target):
 
 
 def lower_bound(spikes, bound, per="neuron", power=2):
-    """Return the penalty (15) for spike counts below a bound, and its derivative
-    (T, B, n).  The unit of the penalty is spikes^power.
+    """Return the penalty for spike counts below a bound, eq. (15), and its
+    derivative (T, B, n).  The unit of the penalty is spikes^power.
 
     >>> value, dspikes = lower_bound(np.zeros((2, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -284,8 +283,8 @@ def _bounded(spikes, bound, per, power, sign):
 
 
 def burst(spikes):
-    """Penalise squared spike counts, eq. (17).  Return the penalty, a float in
-    spikes^2, and its derivative (T, B, n).
+    """Return the mean squared spike count, a float, eq. (17).  Also return the
+    derivative (T, B, n) of the mean squared spike count.
 
     >>> value, dspikes = burst(np.ones((3, 1, 2)))
     >>> value, dspikes[0, 0].tolist()
@@ -301,7 +300,7 @@ def burst(spikes):
 
 def total(spikes):
     """Return the mean number of spikes per sample, a float, eq. (18).  Also
-    return the derivative (T, B, n) of this mean with respect to the spikes.
+    return the derivative (T, B, n) of the mean number of spikes per sample.
 
     >>> value, dspikes = total(np.ones((3, 2, 4)))
     >>> value, float(dspikes[0, 0, 0])

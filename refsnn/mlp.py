@@ -257,7 +257,8 @@ def jacobian(recording, signals):
 
 def second_order(weights, recording, signals, dinputs=None, dsignals=None,
                  doutputs=None, activation="relu"):
-    """Compute the gradient of a Jacobian-dependent loss, eqs. (5), (9)-(13).
+    """Compute the gradient of a loss that depends on the outputs f and on the
+    derivatives of f with respect to the parameters, eqs. (5), (9)-(13).
 
     >>> weights = [np.array([[3.0]]), np.array([[5.0]])]
     >>> rec = forward(weights, [np.zeros(1)] * 2, np.ones((1, 1)))

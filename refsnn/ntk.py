@@ -20,16 +20,16 @@ contribution of the layer to the kernel is
     C_j[n, m] = 1 + sum_i Q_ji a_ni b_mi                    (2)
 
 A convolutional layer has P output positions, i entries in each input
-patch, and c output channels.  For the sample x_n, the patches are the
-array A_n of shape (P, i), and the signals are the array G_nk of shape (P,
-c).  The derivatives of output k with respect to the weights and biases are
-sums over the positions:
+patch, and c output channels.  The array A_n of shape (P, i) holds the
+input patches of the sample x_n.  The array G_nk of shape (P, c) holds the
+signals of output k for the sample x_n.  The derivatives of output k with
+respect to the weights and biases are sums over the positions:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 
-The sample y_m has the patches B_m, the signals H_mq and the derivatives
-J_mq and s_mq.  If `o` is the entrywise product, the contribution of a
-convolutional layer is
+For the sample y_m, the patches are B_m, and the signals of output q are
+H_mq.  Eq. (3) with B_m and H_mq gives the derivatives J_mq and s_mq.  If
+`o` is the entrywise product, the contribution of a convolutional layer is
 
     <Q o J_nk, J_mq> + <s_nk, s_mq>                         (4)
 
@@ -46,12 +46,12 @@ Derivation.  Eqs. (2)-(4) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let L
     ds_nk = sum_mq D[n, m, k, q] s_mq                       (9)
     dG_nk = A_n dJ_nk^T + ds_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    If the two batches exchange their roles, (5)-(10) give the derivatives
-    db_m, dh_mq, dB_m and dH_mq of the second batch.
+    Exchanging the two batches in (5)-(10) gives the derivatives of L with
+    respect to the arrays of the second batch.
 Exact.  All derivatives are evaluated at the masked weights of the network.
-    The kernel of kind "at_masked" includes the derivatives with respect to
-    pruned weights, as in the code of [LZ20].  The kernel of kind
-    "through_mask" describes the training of the masked network.
+    If kind="at_masked", the sum in (1) includes the pruned weights, as in
+    the code of [LZ20].  The kernel of kind "through_mask" describes the
+    training of the masked network.
 Cost.   Let the batches have N and M samples, and let K be the number of
     outputs.  A dense layer has i inputs and j units.
 

@@ -5,14 +5,14 @@ In Neural Tangent Transfer (NTT), the teacher is a dense network with
 random weights that are never trained.  The student is a sparse network
 that learns to reproduce the outputs and the tangent kernel of the teacher,
 without labels.  Layer l of the student has dense weights W_l and a mask
-M_l, which is 0 for pruned weights and otherwise 1.  The student uses the
-entrywise product M_l W_l.  A batch of B inputs is divided into two parts
-of N and N' inputs.  Both networks have k outputs.  The teacher has the
-tangent kernel K*, and the student has the tangent kernel K.  Both kernels
-have the shape (N, N', k, k).  Each kernel entry is the scalar product of
-the parameter gradients of two outputs, one from each part of the batch.
-The outputs of the teacher are f*, and the outputs of the student are f.
-Both arrays have the shape (B, k).  The loss L is
+M_l, which is 0 for pruned weights and otherwise 1.  The sparse weights of
+layer l are M_l W_l, an entrywise product.  A batch of B inputs is divided
+into two parts of N and N' inputs.  Both networks have k outputs.  The
+teacher has the tangent kernel K*, and the student has the tangent kernel
+K.  Both kernels have the shape (N, N', k, k).  Each kernel entry is the
+scalar product of the parameter gradients of two outputs, one from each
+part of the batch.  The outputs of the teacher are f*, and the outputs of
+the student are f.  Both arrays have the shape (B, k).  The loss L is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
@@ -28,7 +28,7 @@ Layer l has the inputs a_l, the pre-activations pre_l and the signals g_l =
 df/dpre_l.  The kernel K depends on the inputs and signals of all layers.
 The function `adjoint` computes the derivatives da_l and dg_l of the loss
 with respect to a_l and g_l.  The function `second_order` computes the
-gradient of (1) + (2) with respect to M_l W_l:
+gradient of the loss terms (1) and (2) with respect to M_l W_l:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
@@ -47,10 +47,10 @@ Exact.  The gradient of the loss is exact wherever the kernel K is a smooth
 Cost.   For each network and each part of the batch, a training step calls
     the functions `forward` and `signals` once.  A training step calls
     `kernel` and `second_order` twice, and `adjoint` once.
-Departures.  No departures from [LZ20] are known.  The kernel of kind
-    "at_masked" includes the derivatives with respect to pruned weights, as
-    in the code of [LZ20].  The kernel of kind "through_mask" excludes the
-    derivatives with respect to pruned weights.  Therefore, this kernel
+Departures.  No departures from [LZ20] are known.  If kind="at_masked", the
+    tangent kernel K includes derivatives with respect to pruned weights,
+    as in the code of [LZ20].  The kernel of kind "through_mask" excludes
+    the derivatives with respect to pruned weights.  Therefore, this kernel
     describes the training of the sparse network.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.

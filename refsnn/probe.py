@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | probe.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Find mistakes in the connection to a neuromorphic chip before training.
+r"""Detect errors of a neuromorphic chip and of its control software.
 
 For example, two neurons may be exchanged, or spikes may be delayed.  The
 user supplies a function run(weights, x), which runs a real or emulated
@@ -44,12 +44,12 @@ the mean sampled potential of a neuron if all weights are 0.  The argument
     correlation.  Columns of g and W are compared in the same way, to
     detect inputs in a wrong order.  Then g is compared with the weights W,
     with |W|, and with clipped weights.  In addition, g is compared with
-    weights of which all positive or all negative entries are set to 0.  If
-    g agrees much better with modified weights than with W, the report
-    names the modification.
+    max(W, 0) and min(W, 0).  If modified weights predict the measured
+    weights g much better than W does, the report names the modification.
 
-(C) In pattern i, an input spikes in each step if its weight to neuron i is
-    positive.  Therefore, neuron i spikes.  If a neuron spikes too late or
+(C) One test pattern is run for each neuron.  In the pattern for neuron i,
+    all inputs with a positive weight to neuron i spike in each step from
+    step 4 on.  Therefore, neuron i spikes.  If a neuron spikes too late or
     never, all patterns are run once more with larger synaptic weights.
     Let S be the recorded spikes.  The current I is computed by eq. (1)
     with the measured time constants and gain.  In this computation, the
@@ -57,11 +57,12 @@ the mean sampled potential of a neuron if all weights are 0.  The argument
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
 
-    A step with a large drop e[t] is called a reset.  Let r be the step of
-    a neuron's first reset.  The lag D is the median number of steps from a
-    neuron's first recorded spike to its first reset.  The estimated
-    threshold of a neuron is the mean of a lower and an upper bound.  Both
-    threshold bounds are based on all patterns in which the neuron spikes:
+    A step with a large drop e[t] is called a reset.  In one pattern, let r
+    be the step of a neuron's first reset, and let f be the step of its
+    first recorded spike.  The lag D is the median of r - f over all
+    neurons and patterns.  The estimated threshold of a neuron is the mean
+    of a lower and an upper bound.  Both threshold bounds are based on all
+    patterns in which the neuron spikes:
 
         max y[t] for t <= r,  min beta y[r] + I[r]                    (5)
 
@@ -78,10 +79,10 @@ the mean sampled potential of a neuron if all weights are 0.  The argument
 
 A chip may return the spikes or samples of the previous or next pattern.
 If two mistakes explain the results almost equally well, the report names
-both mistakes.  If the chip does not reset its neurons before each pattern,
-measurement (C) ends early.  Measurement (C) also ends early if more than
-10 % of the membrane resets have no recorded spike.  The report names each
-neuron or readout whose samples are clipped at a potential close to `rest`.
+both mistakes.  The thresholds and delays are not measured if neurons are
+not reset before each input pattern.  The delays are not measured if the
+chip returns no spike for more than 10 % of the resets.  The report names
+each neuron or readout whose samples are clipped close to `rest`.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  Eq. (2) is symmetric in a and b.
@@ -683,7 +684,7 @@ def _cut(y, least, most):
 
 
 def _edges(y, noise, n, weak):
-    """Test if neurons keep states between patterns, and list the faults."""
+    """Detect samples that are clipped or depend on the previous input pattern."""
     if (y[0].std(axis=0) > np.maximum(STEADY, 3 * noise)).any():
         previous, own = (np.corrcoef(y[0, 1:].ravel(), last.ravel())[0, 1]
                          for last in (y[-1, :-1], y[-1, 1:]))
@@ -716,7 +717,7 @@ def _trains(spikes, W, x, fit):
 
 
 def _resets(y, spikes, W, x, fit):
-    """Return the threshold bounds (5), the lag D and the fraction of lost spikes."""
+    """Estimate thresholds by eq. (5), and compare resets with recorded spikes."""
     drive = _late(x @ W.T, round(fit.lag)) * fit.gain
     decays = np.exp(-1 / _pairs(fit.total, fit.q))
 

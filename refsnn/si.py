@@ -1,14 +1,14 @@
 # refsnn 0.1.0 | si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Synaptic intelligence (SI) computes parameter importances online.
 
-Let g be the gradient of the loss with respect to the parameters theta
-before an optimiser step.  The displacement is the change of theta in this
-step.  The path integral (1) of a parameter estimates how much its changes
-have decreased the loss during a task.  At the end of the task, eq. (2)
-updates the importance of each parameter.  Then all path integrals are set
-to 0, and the current parameters become the anchors.  In later tasks, the
-penalty (3), with the coefficients `factor` and `strength`, keeps important
-parameters near their anchors:
+Let theta be the parameters before an optimiser step, and let g be the
+gradient of the loss at theta.  The displacement is the change of theta in
+this step.  The path integral (1) of a parameter estimates how much the
+changes of this parameter have decreased the loss of the current task.  At
+the end of the task, eq. (2) updates the importance of each parameter.
+Then all path integrals are set to 0, and the current parameters become the
+anchors.  In later tasks, the penalty (3), with the coefficients `factor`
+and `strength`, keeps important parameters near their anchors:
 
     path_integral = path_integral - g displacement    (1)  [ZPG17] eq. 3
     importance = importance + path_integral
@@ -60,18 +60,18 @@ reset_optimiser=True, the caller resets the optimiser after each task.
 Derivation.  To first order, an optimiser step changes the loss by the
     scalar product of the gradient g and the displacement.  For small
     steps, the path integrals of all parameters add up to the decrease of
-    the loss during the task.  With momentum or with the penalty,
-    contributions to a path integral can be negative.  Because of the
-    division in (2), the penalty (3) has the unit of the loss.  The damping
-    constant xi limits the importance of a parameter that hardly changed.
+    the loss during the task.  A path integral can decrease because of
+    momentum or the penalty.  Because of the division in (2), the penalty
+    (3) has the unit of the loss.  The damping constant xi limits the
+    importance of a parameter that hardly changed.
 Exact.  Eq. (4) is the exact derivative of the penalty.
 Cost.   A step takes O(p) time and memory for p parameters.
-Departures.  In the first task of permuted MNIST, one notebook of [ZPG17]
-    uses zeros instead of the initial parameters as anchors.  To use zeros
-    as anchors, pass arrays of zeros to `begin`.  On a CPU, the library
-    avalanche 0.6.0 does not copy the parameters at the end of a task.
-    Therefore, the anchors always equal the current parameters, and the
-    penalty is always 0.  This module copies the parameters.
+Departures.  In a notebook of [ZPG17] on permuted MNIST, the anchors in (2)
+    are 0 in the first task, instead of the initial parameters.  To
+    reproduce the notebook of [ZPG17], pass zeros to `begin`.  On a CPU,
+    the library avalanche 0.6.0 does not copy the parameters at the end of
+    a task.  Therefore, the anchors always equal the current parameters,
+    and the penalty is always 0.  This module copies the parameters.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -237,7 +237,7 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
 
 
 def consolidate(state, parameters, settings=DEFAULT):
-    """Return a `State` with the importances and anchors after a task, eq. (2).
+    """Compute parameter importances after a task, eq. (2).  Return a `State`.
 
     >>> state = begin(np.array([1.0]))
     >>> state = accumulate(state, np.array([-0.5]), np.array([4.0]))

@@ -39,7 +39,7 @@ class Settings(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """Hold the path and duration of a sound file, and the path of its spikes."""
+    """Describe one conversion from a sound file to a file of spikes."""
     path: str               # of the recording
     seconds: float          # duration of the sound
     part: str               # path of the file of its spikes in the work folder

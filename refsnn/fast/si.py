@@ -1,13 +1,12 @@
 # refsnn 0.1.0 | fast/si.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute Adam and synaptic intelligence (SI) together, with fast algorithms.
+r"""Perform Adam steps with synaptic intelligence (SI) at high speed.
 
 SI adds a penalty with the coefficient `strength` to the loss.  The penalty
-keeps important parameters near their values at the end of the previous
-task (anchors).  The path integral of a parameter estimates how much the
-changes of this parameter have decreased the loss of the current task.  In
-large networks, memory bandwidth limits the speed of Adam and SI.
-Therefore, this module computes all updates together, in blocks that fit in
-the cache.  Let g be the gradient of the task loss with respect to the
+keeps important parameters near their anchors.  The anchors are the
+parameters after the previous task.  The path integral of a parameter
+estimates how much the changes of this parameter have decreased the loss of
+the current task.  For speed, eqs. (1)-(6) are computed in blocks that fit
+in the cache.  Let g be the gradient of the task loss with respect to the
 parameters theta.  With root = sqrt(1 - beta2^t), step t >= 1 computes
 
     total = g + 2 strength importance (theta - anchor)   (1)  [ZPG17] eq. 4

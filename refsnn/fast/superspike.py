@@ -12,9 +12,9 @@ U exceeds the threshold.  Afterwards, U is 0 for `refractory/dt` steps:
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
 Eq. (4) applies two exponential filters in series to v[t].  Eq. (4)
-computes the traces of the input spikes.  With different constants a, b and
-g, eq. (4) also computes convolutions with the double-exponential kernel
-alpha of superspike.py:
+computes the traces of the input spikes.  The module superspike.py defines
+a double-exponential kernel alpha.  Eq. (4) also computes convolutions with
+alpha if the constants a, b and g are chosen accordingly:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)
@@ -26,7 +26,7 @@ input trace.  With rho and zeta of superspike.py, the weight change is
     change = dt sum_t e[t] (alpha*hebb)[t]
              - rho W dt sum_t zeta[t]                   (5)  [ZG18] eq. 3.4
 
-The option drive="published" multiplies the first sum by a factor.
+The coefficient `drive` of superspike.py multiplies the first sum in (5).
 
 Derivation.  The first sum in (5) is linear in hebb.  The derivative of
     this sum with respect to hebb[s] is the error filtered backward in
