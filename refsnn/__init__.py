@@ -81,18 +81,18 @@ papers and errors in papers.  The most important departures are:
 - In `lif`, a neuron does not spike if its membrane potential equals the
   threshold (see test_lif.py::test_a_tie_is_no_spike).
 
-- In `surrogates`, the maximum of each surrogate derivative is 1.  In some
-  other packages, the maximum depends on the steepness
-  (see test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
+- In `surrogates`, the maximum of each surrogate derivative is 1 (see
+  test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).  In some
+  other packages, a steeper surrogate derivative has a larger maximum.
 
 - If a readout reaches its maximum over time at several steps, the gradient
   passes only through the last of these steps
   (see test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
-- With the loss of [CB22], a readout that stays below zero for every
-  pattern has no gradient.  Its class is therefore never learned.  With
-  reduction="reached", `in_the_loop.loss` has a gradient even if the
-  readout of the correct class stays below zero (see
+- With the loss of [CB22], a class is never learned if its readout stays
+  below zero for every pattern, because the gradient is zero.  With
+  reduction="reached", `in_the_loop.loss` ignores the initial zeros of the
+  readout of the correct class.  A readout below zero can then learn (see
   test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
 - Implementations of synaptic intelligence differ in several details, which
@@ -116,17 +116,17 @@ The most important errata (errors in papers or in their code) are:
 - In the fourth tutorial of [NMZ19], time bins are numbered from 1.  Time
   bin 0 is therefore always empty (see test_binning.py::test_bins_by_hand).
 
-- The fourth tutorial of [NMZ19] has time steps of 14 ms, but decay factors
-  for steps of 1 ms.  Its time constants are therefore 14 times too long
+- In the fourth tutorial of [NMZ19], all time constants are 14 times too
+  long, because the decay factors belong to steps of 1 ms, not of 14 ms
   (see test_check.py::test_the_well_known_mistakes_are_caught_by_name).
 
 - The surrogate derivative printed in [CB22] lacks the summand 1 in its
   denominator, and is therefore infinite at the threshold
   (see test_in_the_loop.py::test_the_surrogate_in_closed_form).
 
-- The Heidelberg data sets were computed with the ear model of [CSSZ20], in
-  which the basilar membrane wrongly moves before the sound arrives
-  (see test_basilar.py::test_answers_come_before_or_after_the_sound).
+- In the ear model of the Heidelberg data sets [CSSZ20], the basilar
+  membrane wrongly moves before the sound arrives (see
+  test_basilar.py::test_answers_come_before_or_after_the_sound).
 """
 
 __version__ = "0.1.0"

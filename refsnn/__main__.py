@@ -13,7 +13,7 @@
 
 If the input is invalid, a command prints one line to standard error and
 returns exit status 2.  Each output file is written completely or not at
-all.  Commands overwrite no file, except that `run` replaces report.json.
+all.  Only the command `run` may overwrite a file, namely report.json.
 Only `convert`, `run`, `diagnose` and `nir` need more than NumPy.
 
 The command `convert` reads WAV or FLAC files, converts the sounds to
@@ -43,8 +43,8 @@ npz files.  If FOLDER ends with .zip, the command `vectors` writes one zip
 file with JSON files, but without npz files.  The command `check` compares
 the results of a simulator with the correct results.  RESULTS is an npz or
 .json file with the arrays that the simulator computed.  For example, the
-array bptt.dW is the output dW of the golden vector bptt.  A .json file
-holds arrays such as
+array bptt.dW holds the result dW of the simulator for the test problem
+bptt.  A .json file holds arrays such as
 
   {"bptt.dV": {"dtype": "float64", "shape": [2,2], "data": [1,0.5,-3,2]}}
 
@@ -59,9 +59,9 @@ specifies the inputs and the replies of COMMAND.  The command `run` prints
 a table, and writes report.json to the current folder.  The exit status of
 `run` is 1 if a required output is wrong, or if an expected failure does
 not occur.  The option `--xfail` names a file that lists expected failures
-in the format of PROTOCOL.md.  The command `diagnose` sends the inputs of
-100 to 500 networks to COMMAND.  If a result is wrong, `diagnose` names the
-wrong term of the equations, and the exit status is 1.
+in the format of PROTOCOL.md.  The command `diagnose` tests the program
+COMMAND with 100 to 500 networks.  If a result is wrong, `diagnose` names
+the wrong term of the equations, and the exit status is 1.
 
 Simulators compute a time step of leaky integrate-and-fire (LIF) neurons in
 different ways, which are called conventions.  For example, the type of
@@ -69,8 +69,9 @@ reset differs between simulators.  The command `probes` writes network
 inputs for which simulators with different conventions give different
 results.  The command `identify` infers the convention of a simulator from
 a recording of spikes or states.  The exit status of `identify` is 1 if the
-recording has no spike, or if no convention or surrogate derivative fits
-the recording.  A recording is an npz or JSON file as for `check`, with
+recording has no spike, or if no known kind of time step reproduces the
+recording.  The exit status is also 1 if no surrogate derivative reproduces
+the gradient dW.  A recording is an npz or JSON file as for `check`, with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
@@ -82,22 +83,22 @@ the recording.  A recording is an npz or JSON file as for `check`, with
                             surrogate, a name such as "fast_sigmoid" or
                             "fast_sigmoid:25", or a steepness
 
-The command `nir` reads the graph of a spiking network from a NIR file.
-A node of a NIR graph is, for example, a layer of neurons.  For each node
+The command `nir` reads the graph of a spiking network from a NIR file.  A
+node of a NIR graph is, for example, a layer of neurons.  For each node
 with a recording, the command searches for a convention that reproduces the
 recording.  The command also compares the recording with the exact solution
-in continuous time.  RECORDING is a NIRData, npz or CSV file.  In an npz
-file, the array x with the shape (T, n) or (S, T, n) is the input.  The
-arrays NAME/spikes, NAME/mem and NAME/syn are recordings of the node NAME.
-The time step dt is optional.  A CSV file holds the columns x, v and spikes
-of a single neuron.  The exit status is 1 if no convention reproduces the
-recording of a node, or if a recording contains no spike.  The exit status
-is also 1 if a recording cannot be judged, for example because the input is
-missing.  With --run and --out, the command simulates the graph with the
-input of the file INPUT, and writes the exact solution to a new NIRData
-file.  With --convention, the command writes a simulation in time steps,
-for example in the convention "decay=Euler,reset=subtract"; see
-`refsnn.oracle.nir.dynamics`.
+in continuous time.  RECORDING is an npz file, a CSV file, or an HDF5 file
+in the format NIRData.  In an npz file, the array x with the shape (T, n)
+or (S, T, n) is the input.  The arrays NAME/spikes, NAME/mem and NAME/syn
+are recordings of the node NAME.  The time step dt is optional.  A CSV file
+holds the columns x, v and spikes of a single neuron.  The exit status is 1
+if no convention reproduces the recording of a node, or if a recording
+contains no spike.  The exit status is also 1 if a recording cannot be
+judged, for example because the input is missing.  The option `--run INPUT`
+solves the equations of the graph exactly for the input in the file INPUT.
+The option `--out FILE` names the new NIRData file for the exact solution.
+With --convention, `nir` writes a simulation in time steps, for example
+with "decay=Euler,reset=subtract"; see `refsnn.oracle.nir.dynamics`.
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
 folder or to a new .py file.  The copy needs no other module of `refsnn`.

@@ -20,28 +20,28 @@ stands for a list of arrays that all meet the specification.
 
 The second part of a specification names the axes of an array.  For
 example, `(n, m)` stands for a matrix with n rows and m columns.  In one
-call of `arrays`, axes with the same letter must have the same size.  A
-number such as 3 is the required size of an axis, and an underscore allows
-any size.  By default, the size of an axis must not be 0.  A star after a
-letter, as in `m*`, allows the size 0 for this axis.  The axes `()` require
-a number.  The notation `(n?)` allows a number or an array with n entries.
-The axes `(...)` allow an array of any shape.
+call of `arrays`, axes with the same letter must have the same size.  The
+axes `(3, _)` require a matrix with 3 rows and any number of columns.  By
+default, the size of an axis must not be 0.  A star after a letter, as in
+`m*`, allows the size 0 for this axis.  The axes `()` require a number.
+The notation `(n?)` allows a number or an array with n entries.  The axes
+`(...)` allow an array of any shape.
 
 The third part of a specification is the type of the array entries.  The
 type `float` allows the dtypes float32 and float64, and the type `int`
-allows integers.  An array of the type `unread` is not cast, and its
-entries are not checked.  A missing type allows all real numbers.
+allows integers.  If the type is `unread`, `arrays` neither casts the array
+nor checks its entries.  A missing type allows all real numbers.
 
-The last part of a specification restricts the values of all array entries.
-For example, `in [0, 1)` allows a range of values, and `in {0, 1}` allows
-only the values 0 and 1.  Without a range, entries must be finite.
+The fourth part of a specification states the allowed values of array
+entries.  For example, `in [0, 1)` allows a range, and `in {0, 1}` allows
+only 0 and 1.  Without a range, entries must be finite.
 
 If the argument `dtype` of `arrays` is given, all real arrays are cast to
-this dtype.  Without the argument `dtype`, the first array of the type
-`float` determines the dtype to which all following real arrays are cast.
-Arrays of the type `int` keep their dtype.  For the notation `()`, `arrays`
-returns a Python number.  An array that needs no cast is not copied.
-Masked arrays are refused.
+this dtype.  Without the argument `dtype`, the first array that is
+specified as `float` keeps its dtype.  All later real arrays are cast to
+the dtype of this first array.  Arrays of the type `int` keep their dtype.
+For the notation `()`, `arrays` returns a Python number.  An array that
+needs no cast is not copied.  Masked arrays are refused.
 
 An error message contains the argument's name, its invalid value or shape,
 and the violated requirement.  If an axis has different sizes in two

@@ -274,7 +274,8 @@ def _scan(drive, source, V, state, constants, k, spike=None, recorded=None, rese
 def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptation,
               gain=1.0, threshold=1.0, through_reset=True, through_recurrence=True,
               constants=False):
-    """Return the Jacobians J and F of time steps, eqs. (10), (11), (13)-(15).
+    """Return the derivatives J and F of the states h[t] with respect to h[t-1]
+    and to the parameters, eqs. (10), (11), (13)-(15).
 
     >>> x, W = np.zeros((2, 1, 1)), np.ones((1, 1))
     >>> J, F = linearise(x, W, None, (x,) * 5, x, alpha=0.5, beta=0.25,

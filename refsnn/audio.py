@@ -22,9 +22,8 @@ Cost.   Resampling T samples from the rate Q to the rate R takes O(T +
 Departures.  The software of [CSSZ20] assumes a sampling rate of 48 kHz,
     and does not resample.  A fade lasts half the sound in this software
     (ramp=None, N = T//2), and 0.03 s in the paper (ramp=0.03).  A sound is
-    called clipped if four successive samples are at full scale.  For
-    floating-point samples, full scale is the largest magnitude of a
-    sample, or 1 if all magnitudes are smaller than 1.
+    called clipped if four successive samples are at full scale.  The full
+    scale of float samples is their largest absolute value, but at least 1.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 """

@@ -201,7 +201,7 @@ def _spline(frequencies, values):
 
 
 def interpolate(table, frequencies, channels=None):
-    """Interpolate the tabulated transfer function V, (F, C) complex.
+    """Return the interpolated transfer function V, a complex array (F, C).
 
     >>> f = np.array([440.0])
     >>> close = interpolate(table(places(5)), f, slice(3, 5))

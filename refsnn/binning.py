@@ -30,8 +30,8 @@ Exact.  Times are compared in float64.  A file in float16 stores rounded
     an event to the previous time step.
 Cost.   `sparse` takes O(T + E log(E T)) time for E events.  Dense results
     take O(T B n) memory.
-Departures.  If (t1 - t0) / dt differs from an integer by a relative error
-    of at most 1e-9, the number T of time steps is this integer.
+Departures.  Eq. (1) rounds (t1 - t0) / dt to the nearest integer if the
+    relative difference is at most 1e-9.
 Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` counts time
     steps from 1 instead of 0.  Therefore, time step 0 is always empty.  An
     event at the end time t1 gets the step number T, which does not exist.

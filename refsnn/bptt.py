@@ -17,9 +17,9 @@ For LIF layers, eqs. (1) and (2) become eqs. (7)-(10) of the module `lif`.
 
 A long trajectory can be processed in chunks of steps, from the last chunk
 to the first.  The last state of a chunk is also the first state of the
-next chunk.  If two chunks share a state h, F = dh/dparameters must be 0
-for this state in the later chunk, because the earlier chunk already uses
-F.  The direct derivative of the loss at the last state of a chunk is
+next chunk.  If two chunks share a state, its derivative F must be 0 in the
+later chunk, because the earlier chunk already adds F to the gradient.  The
+direct derivative of the loss at the last state of a chunk is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 
@@ -95,8 +95,8 @@ def gradient(J, F, q):
 
 
 def chunk(J, F, q, dstate):
-    """Return the gradient (p,) of one chunk and the adjoint (B, n) of its first
-    state, eqs. (1)-(3).  The gradient is a sum over steps and batch.
+    """Return the part (p,) of the gradient that one chunk of steps contributes,
+    and the adjoint (B, n) of the first state of the chunk, eqs. (1)-(3).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((1, 1, 1))
     >>> [a.tolist() for a in chunk(J, 2 * J, q, np.full((1, 1), 2.0))]

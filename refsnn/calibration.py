@@ -6,13 +6,13 @@ spikes)`, which returns the spikes and the membrane potentials of all
 neurons.  Potentials are sampled by an analog-to-digital converter (ADC),
 whose integer output is called an ADC code.  An image is a pattern of input
 spikes that arrive at the end of time bin 0, and the response to an image
-is recorded for 20 time bins.  The drive of an image is the sum of the
-weights of all inputs that spike in this image.  The baseline of a neuron
-is its mean ADC code while no input spikes arrive.  The variable y is the
-ADC code minus the baseline.  The variable `unit` is the nominal difference
-between the ADC codes of the threshold and of the leak potential.  The
-variable `scale` is the factor that converts a weight of the network model
-to a weight on the chip.  Let t0 be the time from the first sample of the
+is recorded for 20 time bins.  For each image, the variable `drive` is the
+sum of the weights of all spiking inputs.  The baseline of a neuron is its
+mean ADC code while no input spikes arrive.  The variable y is the ADC code
+minus the baseline.  The variable `unit` is the nominal difference between
+the ADC codes of the threshold and of the leak potential.  The variable
+`scale` is the factor that converts a weight of the network model to a
+weight on the chip.  Let t0 be the time from the first sample of the
 membrane potential to the mean arrival time of the input spikes.  The
 neuron parameters follow from
 
@@ -30,11 +30,10 @@ neuron parameters follow from
 In eq. (2), p_nominal is p(dt, a, b), where dt is the length of a time bin,
 and a and b are the nominal time constants.  The amplitude `jump` of eq.
 (4) differs between images.  In eq. (6), `reference` is the ADC code of the
-nominal leak potential, measured while an external voltage holds the
-membrane at this potential.  An exchange of tau_syn and tau_mem does not
-change P(t) in eq. (2).  Therefore, tau_mem is measured with eq. (4).  Each
-neuron parameter of a chip is set by a digital number with `levels`
-possible values.  The function `corrected` therefore rounds corrections:
+nominal leak potential.  An exchange of tau_syn and tau_mem does not change
+P(t) in eq. (2).  Therefore, tau_mem is measured with eq. (4).  Each neuron
+parameter of a chip is set by a digital number with `levels` possible
+values.  The function `corrected` therefore rounds corrections:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
@@ -48,8 +47,8 @@ Approximate.  Without the argument `reference`, an offset of the ADC
     the same factor.  Membrane noise lowers the measured threshold by up to
     the standard deviation of the noise.  Because synapses differ,
     measurements with different synapses are averaged.
-Cost.   The chip is measured `repeats` times.  Each measurement uses about
-    190 images, or about 1.2 N images for a chip with N > 150 inputs.
+Cost.   Each of the `repeats` measurements uses about 1.2 N images if the
+    chip has N > 150 inputs, and about 190 images otherwise.
 Departures.  Eq. (7) assumes that nominal gains and time constants lie in
     the middle of their ranges.  The number 5.45 is 1.8 V / 0.33 V, the
     range of potentials divided by the nominal distance from leak to
@@ -351,9 +350,9 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     [1.0, 1.0]
 
     If a neuron fires without input, `calibrate` raises the threshold by 1, and
-    corrects nothing else.  Some neurons spike too late for a measurement of
-    tau_mem.  For these neurons, `calibrate` corrects the leak potential, and
-    lowers the difference between threshold and leak by 0.5.  Apply these
+    corrects nothing else.  If a neuron spikes too late for a measurement of
+    tau_mem, `calibrate` corrects its leak potential, and moves its threshold
+    closer to the leak potential by half of the nominal distance.  Apply these
     corrections, and then call `calibrate` again.  If a neuron never fires,
     `calibrate` warns and corrects only the leak potential.
 

@@ -16,10 +16,10 @@ network is simulated again with the spike function
 where H is the step function, f' is the surrogate derivative, and u0 is the
 recorded membrane potential.  At u = u0, s(u) equals the recorded spike,
 and ds/du equals the surrogate derivative.  Some learning rules treat a
-variable as a constant.  The function `frozen` returns a loss in which
-recorded variables are constant.  With a correct gradient, the error of the
-linear approximation of L falls as h^2.  The function `taylor_slope`
-estimates the exponent of h in eq. (4):
+variable as a constant.  To check such a learning rule, the function
+`frozen` fixes the variable at its recorded values.  With a correct
+gradient, the error of the linear approximation of L falls as h^2.  The
+function `taylor_slope` estimates the exponent of h in eq. (4):
 
     |L(theta + h d) - L(theta) - h <gradient, d>| = O(h^2)            (4)
 
@@ -60,8 +60,8 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     >>> w, rng = np.array([1.0, 2.0]), np.random.default_rng(1)
     >>> directional(lambda w: float(w @ w), w, 2 * w, rng)
 
-    The function raises AssertionError in three cases: D and <gradient, d>
-    differ, both are 0, or rounding noise may hide an error.
+    AssertionError is raised if the finite difference D and <gradient, d>
+    differ or are both 0, or if the rounding noise of D may hide an error.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def anchored(surrogate, mem, threshold=1.0):
 
 def frozen(run, *recording):
     """Return a loss that depends on theta only, a callable (theta) -> float.  The
-    recorded values are copied and held constant.
+    loss uses a copy of the recorded values.
 
     >>> loss = frozen(lambda w, s: float(w * s[0]), np.array([2.0]))
     >>> loss(3.0)
@@ -242,7 +242,7 @@ def complex_step(f, theta, direction, step=1e-30):
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     """Return a float that estimates the exponent of h in eq. (4).  The
     estimate is about 2 for a correct gradient and 1 for a wrong gradient.  If
-    rounding noise hides the errors of eq. (4), the function returns infinity.
+    the left side of eq. (4) is below rounding errors, the result is infinity.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))
