@@ -52,8 +52,8 @@ def names(folder=FOLDER):
 def catalogue():
     """Return a dict that lists the stored golden vectors.  The value of the key
     "version" begins with the year and month of the last change.  The list
-    "required" contains problems that are solved by published equations.
-    The list "optional" contains problems with more than one correct result.
+    "required" names problems whose results follow from published equations.
+    The results of "optional" problems also depend on choices of a program.
 
     >>> found = catalogue()
     >>> "bptt" in found["required"], "si_nupic" in found["optional"]
