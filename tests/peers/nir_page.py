@@ -121,6 +121,8 @@ also exported small networks of its own, whose recordings were compared with the
   import of rockpool takes tau_mem / (1 + r) as dt, 4 ms for "CubaLIF, plain".
 - The neurons of snntorch take decay factors.  Its export turns a factor beta into the
   time constant dt / (1 - beta), and hence has the decay Euler.
+- Graphs with a Delay have other results in each run of norse: some runs end with an
+  error, and others follow no known convention.
 - Refused: the tool, or the version of nir that it requires, does not support a node or
   a field, and tells so.
 - No spike: the tool sent no spike, which tells nothing about threshold and reset.

@@ -326,7 +326,7 @@ def main(folder, tools):
     stored = json.loads(STORED.read_text("utf-8")) if STORED.exists() else {}
     for tool in tools or TOOLS:
         print(tool, flush=True)
-        run = subprocess.run(       # a result of norse depends on the order of a set
+        run = subprocess.run(       # fixes the order of sets of names
             [folder / tool / "bin" / "python", __file__, "--one", tool], check=True,
             stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONHASHSEED": "0"})
         stored[tool] = json.loads(run.stdout.splitlines()[-1])
