@@ -83,9 +83,9 @@ papers and errors in papers.  The most important departures are:
 
 - In `surrogates`, the maximum of each surrogate derivative is 1 (see
   test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).  In some
-  other packages, a steeper surrogate derivative has a larger maximum.
+  other packages, this maximum grows with the steepness parameter.
 
-- If a readout reaches its maximum over time at several steps, the gradient
+- If a readout has its largest value at several time steps, the gradient
   passes only through the last of these steps
   (see test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 

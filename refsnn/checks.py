@@ -2,7 +2,7 @@
 r"""Check gradients of spiking and other networks by finite differences.
 
 The gradient of a function L of the parameters theta is tested along a
-direction d.  Central differences D of steps h and h/2 are combined:
+direction d.  Central differences D with steps h and h/2 are combined:
 
     D(h) = (L(theta + h d) - L(theta - h d)) / (2 h)                  (1)
     D = (4 D(h/2) - D(h)) / 3                                         (2)

@@ -4,8 +4,8 @@ r"""Detect errors of a neuromorphic chip and of its control software.
 For example, two neurons may be exchanged, or spikes may be delayed.  The
 user supplies a function run(weights, x), which runs a real or emulated
 chip.  The function `run` returns the output spikes and the sampled
-membrane potentials.  The chip has m inputs, n hidden neurons with weights
-W and k readout neurons with weights W_out.  The results are compared with
+membrane potentials.  The chip has m inputs, n hidden neurons (weights W),
+and k readout neurons (weights W_out).  The results are compared with
 model neurons, whose synaptic current I and membrane potential v follow
 
     I[t+1] = alpha I[t] + W x[t],  v[t+1] = beta v[t] + I[t]          (1)
@@ -24,7 +24,7 @@ the mean sampled potential of a neuron if all weights are 0.  The argument
 
 (A) All weights are 0.  Neurons that spike nevertheless are called
     restless.  The noise of a neuron or readout is the standard deviation
-    of its samples.
+    of its sampled membrane potential.
 
 (B) In test pattern j, input j spikes once, and all other inputs are
     silent.  An additional pattern has no input spikes.  If neurons respond

@@ -79,8 +79,8 @@ def step_gradient(M, q):
 
 
 def gradient(J, F, q):
-    """Return the gradient dL/dparameters (p,) of the total loss, summed over
-    steps and batch, eqs. (1), (3).
+    """Return the gradient (p,) of the total loss, eqs. (1), (3).  The total loss
+    is the sum over steps and batch.
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> gradient(J, 3 * q[..., None], q).tolist()

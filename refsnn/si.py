@@ -278,7 +278,7 @@ def consolidate(state, parameters, settings=DEFAULT):
 
 
 def penalty(state, parameters, settings=DEFAULT):
-    """Return the penalty on changes of important parameters, eq. (3), a float.
+    """Return the penalty, a float, on changes of important parameters, eq. (3).
 
     >>> state = begin(np.zeros(2))._replace(importance=np.array([1.0, 3.0]))
     >>> penalty(state, np.array([2.0, 1.0]), Settings(strength=0.5))

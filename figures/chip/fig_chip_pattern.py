@@ -12,7 +12,7 @@ The spread of a parameter is the standard deviation of the parameter over all ne
 that can fire.  For gains and time constants, the standard deviation is divided by the
 mean over the same neurons.  The spreads of potentials are divided by the nominal
 distance between leak potential and threshold.  Bars are means over chips, and dots are
-single chips.  Diamonds are published spreads of the real chip after calibration.  The
+single chips.  Diamonds are published spreads among neurons of the calibrated chip.  The
 published standard deviations are taken or estimated from tests in the public software
 that calibrates the real chip.
 

@@ -182,12 +182,12 @@ def claims(size):
 def share(gap, left):
     """Return by which fraction a changed setting reduces the accuracy difference `gap`.
 
-    gap : accuracy in software minus accuracy on the chip, with the standard settings.
-    left : accuracy in software minus accuracy on the chip, with the changed setting.
+    gap : accuracy in software minus accuracy on the chip, under standard settings.
+    left : the same difference, after one setting was changed.
 
     The function returns one value for each run.  The mean of the returned values is
-    `1 - left.mean() / gap.mean()`.  The confidence interval of this mean tests whether
-    more than one half of the accuracy difference is removed (Fieller's method).
+    `1 - left.mean() / gap.mean()`.  If the confidence interval of this mean (Fieller's
+    method) lies above 0.5, the changed setting removes more than one half of the gap.
     """
     whole = gap.mean()
     if whole <= 0:

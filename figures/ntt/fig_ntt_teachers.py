@@ -19,7 +19,7 @@ teachers are trained for 18,720 steps.  In addition, the teacher with the larges
 initial kernel distance is selected, and the student of this teacher is trained for
 18,720 steps.  As in the code of [LZ20], distances are computed on 64 of 120 held-out
 images.  All teachers have the same held-out images.  Stars mark the two runs of the
-published NTT demonstration, whose initial kernel distances are 6,439 and 8,147.  The
+published NTT demonstration.  Their initial kernel distances are 6,439 and 8,147.  The
 published runs used other teachers and images, which can change the distance ratio.  The
 figure `ntt_replay` repeats the published runs with the same teachers and images.
 """

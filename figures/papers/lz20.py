@@ -108,9 +108,9 @@ SETTINGS = (
     Experiment("ntt_masks", "Masks of the first layer", (
         ("network, density", "784-300-100-10, 3 %", "same"),
         ("transfer", TRANSFER, "same, on 60,000 training images"),
-        ("L2 of the transfer", "1e-4, divided by the density", "same; planned: also 0"),
-        ("random masks", UNITS, "uniformly random; planned: also as published"),
-        ("runs", "2", "2; planned: 3"))),
+        ("L2 of the transfer", "1e-4, divided by the density", "same, and also 0"),
+        ("random masks", UNITS, "as published, and also uniformly random"),
+        ("runs", "2", "3"))),
     Experiment("ntt_teachers", "Dependence on the dense network", (
         ("dense networks", "2", "20, and the one with the largest distance"),
         ("distances", "64 of 120 held-out training images", "64 of 120 other images"),

@@ -144,8 +144,8 @@ def count(lines):
         told.append(f"For {quoted} of the reproduced results, the published number was "
                     "not read in the paper itself, but in another source.")
     if words["agrees"] or words["differs"]:
-        told.append("For some results, refsnn uses different data or a different "
-                    "network: " + _counted(words, {
+        told.append("Some results were computed with other data, or with another "
+                    "network, than in the paper: " + _counted(words, {
                         "agrees": "agree{s} with the paper",
                         "differs": "differ{s} from it"}))
     told.append("Of the remaining results, " + _counted(words, {

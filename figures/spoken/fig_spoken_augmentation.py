@@ -1,7 +1,7 @@
 """Spoken digits: training on shifted spikes, to convergence
 
 A recurrent spiking network is trained on spoken digits, with or without augmentation.
-Augmentation shifts all spikes of the training words at random, as the caption of the
+Augmentation shifts each spike of the training words at random, as the caption of the
 figure `spoken_classifiers` describes.  The left panel shows the accuracy on training
 words, on test words of known speakers, and on words of the held-out speakers 4 and 5.
 The accuracies in the left panel are measured without random shifts of the spikes.  Bars

@@ -10,8 +10,8 @@ bar shows the test accuracy of one run.  Diamonds are published accuracies [CSSZ
 
 By default, recurrent networks with time steps of 20 ms are trained for 12 epochs on
 1,400 recordings of the Heidelberg Digits.  With --full, networks are trained on all
-Heidelberg Digits.  Training ends when the training accuracy has gained less than 0.005
-in 20 epochs, or after 200 epochs.
+Heidelberg Digits.  Training ends after 200 epochs, or earlier if the training
+accuracy has gained less than 0.005 in the last 20 epochs.
 """
 
 import numpy as np

@@ -66,7 +66,7 @@ ARRAYS = {
 def jobs(size, seed, data, steps=COARSE, repeats=None, epochs=None, hidden=None):
     """Return the jobs that train the classifiers.
 
-    The list `steps` holds lengths of the time step, in ms, for the second panel.
+    The list `steps` holds the time steps, in ms, that the second panel compares.
     """
     listed, changed = [], {"epochs": epochs, "hidden": hidden}
     folder = spoken_words.folder(size, data)

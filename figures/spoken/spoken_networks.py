@@ -1,10 +1,10 @@
 """Train and test classifiers of spoken digits for the figures of [CSSZ20].
 
 The function `classify` trains one classifier and returns its accuracies.  Several
-figures use this function as a job.  The networks are feed-forward spiking networks with
-one to three hidden layers, a recurrent spiking network, a long short-term memory
-network (LSTM) and convolutional networks (CNN).  For comparison, support vector
-machines are trained on spike counts.
+figures run this function, many times in parallel.  The networks are feed-forward
+spiking networks with one to three hidden layers, a recurrent spiking network, a long
+short-term memory network (LSTM) and convolutional networks (CNN).  For comparison,
+support vector machines are trained on spike counts.
 
 One network can be trained by several calls of `classify`, to keep each job short.
 Each call continues with the weights, the optimiser state and the random generator of
@@ -513,8 +513,8 @@ def named(condition, more):
 def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
-    changed : dictionary of options that do not change the name of the condition.  An
-        option with the value None is ignored.
+    changed : dictionary of options that do not change the name of the condition.
+        Options with the value None are ignored.
     more : options that are appended to the name of the condition.
     """
     folder = spoken_words.folder(size, data)

@@ -11,9 +11,9 @@ of the errors:
 
 An explanation is reported only if it accounts for all wrong entries.  If
 an array is shifted in time by k steps, its first or last k steps may hold
-any values.  An array with few different values can by chance equal a
-shifted or scaled array.  If the argument `right` has few different values,
-`locate` tests only for rounding errors.
+any values.  If an array has few different values, it can equal a shifted
+or scaled copy of the other array by chance.  If the argument `right` has
+few different values, `locate` tests only for rounding errors.
 """
 
 import itertools

@@ -125,7 +125,7 @@ def judge(vector, name, value):
 
 def mistakes(vector, results):
     """Return descriptions of all known mistakes that cause these results.
-    The description of a mistake can name a public program with this mistake.
+    A description can name a public program that makes the mistake.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)

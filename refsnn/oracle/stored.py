@@ -9,7 +9,7 @@ replaces the files whose contents have changed:
 
     python -m refsnn.oracle.stored
 
-Each JSON file also holds the wrong results of programs with a known error.
+Each JSON file also holds the wrong results that known errors produce.
 The names of golden vectors and the identifiers of known errors, such as
 "bptt/reset-detached", never change.  If you change the name of an error in
 the code, change it in the JSON file, too.  For each new error, the

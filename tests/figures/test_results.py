@@ -187,9 +187,10 @@ def test_lines_are_counted_by_the_worst_of_their_numbers(project):
         "not attempted", "reproduced", "not reproduced", "agrees", "differs",
         "not decided", "not decided", "not decided", "not decided", "drawn", "drawn"]
     page = results.text(project)
-    assert ("**Of 11 published results, 1 is reproduced, and 1 is not reproduced. For "
-            "some results, refsnn uses different data or a different network: 1 agrees "
-            "with the paper, and 1 differs from it. Of the remaining results, 4 are "
+    assert ("**Of 11 published results, 1 is reproduced, and 1 is not reproduced. Some "
+            "results were computed with other data, or with another network, than in "
+            "the paper: 1 agrees with the paper, and 1 differs from it. Of the "
+            "remaining results, 4 are "
             "not decided, and 1 was not attempted. For 2 results, the papers give no "
             "number, and refsnn draws a figure or derives a formula.**") in page
     assert ("Of 3 own properties, which no paper states, 1 holds, and 2 fail."
@@ -279,9 +280,10 @@ def test_only_the_marked_part_of_the_readme_is_written(project):
             "|---|---|---|---|\n"
             "| Good | 0.8 ± 0.002 (3) | 0.8 ± 0.001 (3) | reproduced |\n"
             "| Bad | 0.8 ± 0.002 (3) | 0.9 ± 0.001 (3) | **not reproduced** |\n\n"
-            "Of 11 published results, 1 is reproduced, and 1 is not reproduced. For "
-            "some results, refsnn uses different data or a different network: 1 agrees "
-            "with the paper, and 1 differs from it. Of the remaining results, 4 are "
+            "Of 11 published results, 1 is reproduced, and 1 is not reproduced. Some "
+            "results were computed with other data, or with another network, than in "
+            "the paper: 1 agrees with the paper, and 1 differs from it. Of the "
+            "remaining results, 4 are "
             "not decided, and 1 was not attempted. For 2 results, the papers give no "
             "number, and refsnn draws a figure or derives a formula.\n"
             "Of 3 own properties, which no paper states, 1 holds, and 2 fail.\n"

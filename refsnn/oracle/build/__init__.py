@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | oracle/build/__init__.py | SPDX-License-Identifier: MIT | needs: python
-"""This package builds the golden vectors of `oracle`.
+"""This package computes the test problems that `oracle` contains.
 
-A golden vector is a test problem with its correct results, see `oracle`.
+Each problem, with its correct results, is called a golden vector.
 The module `registry` lists the golden vectors, `vector` defines their
 class, and the other modules compute golden vectors.
 """

@@ -44,8 +44,9 @@ def _settled(problem, fits, presets, exact):
 
 def _ties(problem, steps, exact=False):
     """Find the output of neurons whose membrane potential equals the threshold.
-    For each convention, yield a set.  The set contains ">" for the output 0,
-    ">=" for the output 1, and "half" for the output 1/2.
+    At equality, a neuron can output 0 (a spike needs v > threshold), 1 (v >=
+    threshold) or 1/2.  For each convention, yield the set of outputs found, as
+    ">", ">=" and "half".
     """
     for step, run, single in zip(
             steps, elimination._traces(problem, steps),

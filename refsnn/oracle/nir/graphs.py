@@ -43,8 +43,8 @@ GRAPH = collections.namedtuple("GRAPH", "nodes sources late skipped notes versio
 def read(path, repair=False):
     """Read a `GRAPH` from an untrusted NIR file.
 
-    If `repair` is true, `read` replaces a misspelt node name in the list of
-    edges by the name of the only node that has no edge.
+    If `repair` is true, and the list of edges has a name that belongs to no
+    node, `read` takes it for the only node without an edge.
 
     >>> read("nowhere.nir")
     Traceback (most recent call last):
