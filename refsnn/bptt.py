@@ -95,8 +95,8 @@ def gradient(J, F, q):
 
 
 def chunk(J, F, q, dstate):
-    """Return the gradient (p,) of one chunk of steps, and the adjoint (B, n) of
-    the first state of the chunk, eqs. (1)-(3).
+    """Return the gradient (p,) that one chunk of steps contributes, and the
+    adjoint (B, n) of the first state of the chunk, eqs. (1)-(3).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((1, 1, 1))
     >>> [a.tolist() for a in chunk(J, 2 * J, q, np.full((1, 1), 2.0))]

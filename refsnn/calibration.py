@@ -52,8 +52,8 @@ Cost.   Each of the `repeats` measurements uses about 1.2 N images if the
 Departures.  Eq. (7) assumes that nominal gains and time constants lie in
     the middle of their ranges.  The number 5.45 is 1.8 V / 0.33 V.  The
     potentials have a range of 1.8 V, and the threshold nominally lies
-    0.33 V above the leak potential.  The function
-    `corrected` may return parameters that a real chip cannot reach.
+    0.33 V above the leak potential.  The function `corrected` may return
+    parameters that a real chip cannot reach.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """

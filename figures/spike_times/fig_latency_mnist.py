@@ -149,7 +149,7 @@ def test(weights, images, labels):
 
 
 def learn(folder, epochs, hidden, samples, batch, seed, repeat, first=0, before=None):
-    """Train one network on the mini-batches from index `first`, at most on `PART`."""
+    """Train one network on at most `PART` mini-batches, starting at index `first`."""
     found = image_sets.digits(seed, FIGURE, repeat) if folder is None \
         else image_sets.stored(folder)
     (x, labels), (tested, wanted) = ((a.reshape(len(a), -1), b) for a, b in (

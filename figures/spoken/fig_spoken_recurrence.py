@@ -22,9 +22,9 @@ the program).
 By default, the networks are trained for 12 epochs on 1,400 recordings of the Heidelberg
 Digits.  By default, the words have 70 channels, and the time steps are 20 ms long.
 With --full, the networks are trained on all recordings, and the words have 700
-channels.  The first six conditions have time steps of 4 ms.  Training ends
-after 200 epochs, or earlier if the training accuracy has gained less than 0.005 in the
-last 20 epochs.
+channels.  The first six conditions have time steps of 4 ms.  Training ends after
+200 epochs, or earlier if the training accuracy has gained less than 0.005 in the last
+20 epochs.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Train and test classifiers of spoken digits for the figures of [CSSZ20].
 
 The function `classify` trains one classifier and returns its accuracies.  Several
-figures run this function, many times in parallel.  The networks are feed-forward
+figures call this function in their parallel jobs.  The networks are feed-forward
 spiking networks with one to three hidden layers, a recurrent spiking network, a long
 short-term memory network (LSTM) and convolutional networks (CNN).  For comparison,
 support vector machines are trained on spike counts.
