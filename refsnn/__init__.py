@@ -8,8 +8,9 @@ alone, because it imports no other core module.  Public functions raise a
 ValueError if an array or an option is invalid, and a FileNotFoundError if
 a file is missing.  Unless a docstring says otherwise, results have the
 dtype of the weights (float32 or float64).  If a function takes no weights,
-its results have the dtype of the input.  Only functions of `fast.si`, and
-functions with an argument `out` or `work`, modify arguments in place.
+its results have the dtype of the input.  Only two kinds of functions
+modify arguments in place: functions of the module `fast.si`, and functions
+with an argument `out` or `work`.
 
 models
     lif                 LIF layers and leaky readouts
@@ -83,7 +84,8 @@ papers and errors in papers.  The most important departures are:
 
 - In `surrogates`, the maximum of each surrogate derivative is 1 (see
   test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).  In some
-  other packages, this maximum grows with the steepness parameter.
+  other packages, the maximum of the surrogate derivative grows with the
+  steepness parameter.
 
 - If a readout has its largest value at several time steps, the gradient
   passes only through the last of these steps
@@ -91,8 +93,9 @@ papers and errors in papers.  The most important departures are:
 
 - With the loss of [CB22], a class is never learned if its readout stays
   below zero for every pattern, because the gradient is zero.  With
-  reduction="reached", `in_the_loop.loss` ignores the initial zeros of the
-  readout of the correct class.  A readout below zero can then learn (see
+  reduction="reached", `in_the_loop.loss` ignores the zeros in the readout
+  of the correct class before the first spike arrives.  With
+  reduction="reached", a readout below zero can learn (see
   test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
 - Implementations of synaptic intelligence differ in several details, which
@@ -116,8 +119,8 @@ The most important errata (errors in papers or in their code) are:
 - In the fourth tutorial of [NMZ19], time bins are numbered from 1.  Time
   bin 0 is therefore always empty (see test_binning.py::test_bins_by_hand).
 
-- In the fourth tutorial of [NMZ19], all time constants are 14 times too
-  long, because the decay factors belong to steps of 1 ms, not of 14 ms
+- In the fourth tutorial of [NMZ19], a time step lasts 14 ms, but the decay
+  factors are for steps of 1 ms.  All time constants are 14 times too long
   (see test_check.py::test_the_well_known_mistakes_are_caught_by_name).
 
 - The surrogate derivative printed in [CB22] lacks the summand 1 in its

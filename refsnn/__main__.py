@@ -20,13 +20,13 @@ The command `convert` reads WAV or FLAC files, converts the sounds to
 spikes with a cochlea model, and writes an HDF5 file in the format of the
 module `events`.  The command `convert --help` explains all options.  By
 default, each sound fades in and out over 0.03 s, as in the paper about the
-Heidelberg data sets.  The first spike of each sound is moved to time 0, as
-in these data sets.  Silence is appended to each sound to make the Fourier
-transform faster.  The published data sets have no appended silence.  In
-the HDF5 file, the list `extra/keys` holds the sorted labels of all sounds.
-In the text file for the option `--test`, names of sound files may omit the
-suffix and the folders.  The next command writes a training file and a test
-file.  Each sound has a label such as english-0:
+Heidelberg data sets.  As in the Heidelberg data sets, the first spike of
+each sound is moved to time 0.  Silence is appended to each sound to make
+the Fourier transform faster.  The published data sets have no appended
+silence.  In the HDF5 file, the list `extra/keys` holds the sorted labels
+of all sounds.  In the text file for the option `--test`, names of sound
+files may omit the suffix and the folders.  The next command writes a
+training file and a test file.  Each sound has a label such as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
@@ -38,13 +38,13 @@ cannot be converted, it is omitted and listed at the end, and the exit
 status is 1.  If an output file would be empty, the exit status is 2.
 
 A golden vector is a small test problem with its correct results.  The
-command `vectors` writes the golden vectors of `refsnn.oracle` as JSON and
-npz files.  If FOLDER ends with .zip, the command `vectors` writes one zip
-file with JSON files, but without npz files.  The command `check` compares
-the results of a simulator with the correct results.  RESULTS is an npz or
-.json file with the arrays that the simulator computed.  For example, the
-array bptt.dW holds the result dW of the simulator for the test problem
-bptt.  A .json file holds arrays such as
+command `vectors` writes the golden vectors of `refsnn.oracle` (test
+problems and correct results) as JSON and npz files.  If FOLDER ends with
+.zip, the command `vectors` writes one zip file with JSON files, but no npz
+files.  The command `check` compares the results of a simulator with the
+correct results.  RESULTS is an npz or .json file with the arrays that the
+simulator computed.  For example, bptt.dW holds the result dW of the
+simulator for the test problem bptt.  A .json file holds arrays such as
 
   {"bptt.dV": {"dtype": "float64", "shape": [2,2], "data": [1,0.5,-3,2]}}
 
@@ -67,11 +67,12 @@ Simulators compute a time step of leaky integrate-and-fire (LIF) neurons in
 different ways, which are called conventions.  For example, the type of
 reset differs between simulators.  The command `probes` writes network
 inputs for which simulators with different conventions give different
-results.  The command `identify` infers the convention of a simulator from
-a recording of spikes or states.  The exit status of `identify` is 1 if the
-recording has no spike, or if no known kind of time step reproduces the
-recording.  The exit status is also 1 if no surrogate derivative reproduces
-the gradient dW.  A recording is an npz or JSON file as for `check`, with
+results.  From a recording of spikes or states, the command `identify`
+infers the convention of a simulator, i.e. how the simulator computes a
+time step.  The exit status of `identify` is 1 if the recording has no
+spike, or if no known way to compute a time step reproduces the recording.
+The exit status is also 1 if no surrogate derivative reproduces the
+gradient dW.  A recording is an npz or JSON file as for `check`, with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
@@ -85,20 +86,22 @@ the gradient dW.  A recording is an npz or JSON file as for `check`, with
 
 The command `nir` reads the graph of a spiking network from a NIR file.  A
 node of a NIR graph is, for example, a layer of neurons.  For each node
-with a recording, the command searches for a convention that reproduces the
-recording.  The command also compares the recording with the exact solution
-in continuous time.  RECORDING is an npz file, a CSV file, or an HDF5 file
-in the format NIRData.  In an npz file, the array x with the shape (T, n)
-or (S, T, n) is the input.  The arrays NAME/spikes, NAME/mem and NAME/syn
-are recordings of the node NAME.  The time step dt is optional.  A CSV file
-holds the columns x, v and spikes of a single neuron.  The exit status is 1
-if no convention reproduces the recording of a node, or if a recording
-contains no spike.  The exit status is also 1 if a recording cannot be
-judged, for example because the input is missing.  The option `--run INPUT`
-solves the equations of the graph exactly for the input in the file INPUT.
-The option `--out FILE` names the new NIRData file for the exact solution.
-With --convention, `nir` writes a simulation in time steps, for example
-with "decay=Euler,reset=subtract"; see `refsnn.oracle.nir.dynamics`.
+with a recording, the command searches for a convention (a way to compute a
+time step) that reproduces the recording.  The command also compares the
+recording with the exact solution in continuous time.  RECORDING is an npz
+file, a CSV file, or an HDF5 file in the format NIRData.  In an npz file,
+the array x with the shape (T, n) or (S, T, n) is the input.  The arrays
+NAME/spikes, NAME/mem and NAME/syn are recordings of the node NAME.  The
+time step dt is optional.  A CSV file holds the columns x, v and spikes of
+a single neuron.  The exit status is 1 if no convention reproduces the
+recording of a node, or if a recording contains no spike.  The exit status
+is also 1 if a recording cannot be judged, for example because the input is
+missing.  With the option `--run INPUT`, the command `nir` solves the
+equations of the graph's nodes exactly.  The file INPUT holds the input of
+the graph.  With `--out FILE`, the command `nir` writes the exact solution
+of the node equations to the new NIRData file FILE.  With --convention,
+`nir` writes a simulation in time steps, for example with
+"decay=Euler,reset=subtract"; see `refsnn.oracle.nir.dynamics`.
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
 folder or to a new .py file.  The copy needs no other module of `refsnn`.

@@ -15,38 +15,38 @@ first argument of `arrays` is a string that specifies all other arguments:
 
 The specification of an argument has up to four parts.  The first part is
 the name of the argument, such as `W`.  Error messages contain this name.
-A question mark after the name allows the value None.  A name such as `a[]`
-stands for a list of arrays that all meet the specification.
+A question mark after an argument's name allows the value None.  A name
+such as `a[]` stands for a list of arrays that all meet the specification.
 
 The second part of a specification names the axes of an array.  For
 example, `(n, m)` stands for a matrix with n rows and m columns.  In one
 call of `arrays`, axes with the same letter must have the same size.  The
 axes `(3, _)` require a matrix with 3 rows and any number of columns.  By
-default, the size of an axis must not be 0.  A star after a letter, as in
-`m*`, allows the size 0 for this axis.  The axes `()` require a number.
-The notation `(n?)` allows a number or an array with n entries.  The axes
-`(...)` allow an array of any shape.
+default, the size of an axis must not be 0.  A star after the letter of an
+axis, as in `m*`, means that the size of the axis may be 0.  The axes `()`
+require a number.  The notation `(n?)` allows a number or an array with n
+entries.  The axes `(...)` allow an array of any shape.
 
 The third part of a specification is the type of the array entries.  The
 type `float` allows the dtypes float32 and float64, and the type `int`
-allows integers.  If the type is `unread`, `arrays` neither casts the array
-nor checks its entries.  A missing type allows all real numbers.
+allows integers.  The function `arrays` neither casts arrays of the type
+`unread` nor checks their entries.  A missing type allows all real numbers.
 
-The fourth part of a specification states the allowed values of array
-entries.  For example, `in [0, 1)` allows a range, and `in {0, 1}` allows
+The fourth part of an array specification states which values the entries
+may have.  For example, `in [0, 1)` allows a range, and `in {0, 1}` allows
 only 0 and 1.  Without a range, entries must be finite.
 
 If the argument `dtype` of `arrays` is given, all real arrays are cast to
 this dtype.  Without the argument `dtype`, the first array that is
-specified as `float` keeps its dtype.  All later real arrays are cast to
-the dtype of this first array.  Arrays of the type `int` keep their dtype.
-For the notation `()`, `arrays` returns a Python number.  An array that
-needs no cast is not copied.  Masked arrays are refused.
+specified as `float` keeps its dtype.  All real arrays after the first
+`float` array are cast to its dtype.  An array that is specified as `int`
+keeps its integer dtype.  If the axes are specified as `()`, the function
+`arrays` returns a Python number.  An array that needs no cast is not
+copied.  Masked arrays are refused.
 
-An error message contains the argument's name, its invalid value or shape,
-and the violated requirement.  If an axis has different sizes in two
-arguments, the message contains both sizes.  Messages never show whole
-arrays.
+An error message names the argument, its invalid value or shape, and the
+violated requirement.  If an axis has different sizes in two arguments, the
+message contains both sizes.  Messages never show whole arrays.
 """
 
 import functools
@@ -341,7 +341,8 @@ def float_dtype(dtype):
 
 
 def bundle(name, value, kind, dtype=None):
-    """Convert a tuple to the class `kind`, and check the dtypes of the fields.
+    """Convert the tuple `value` to the named-tuple class `kind`.  If `dtype` is
+    given, check that all fields have this dtype.
 
     >>> class State(NamedTuple):
     ...     syn: np.ndarray

@@ -274,8 +274,8 @@ def _scan(drive, source, V, state, constants, k, spike=None, recorded=None, rese
 def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptation,
               gain=1.0, threshold=1.0, through_reset=True, through_recurrence=True,
               constants=False):
-    """Return the derivatives J and F of the states h[t] with respect to h[t-1]
-    and to the parameters, eqs. (10), (11), (13)-(15).
+    """Return two derivatives of the states h[t]: J with respect to h[t-1], and F
+    with respect to the parameters, eqs. (10), (11), (13)-(15).
 
     >>> x, W = np.zeros((2, 1, 1)), np.ones((1, 1))
     >>> J, F = linearise(x, W, None, (x,) * 5, x, alpha=0.5, beta=0.25,
@@ -346,8 +346,9 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
 
 
 def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
-    """Return the direct derivative q (T, B, 3n) of the loss with respect to the
-    states h = [syn, mem, adapted], eq. (12).
+    """Return q, the direct derivative of the loss with respect to the states h,
+    eq. (12).  The array q has the shape (T, B, 3n), because h joins syn, mem
+    and adapted.  A direct derivative excludes effects on later states.
 
     >>> one = np.ones((1, 1, 1))
     >>> run = (one, one, one, one, 0 * one)

@@ -22,8 +22,8 @@ Cost.   Resampling T samples from the rate Q to the rate R takes O(T +
 Departures.  The software of [CSSZ20] assumes a sampling rate of 48 kHz,
     and does not resample.  A fade lasts half the sound in this software
     (ramp=None, N = T//2), and 0.03 s in the paper (ramp=0.03).  A sound is
-    called clipped if four successive samples are at full scale.  The full
-    scale of float samples is their largest absolute value, but at least 1.
+    called clipped if four successive samples are at full scale.  For float
+    samples, full scale is the larger of 1 and the largest absolute value.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 """
@@ -169,8 +169,9 @@ def _flac(path, longest, mix):
 
 
 def resample(audio, rate, to=48000):
-    """Return the resampled sound, (M,) float64, eq. (2).  For N samples and the
-    ratio r of the new to the old sampling rate, M is N r, rounded up.
+    """Return the resampled sound of eq. (2), a float64 array of shape (M,).  The
+    number M of new samples is the number N of old samples times the ratio of
+    the new to the old sampling rate, rounded up.
 
     >>> resample(np.ones(3), 8000).size
     18

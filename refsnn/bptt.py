@@ -17,9 +17,10 @@ For LIF layers, eqs. (1) and (2) become eqs. (7)-(10) of the module `lif`.
 
 A long trajectory can be processed in chunks of steps, from the last chunk
 to the first.  The last state of a chunk is also the first state of the
-next chunk.  If two chunks share a state, its derivative F must be 0 in the
-later chunk, because the earlier chunk already adds F to the gradient.  The
-direct derivative of the loss at the last state of a chunk is
+next chunk.  If two chunks share a state h[t], only the earlier chunk may
+use the derivative F[t] for the gradient.  In the later of the two chunks,
+F[t] must be 0.  The direct derivative of the loss at the last state of a
+chunk is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 
@@ -95,8 +96,9 @@ def gradient(J, F, q):
 
 
 def chunk(J, F, q, dstate):
-    """Return the gradient (p,) that one chunk of steps contributes, and the
-    adjoint (B, n) of the first state of the chunk, eqs. (1)-(3).
+    """Return the contribution of one chunk of steps to the gradient, and the
+    adjoint of the first state of the chunk, eqs. (1)-(3).  The contribution
+    has the shape (p,), and the adjoint has the shape (B, n).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((1, 1, 1))
     >>> [a.tolist() for a in chunk(J, 2 * J, q, np.full((1, 1), 2.0))]

@@ -50,10 +50,10 @@ Approximate.  Without the argument `reference`, an offset of the ADC
 Cost.   Each of the `repeats` measurements uses about 1.2 N images if the
     chip has N > 150 inputs, and about 190 images otherwise.
 Departures.  Eq. (7) assumes that nominal gains and time constants lie in
-    the middle of their ranges.  The number 5.45 is 1.8 V / 0.33 V.  The
-    potentials have a range of 1.8 V, and the threshold nominally lies
-    0.33 V above the leak potential.  The function `corrected` may return
-    parameters that a real chip cannot reach.
+    the middle of their ranges.  The number 5.45 in eq. (7) is the ratio of
+    1.8 V, the range of the potentials, to 0.33 V.  The threshold nominally
+    lies 0.33 V above the leak potential.  The function `corrected` may
+    return parameters that a real chip cannot reach.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -349,12 +349,14 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     >>> calibrate(restless, neurons=2, repeats=1).threshold.round(6).tolist()
     [1.0, 1.0]
 
-    If a neuron fires without input, `calibrate` raises the threshold by 1, and
-    corrects nothing else.  If a neuron spikes too late for a measurement of
-    tau_mem, `calibrate` corrects its leak potential.  The threshold also moves
-    towards the leak potential, by half of their nominal distance.  Apply these
-    corrections, and then call `calibrate` again.  If a neuron never fires,
-    `calibrate` warns and corrects only the leak potential.
+    If a neuron fires without input, `calibrate` raises its threshold by 1
+    (code[1] ADC codes), and does not correct its other parameters.  If a
+    neuron spikes too late for a measurement of tau_mem, `calibrate` corrects
+    its leak potential.  The threshold of a neuron that spikes too late moves
+    towards the leak potential, by half of the nominal distance between the
+    two.  If a neuron fires without input or spikes too late, apply the
+    returned corrections, and then call `calibrate` again.  If a neuron never
+    fires, `calibrate` warns and corrects only the leak potential.
 
     Arguments as for `measure`.
 

@@ -15,11 +15,11 @@ network is simulated again with the spike function
 
 where H is the step function, f' is the surrogate derivative, and u0 is the
 recorded membrane potential.  At u = u0, s(u) equals the recorded spike,
-and ds/du equals the surrogate derivative.  Some learning rules treat a
-variable as a constant.  To check such a learning rule, the function
-`frozen` fixes the variable at its recorded values.  With a correct
-gradient, the error of the linear approximation of L falls as h^2.  The
-function `taylor_slope` estimates the exponent of h in eq. (4):
+and ds/du equals the surrogate derivative.  To check a learning rule that
+treats a variable as a constant, use the function `frozen`, which fixes the
+variable at its recorded values.  With a correct gradient, the error of the
+linear approximation of L falls as h^2.  The function `taylor_slope`
+estimates the exponent of h in eq. (4):
 
     |L(theta + h d) - L(theta) - h <gradient, d>| = O(h^2)            (4)
 
@@ -60,8 +60,9 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     >>> w, rng = np.array([1.0, 2.0]), np.random.default_rng(1)
     >>> directional(lambda w: float(w @ w), w, 2 * w, rng)
 
-    AssertionError is raised if the finite difference D and <gradient, d>
-    differ or are both 0, or if the rounding noise of D may hide an error.
+    AssertionError is raised if the finite difference D differs from
+    <gradient, d>, or if both are 0.  AssertionError is also raised if the
+    rounding noise of D may hide an error.
 
     Parameters
     ----------
@@ -158,8 +159,9 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
 
 
 def anchored(surrogate, mem, threshold=1.0):
-    """Return the spike function (3), a callable (t, u) -> (B, n) float.  The
-    potentials u have the shape (B, n).
+    """Return the spike function of eq. (3), a callable with the time step t and
+    the potentials u as arguments.  The array u and the returned float array
+    have the shape (B, n).
 
     >>> spike = anchored(lambda v: (v / 2, 0.5), np.full((1, 1, 1), 1.5))
     >>> [spike(0, np.array([[u]])).tolist() for u in (1.5, 1.75)]
@@ -240,9 +242,10 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Return a float that estimates the exponent of h in eq. (4).  The
-    estimate is about 2 for a correct gradient and 1 for a wrong gradient.  If
-    the left side of eq. (4) is below rounding errors, the result is infinity.
+    """Return a float that estimates the exponent of h in eq. (4).  The estimated
+    exponent is about 2 for a correct gradient and 1 for a wrong gradient.  If
+    the left side of eq. (4) is smaller than its rounding error, the result is
+    infinity.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))
@@ -281,8 +284,9 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
 
 
 def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
-    """Return |<J A, B> - <A, J^T B>| / (|J A| |B|), a float, for random A and B.
-    If `vjp` is the transpose of `jvp`, the result is 0 up to rounding.
+    """Return a float: the absolute difference between <J A, B> and <A, J^T B> for
+    random A and B, divided by |J A| |B|.  If `vjp` is the transpose of `jvp`,
+    the result is 0 up to rounding.
 
     >>> M, rng = np.array([[1.0, 2.0]]), np.random.default_rng(0)
     >>> adjoint_gap(lambda a: M @ a, lambda b: b @ M, (2,), (1,), rng) < 1e-14

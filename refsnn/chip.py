@@ -5,8 +5,8 @@ The analog chip of [CB22] has 256 spiking neurons with 256 signed inputs
 each.  The class `Effects` lists twenty-one effects that make a network on
 an analog chip differ from an ideal network.  The function `draw` samples
 the fixed parameters of a chip, and `emulate` simulates a network on this
-chip.  In eqs. (1)-(5), `normal` is a new standard normal random number at
-each use, and `size` is the magnitude of an effect:
+chip.  In eqs. (1)-(5), `size` is the magnitude of an effect.  Each use of
+`normal` is a new random number from the standard normal distribution:
 
     factor = exp(sigma normal - sigma^2/2)
     sigma^2 = log(1 + size^2)                                         (1)
@@ -46,13 +46,14 @@ dynamics are linear:
 In eq. (8), `uniform` is a uniformly distributed random number with mean 0
 and variance 1.  The factor `kick` is the product of sqrt(1 - exp(-2h/tau))
 and the standard deviation of the membrane noise.  If the potential v is
-outside its linear range, eq. (10) moves v towards this range.  For h <<
-tau, the steady-state derivative dv/dI outside the linear range is `slope`
-times dv/dI inside this range.  Eq. (12) gives the output (code) of the
-analog-to-digital converter (ADC).  The ADC codes are clipped to the range
-from 0 to `adc_limit`.  The argument `code` replaces 80 and 70.  The noise
-of eq. (12) is the sum of read noise, drawn for each sample, and baseline
-noise, drawn once for each neuron and input pattern.
+outside its linear range, eq. (10) moves v towards this range.  Consider
+the steady potential v at a constant current I, for h << tau.  Outside the
+linear range, the derivative dv/dI is `slope` times as large as inside the
+linear range.  Eq. (12) gives the output (code) of the analog-to-digital
+converter (ADC).  The ADC codes are clipped to the range from 0 to
+`adc_limit`.  The argument `code` replaces 80 and 70.  The noise of eq.
+(12) is the sum of read noise, drawn for each sample, and baseline noise,
+drawn once for each neuron and input pattern.
 
 Time bin t starts at the time t*dt and has the length dt.  The membrane
 potential is sampled at the start of a bin, and input spikes arrive at its

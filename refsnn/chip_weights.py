@@ -2,8 +2,9 @@
 r"""Convert real-valued weights to the integer weights of an analog chip.
 
 Training updates real weights w, and the chip receives integer weights w'.
-The hidden, recurrent and readout weights of a network with m inputs, n
-hidden neurons and k readouts are W (n, m), V (n, n) and W_out (k, n):
+A network has m inputs, n hidden neurons and k readouts.  The hidden
+weights W have the shape (n, m), the recurrent weights V have the shape
+(n, n), and the readout weights W_out have the shape (k, n):
 
     hidden, recurrent: w' = round(scale w), clipped to low .. high    (1)
     readout: w' = round(s w),

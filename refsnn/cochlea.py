@@ -14,9 +14,9 @@ the time step dt = 2/fs, the velocity v of the membrane is
 
 The transmitter of a hair cell moves between three pools: `free` can be
 released, `cleft` is in the synaptic cleft, and `store` is being recycled.
-In [M86], these pools are called q, c and w.  The class `HairCell` holds
-the constants of eqs. (3)-(7).  In these equations, the letter x denotes a
-rate constant.  It does not denote the sound.  With s = max(v + A, 0), the
+In [M86], the pools `free`, `cleft` and `store` are called q, c and w.  The
+class `HairCell` holds the constants of eqs. (3)-(7).  In eqs. (4) and (6),
+x is a rate constant, and not the sound.  With s = max(v + A, 0), the
 permeability k, the pools and the firing probability P of a fibre are
 
     k[t] = g dt s[t]/(s[t] + B)                           (3)  [M86]
@@ -100,8 +100,8 @@ CELL = ", ".join(f"cell.{name} {POSITIVE}" for name in HairCell._fields)
 
 
 def velocity(x, rate, response, channels, *, out=None):
-    """Return the velocity v of the basilar membrane, eq. (2).  The result has
-    the shape (n, C) for n time steps of 2/rate seconds and C channels.
+    """Return the velocity v of the basilar membrane, eq. (2).  The result has the
+    shape (n, C), for C channels, and n time steps of 2/rate seconds each.
 
     >>> x = np.cos(np.pi * np.arange(16) / 4)       # whole periods
     >>> v = velocity(x, 16.0, lambda f, c: np.ones((f.size, 1)), 1)
@@ -142,8 +142,8 @@ def velocity(x, rate, response, channels, *, out=None):
 
 
 def transmitter(v, dt, *, cell=None):
-    """Return the contents of the pools `free`, `cleft` and `store` at each time
-    step, (3, T, C) float64, eqs. (3)-(6).
+    """Return a float64 array of shape (3, T, C) with the contents of the pools
+    `free`, `cleft` and `store` at each time step, eqs. (3)-(6).
 
     >>> free, cleft, store = transmitter(np.zeros((100, 1)), 1e-5)
     >>> bool(np.ptp(free) < 1e-12), float(free[-1, 0].round(3))
@@ -221,8 +221,8 @@ def firing_probability(v, dt, *, cell=None, out=None):
 
 
 def fibres(P, dt, rng, *, count=40, refractory=1e-3):
-    """Sample the number of nerve fibres that fire in each time step and channel,
-    (T, C) uint8.
+    """Return a uint8 array of shape (T, C) with the sampled number of nerve
+    fibres that fire in each time step and channel.
 
     >>> P = np.full((1000, 2), 0.01)
     >>> n = fibres(P, 1e-4, np.random.default_rng(1))
@@ -324,8 +324,9 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
 
 def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
             padded=False, longest=30.0):
-    """Convert a sound to spikes, eqs. (1)-(9).  Return the sorted spike times in
-    seconds, (E,) float64, and the channel of each spike, (E,) int64.
+    """Convert a sound to spikes, eqs. (1)-(9).  For E spikes, return two arrays
+    of shape (E,): the sorted spike times in seconds (float64), and the channel
+    of each spike (int64).
 
     >>> x = np.sin(0.2 * np.arange(4800))
     >>> response = lambda frequencies, _: np.full((frequencies.size, 2), 999.0)

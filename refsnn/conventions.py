@@ -354,7 +354,8 @@ def _rows(step, states):
 
 def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
            reset_to=0.0, floor=0.0):
-    """Differentiate each time step of a simulation, eqs. (8)-(11).
+    """Differentiate the current and potential after each time step with respect
+    to current, potential, spikes and net input before the step, eqs. (8)-(11).
 
     >>> step, one = PRESETS["lava"], np.ones((1, 1, 1))
     >>> run = simulate(step, one, one[0], tau_syn=4, tau_mem=2)

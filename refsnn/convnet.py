@@ -39,9 +39,9 @@ Derivation.  For any array X, let dX be the derivative of a loss with
     dW[l] = sum dpre[l]^T A[l],  db[l] = sum_p dpre[l]_p         (5)
     dpre[l-1] = S^T C^T (dpre[l] W[l])                           (6)
 
-    The derivatives G[l] = df_k/dpre[l] of an output f_k are called
-    signals.  The Jacobian contains the derivatives of all outputs with
-    respect to all parameters.  Eq. (8) computes the Jacobian:
+    The derivatives of an output f_k with respect to pre[l] are called
+    signals, G[l].  The Jacobian contains the derivatives of all outputs
+    with respect to all parameters.  Eq. (8) computes the Jacobian:
 
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)

@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | delays.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Delay spike trains on a time grid, with delays that can be learned.
 
-A delay d is a real number of time steps between 0 and K.  A kernel with
+A delay d in time steps can be any real number from 0 to K.  A kernel with
 K+1 taps a_k represents this delay.  The input x holds spikes or currents.
 
     y[t] = sum_{k=0..K} a_k x[t-k]                                    (1)
@@ -53,7 +53,8 @@ SMALLEST = 1e-30        # in place of 0 in a denominator
 
 
 def taps(delays, *, most, kernel="linear", width=None):
-    """Return the taps (K+1, ...) of delay kernels, eqs. (2)-(5).
+    """Return an array of shape (K+1, ...) with the coefficients (taps) a_k of the
+    delay kernels, eqs. (2)-(5).
 
     >>> taps([1.25], most=3).tolist()
     [[0.0], [0.75], [0.25], [0.0]]
@@ -127,7 +128,7 @@ def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
 def delayed(x, taps, state=None):
     """Return the delayed inputs y, eq. (1), and the `state` for the next call.
     For delays of m presynaptic neurons, y has the shape (T, B, m).  If each
-    synapse of n postsynaptic neurons has a delay, the shape is (T, B, n).
+    synapse of n postsynaptic neurons has a delay, y has the shape (T, B, n).
 
     >>> y, state = delayed([[[1.0]], [[0.0]]], [[0.25], [0.75]])
     >>> y.ravel().tolist(), state.ravel().tolist()

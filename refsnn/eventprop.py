@@ -50,8 +50,9 @@ and z = p(y) - r(y) otherwise,
     dk/dtau_syn = h z s^2/(tau_mem tau_syn^2)                        (19)
     dk/dtau_mem = h (p(y) - z) s^2/tau_mem^3 - k/tau_mem             (20)
 
-Readout neurons do not spike.  The potential (21) and its integral (22)
-from 0 to t are sums over all spikes that have arrived by t:
+Readout neurons do not spike.  Eq. (21) gives the potential of a readout
+neuron, and eq. (22) gives the integral of this potential from 0 to t.
+Eqs. (21) and (22) are sums over all spikes that have arrived by time t:
 
     U_i(t) = sum_j W_ij k(t - t_j - d_ij)                            (21)
     int U_i = sum_j W_ij K(t - t_j - d_ij)                           (22)
@@ -291,7 +292,8 @@ def _summit(mem, syn, tau_mem, tau_syn):
 
 
 def _nearness(log, tau_mem, tau_syn, threshold):
-    """Return `slope` and `margin` of a `Recording` for one sample."""
+    """For one sample, return the smallest dU/dt at a spike, and the smallest
+    distance of the threshold from a maximum of U that causes no spike."""
     spike, rising = log.reached & (log.kinds == SPIKE)[:, None], log.syn > log.mem
     slope = ((log.syn - threshold) / tau_mem)[spike].min(initial=np.inf)
     mem, syn, gap = log.mem[:-1], log.syn[:-1], np.diff(log.at)[:, None]
@@ -456,7 +458,8 @@ def first_backward(dfirst, times, units):
 
 
 def readout(at, times, units, W, *, tau_mem, tau_syn, delays=None, integral=False):
-    """Return an array (T, B, n) of potentials (21) or their integrals (22).
+    """Return an array of shape (T, B, n) with the potentials of eq. (21).  With
+    integral=True, return the integrals of the potentials, eq. (22).
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> readout([1.0], *spikes, tau_mem=1.0, tau_syn=1.0).round(4).tolist()
@@ -521,8 +524,8 @@ def _readout(at, times, units, W, delays, tau_mem, tau_syn, integral):
 
 
 def _response(at, times, delays, tau_mem, tau_syn, integral):
-    """Return a response and its derivatives.  If `integral` is true, the
-    response is K of eq. (22).  Otherwise, the response is k of eq. (21)."""
+    """Return a response and its derivatives.  The response is the function K of
+    eq. (22) if `integral` is true, and the function k of eq. (21) otherwise."""
     s = np.maximum(at[:, :, None] - times - delays, 0)
     tau_mem, tau_syn, late = tau_mem[:, None], tau_syn[:, None], s > 0
     k, by_mem, by_syn = _kernel_slopes(s, tau_mem, tau_syn)

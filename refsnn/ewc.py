@@ -19,10 +19,10 @@ With e = d log p / df,
     F_W[l] = (1/N) sum_n E[dpre[l]^2] (a[l]^2)^T                  (5)
     F_b[l] = (1/N) sum_n E[dpre[l]^2]                             (6)
 
-The expectation E[dpre^2] in (5) and (6) is a weighted sum.  Each vector e
-in (7)-(9) gives one term dpre^2 of this sum.  In (7) and (8), p is the
-softmax of f.  In (9), p is the normal distribution with mean f and
-variance 1.  The bracket [A] is 1 if A is true, else 0:
+Each vector e in (7)-(9) gives a vector dpre by (4).  The expectation
+E[dpre^2] in (5) and (6) is the weighted sum of dpre^2 over all e.  In (7)
+and (8), p is the softmax of f.  In (9), p is the normal distribution with
+mean f and variance 1.  The bracket [A] is 1 if A is true, else 0:
 
     categorical: e_k = [k = y] - p_k, weight p_y, y = 0 ... K-1   (7)
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
@@ -207,7 +207,7 @@ def penalty(state, parameters, strength):
 
 def penalty_gradient(state, parameters, strength):
     """Return the gradient of the penalty with respect to the parameters, eq. (3).
-    The gradient is an array or a list, like `parameters`.
+    The gradient has the structure of `parameters`: an array or a list.
 
     >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
     >>> penalty_gradient(state, np.array([4.0]), strength=0.5).tolist()

@@ -49,8 +49,9 @@ Derivation.  Let v[t] = U[t] + e[t].  The difference e has three causes:
     reset, mismatch and noise.  The gradient treats e as a constant.  For
     every array A, dA is the total derivative of the loss with respect to
     A.  The partial derivatives of the loss with respect to S, o and v are
-    called dspikes, dout and dmem.  The derivative dmem is 0, because the
-    loss depends on v only through the spikes S.  The chain rule gives
+    called dspikes, dout and dmem.  The loss depends on the potentials v of
+    hidden neurons only through the spikes S.  Therefore, the partial
+    derivative dmem with respect to v is 0.  The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + gain dv[t+1]                              (9)

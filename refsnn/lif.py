@@ -440,8 +440,9 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
 
 
 def credit(psi, dspikes=None, dmem=None):
-    """Return the derivative q (T, B, 2n) of the loss with respect to the states
-    h = [syn, mem], with all later states held constant, eq. (15).
+    """Return an array q of shape (T, B, 2n): the direct derivative of the loss
+    with respect to the states [syn, mem], eq. (15).  In a direct derivative,
+    all later states are held constant.
 
     >>> credit(np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 4.0)).tolist()
     [[[0.0, 2.0]]]

@@ -5,8 +5,8 @@ The functions return each loss or regulariser together with its derivative
 with respect to the membrane potentials or the spikes.  An array `record`
 of shape (T, B, k) holds the membrane potentials or the spikes of k readout
 units at T steps for B samples.  The score of each class is computed from
-`record` by eq. (1), (2) or (3).  The loss (4) is the softmax cross entropy
-of scores (B, k) and class labels (B,):
+`record` by eq. (1), (2) or (3).  The scores have the shape (B, k).  The
+loss (4) is the softmax cross entropy of the scores and the B class labels:
 
     scores = record[s], s = max(argmax_t record[t])      (1)  [NMZ19]
     scores = sum_t record[t]                             (2)
@@ -154,8 +154,8 @@ def accuracy(record, labels, reduction="max"):
 
 
 def first_spike_time(spikes, labels, tau, dt):
-    """Return the first-spike loss L in nats and its derivative dL/dS (T, B, k),
-    eqs. (4)-(7).
+    """Return the first-spike loss L in nats, eqs. (4)-(7), and its derivative
+    dL/dS with respect to the spikes, of shape (T, B, k).
 
     >>> spikes = np.array([[[0.0, 0.0]], [[1.0, 0.0]]])
     >>> loss, dspikes = first_spike_time(spikes, np.array([0]), 1.0, 1.0)
@@ -240,7 +240,8 @@ def square(record, target):
 
 def lower_bound(spikes, bound, per="neuron", power=2):
     """Return the penalty for spike counts below a bound, eq. (15), and its
-    derivative (T, B, n).  The unit of the penalty is spikes^power.
+    derivative with respect to the spikes, of shape (T, B, n).  The unit of the
+    penalty is spikes^power.
 
     >>> value, dspikes = lower_bound(np.zeros((2, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -283,8 +284,8 @@ def _bounded(spikes, bound, per, power, sign):
 
 
 def burst(spikes):
-    """Return the mean squared spike count, a float, eq. (17).  Also return the
-    derivative (T, B, n) of the mean squared spike count.
+    """Return a float and an array of shape (T, B, n): the mean squared spike
+    count, eq. (17), and its derivative with respect to the spikes.
 
     >>> value, dspikes = burst(np.ones((3, 1, 2)))
     >>> value, dspikes[0, 0].tolist()
@@ -299,8 +300,8 @@ def burst(spikes):
 
 
 def total(spikes):
-    """Return the mean number of spikes per sample, a float, eq. (18).  Also
-    return the derivative (T, B, n) of the mean number of spikes per sample.
+    """Return a float and an array of shape (T, B, n): the mean number of
+    spikes per sample, eq. (18), and its derivative with respect to the spikes.
 
     >>> value, dspikes = total(np.ones((3, 2, 4)))
     >>> value, float(dspikes[0, 0, 0])

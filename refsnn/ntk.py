@@ -27,9 +27,11 @@ respect to the weights and biases are sums over the positions:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 
-For the sample y_m, the patches are B_m, and the signals of output q are
-H_mq.  Eq. (3) with B_m and H_mq gives the derivatives J_mq and s_mq.  If
-`o` is the entrywise product, the contribution of a convolutional layer is
+For the sample y_m, the array B_m holds the input patches, and H_mq holds
+the derivatives of output q with respect to pre-activations (signals).
+Replacing A_n by B_m and G_nk by H_mq in (3) gives the derivatives J_mq and
+s_mq.  If `o` is the entrywise product, the contribution of a convolutional
+layer is
 
     <Q o J_nk, J_mq> + <s_nk, s_mq>                         (4)
 

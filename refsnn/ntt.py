@@ -9,10 +9,11 @@ M_l, which is 0 for pruned weights and otherwise 1.  The sparse weights of
 layer l are M_l W_l, an entrywise product.  A batch of B inputs is divided
 into two parts of N and N' inputs.  Both networks have k outputs.  The
 teacher has the tangent kernel K*, and the student has the tangent kernel
-K.  Both kernels have the shape (N, N', k, k).  Each kernel entry is the
-scalar product of the parameter gradients of two outputs, one from each
-part of the batch.  The outputs of the teacher are f*, and the outputs of
-the student are f.  Both arrays have the shape (B, k).  The loss L is
+K.  Both kernels have the shape (N, N', k, k).  The kernel entry of two
+outputs is the scalar product of their gradients with respect to the
+parameters.  The two outputs belong to inputs in different parts of the
+batch.  The outputs of the teacher are f*, and the outputs of the student
+are f.  Both arrays have the shape (B, k).  The loss L is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
@@ -25,10 +26,11 @@ with respect to K and f are
     df = 2 / (B k) (f - f*)                               (4)
 
 Layer l has the inputs a_l, the pre-activations pre_l and the signals g_l =
-df/dpre_l.  The kernel K depends on the inputs and signals of all layers.
-The function `adjoint` computes the derivatives da_l and dg_l of the loss
-with respect to a_l and g_l.  The function `second_order` computes the
-gradient of the loss terms (1) and (2) with respect to M_l W_l:
+df/dpre_l.  The kernel K depends on all layer inputs a_l and all
+derivatives g_l of the outputs.  The function `adjoint` computes the
+derivatives da_l and dg_l of the loss with respect to a_l and g_l.  The
+function `second_order` computes the gradient of the loss terms (1) and (2)
+with respect to M_l W_l:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
@@ -49,9 +51,9 @@ Cost.   For each network and each part of the batch, a training step calls
     `kernel` and `second_order` twice, and `adjoint` once.
 Departures.  No departures from [LZ20] are known.  If kind="at_masked", the
     tangent kernel K includes derivatives with respect to pruned weights,
-    as in the code of [LZ20].  The kernel of kind "through_mask" excludes
-    the derivatives with respect to pruned weights.  Therefore, this kernel
-    describes the training of the sparse network.
+    as in the code of [LZ20].  If kind="through_mask", the kernel only
+    includes derivatives with respect to biases and unpruned weights.
+    Therefore, this kernel describes the training of the sparse network.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """

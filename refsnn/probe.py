@@ -28,32 +28,35 @@ the mean sampled potential of a neuron if all weights are 0.  The argument
 
 (B) In test pattern j, input j spikes once, and all other inputs are
     silent.  An additional pattern has no input spikes.  If neurons respond
-    to this additional pattern, `probe` searches for permanently active
-    inputs.  All patterns are run with at least three sets of weak random
-    weights W.  All responses of a neuron have the same time course up to a
-    factor.  For each neuron, the first singular vector of all responses
-    estimates the common time course.  A least-squares fit of (2) gives the
-    sum a + b, the parameter q, and the delay of the response.  The lag L
-    is the median delay.  The measured weight of neuron i for input j is
+    although no input spikes, `probe` searches for inputs that are always
+    active.  For each of at least three sets of weak random weights W, all
+    patterns are run on the chip.  All responses of a neuron have the same
+    time course up to a factor.  For each neuron, the first singular vector
+    of all responses estimates the common time course.  A least-squares fit
+    of (2) gives the sum a + b, the parameter q, and the delay of the
+    response.  The lag L is the median delay.  The measured weight of
+    neuron i for input j is
 
         g_ij = sum_t y_ij[t] K_i[t] / sum_t K_i[t]^2                  (3)
 
     Here, K_i is the fitted response of neuron i.  The means over time are
-    subtracted from y_ij and K_i.  To detect neurons in a wrong order, each
-    row of g is assigned to the row of W with the largest absolute
-    correlation.  Columns of g and W are compared in the same way, to
-    detect inputs in a wrong order.  Then g is compared with the weights W,
-    with |W|, and with clipped weights.  In addition, g is compared with
-    max(W, 0) and min(W, 0).  If modified weights predict the measured
-    weights g much better than W does, the report names the modification.
+    subtracted from y_ij and K_i.  To detect neurons in a wrong order,
+    `probe` assigns each row of the measured weights g to the row of W with
+    the largest absolute correlation.  To detect inputs in a wrong order,
+    `probe` assigns each column of g to the column of W with the largest
+    absolute correlation.  Then g is compared with the weights W, and with
+    modified weights: |W|, max(W, 0), min(W, 0) and clipped weights.  If a
+    modified version of W, such as |W|, predicts the measured weights g
+    much better than W does, the report names the modification.
 
-(C) One test pattern is run for each neuron.  In the pattern for neuron i,
-    all inputs with a positive weight to neuron i spike in each step from
-    step 4 on.  Therefore, neuron i spikes.  If a neuron spikes too late or
-    never, all patterns are run once more with larger synaptic weights.
-    Let S be the recorded spikes.  The current I is computed by eq. (1)
-    with the measured time constants and gain.  In this computation, the
-    input is delayed by the lag L.  A spike lowers the potential by
+(C) The whole chip receives n test patterns, one for each of its n neurons.
+    In the pattern for neuron i, all inputs with a positive weight to
+    neuron i spike in each step from step 4 on.  Therefore, neuron i
+    spikes.  If a neuron spikes too late or never, all patterns are run
+    once more with larger synaptic weights.  Let S be the recorded spikes.
+    The current I is computed by eq. (1) with the measured time constants
+    and gain.  Before the current I is computed, the input spikes x are
+    delayed by the lag L.  A spike lowers the potential by
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
 
@@ -79,10 +82,11 @@ the mean sampled potential of a neuron if all weights are 0.  The argument
 
 A chip may return the spikes or samples of the previous or next pattern.
 If two mistakes explain the results almost equally well, the report names
-both mistakes.  The thresholds and delays are not measured if neurons are
-not reset before each input pattern.  The delays are not measured if the
-chip returns no spike for more than 10 % of the resets.  The report names
-each neuron or readout whose samples are clipped close to `rest`.
+both mistakes.  The thresholds and delays are measured only if the chip
+resets its neurons before each input pattern.  If more than 10 % of the
+neurons' resets have no recorded spike, the delays are not measured.  If
+the samples of a neuron or readout are clipped at a level close to `rest`,
+the report names the neuron or readout.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  Eq. (2) is symmetric in a and b.
@@ -717,7 +721,8 @@ def _trains(spikes, W, x, fit):
 
 
 def _resets(y, spikes, W, x, fit):
-    """Estimate thresholds by eq. (5), and compare resets with recorded spikes."""
+    """Return threshold bounds (5), the lag D, and the share of resets without
+    a recorded spike."""
     drive = _late(x @ W.T, round(fit.lag)) * fit.gain
     decays = np.exp(-1 / _pairs(fit.total, fit.q))
 

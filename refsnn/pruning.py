@@ -28,8 +28,8 @@ because its loss depends only on the outputs f:
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
 The function `scaled` divides the masked weights by the square root of the
-density.  If the masks do not depend on the weights, the summed input of a
-unit then has about the same variance as without pruning:
+density.  If the masks do not depend on the weights, scaled weights give a
+unit's summed input about the same variance as unpruned weights:
 
     W / sqrt(rho)                                        (7)  [LZ20]
 
@@ -153,8 +153,9 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
 
 
 def logit_doutputs(outputs):
-    """Return the derivative dL/df (N, K) of the sum L of all squared outputs f,
-    eq. (6).  The function `mlp.backward` converts dL/df to the gradient g.
+    """Return the derivative dL/df, of shape (N, K), by eq. (6).  The loss L is
+    the sum of all squared outputs f.  The function `mlp.backward` converts
+    dL/df to the gradient g.
 
     >>> logit_doutputs(np.array([[1.0, -3.0]])).tolist()
     [[2.0, -6.0]]

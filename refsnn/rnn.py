@@ -61,8 +61,8 @@ def simulate(x, W, V, state=None):
 
 
 def run(x, W, V, state=None):
-    """Simulate the network.  Return the states (T, B, n), and a copy of the last
-    state (B, n), eqs. (1) and (2).
+    """Simulate the network by eqs. (1) and (2).  Return two arrays: the
+    states, of shape (T, B, n), and a copy of the last state, of shape (B, n).
 
     >>> x, W, V = np.zeros((2, 1, 1)), np.ones((1, 1)), np.eye(1)
     >>> h, state = run(x, W, V, np.ones((1, 1)))
@@ -102,8 +102,9 @@ def _scan(h, V, last):
 
 
 def backward(x, W, V, h, dh, state=None, dstate=None):
-    """Compute the gradients of a loss: dW (n, m), dV (n, n), dx (T, B, m), and
-    dstate (B, n) for the initial state, eqs. (3)-(6).
+    """Return four arrays, the derivatives of a loss by eqs. (3)-(6).  The
+    shapes are (n, m) for dW, (n, n) for dV, (T, B, m) for dx and (B, n) for
+    dstate.  dstate is the derivative with respect to the initial state.
 
     >>> x, W, V = np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)
     >>> h = simulate(x, W, V)

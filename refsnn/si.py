@@ -7,8 +7,9 @@ this step.  The path integral (1) of a parameter estimates how much the
 changes of this parameter have decreased the loss of the current task.  At
 the end of the task, eq. (2) updates the importance of each parameter.
 Then all path integrals are set to 0, and the current parameters become the
-anchors.  In later tasks, the penalty (3), with the coefficients `factor`
-and `strength`, keeps important parameters near their anchors:
+anchors.  In later tasks, the penalty (3) keeps important parameters near
+the anchors, their values at the end of the previous task.  The
+coefficients of the penalty are `factor` and `strength`:
 
     path_integral = path_integral - g displacement    (1)  [ZPG17] eq. 3
     importance = importance + path_integral
@@ -60,18 +61,20 @@ reset_optimiser=True, the caller resets the optimiser after each task.
 Derivation.  To first order, an optimiser step changes the loss by the
     scalar product of the gradient g and the displacement.  For small
     steps, the path integrals of all parameters add up to the decrease of
-    the loss during the task.  A path integral can decrease because of
-    momentum or the penalty.  Because of the division in (2), the penalty
-    (3) has the unit of the loss.  The damping constant xi limits the
-    importance of a parameter that hardly changed.
+    the loss during the task.  The path integral (1) of a parameter can
+    decrease, because momentum or the penalty (3) can move the parameter in
+    a direction that increases the loss.  Because of the division in (2),
+    the penalty (3) has the unit of the loss.  The damping constant xi
+    limits the importance of a parameter that hardly changed.
 Exact.  Eq. (4) is the exact derivative of the penalty.
 Cost.   A step takes O(p) time and memory for p parameters.
-Departures.  In a notebook of [ZPG17] on permuted MNIST, the anchors in (2)
-    are 0 in the first task, instead of the initial parameters.  To
-    reproduce the notebook of [ZPG17], pass zeros to `begin`.  On a CPU,
-    the library avalanche 0.6.0 does not copy the parameters at the end of
-    a task.  Therefore, the anchors always equal the current parameters,
-    and the penalty is always 0.  This module copies the parameters.
+Departures.  In the first task, the anchors (reference values) in (2) are
+    the initial parameters.  In a notebook of [ZPG17] on permuted MNIST,
+    the anchors in (2) are 0 in the first task.  To reproduce the notebook
+    of [ZPG17], pass zeros to `begin`.  On a CPU, the library avalanche
+    0.6.0 does not copy the parameters at the end of a task.  Without a
+    copy, the anchors in (3) always equal the current parameters, and the
+    penalty (3) is always 0.  This module copies the parameters.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -278,7 +281,7 @@ def consolidate(state, parameters, settings=DEFAULT):
 
 
 def penalty(state, parameters, settings=DEFAULT):
-    """Return the penalty, a float, on changes of important parameters, eq. (3).
+    """Return a float: the penalty on changes of important parameters, eq. (3).
 
     >>> state = begin(np.zeros(2))._replace(importance=np.array([1.0, 3.0]))
     >>> penalty(state, np.array([2.0, 1.0]), Settings(strength=0.5))
@@ -302,7 +305,7 @@ def penalty(state, parameters, settings=DEFAULT):
 
 def penalty_gradient(state, parameters, settings=DEFAULT):
     """Return the gradient of the penalty with respect to the parameters, eq. (4).
-    The result is an array or a list of arrays, like `state.anchor`.
+    The result is structured as `state.anchor`: an array or a list of arrays.
 
     >>> state = begin(np.zeros(2))._replace(importance=np.array([1.0, 3.0]))
     >>> theta, settings = np.array([2.0, 1.0]), Settings(strength=0.5)

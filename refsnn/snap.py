@@ -101,7 +101,9 @@ def stored(owner, pattern, states):
 
 def step(blocks, J, F, owner, pattern):
     """Compute the influence M[t] of the parameters on the states, eq. (1).
-    Return a tuple with one array (B, k_g, p_g) for each row g of `pattern`.
+    Return a tuple of arrays, one for each row of `pattern`.  The array for row
+    g has the shape (B, k_g, p_g).  Row g has p_g parameters and keeps k_g
+    states.
 
     >>> J, F = np.full((1, 1, 1), 0.5), np.ones((1, 1, 2))
     >>> blocks = step(None, J, F, [0, 0], np.array([[True]]))

@@ -46,8 +46,9 @@ Derivation.  Eqs. (1)-(3) are the total derivatives of the next state of
     gradient as the module `rtrl`, but is faster, because it skips the
     entries of the Jacobians that are always 0.  The rule "block" gives the
     same gradient as backpropagation through time if the backward pass uses
-    only the diagonal entries of V.  In the rule "implicit", no derivative
-    passes through V.
+    only the diagonal entries of V.  The rule "implicit" treats recurrent
+    spikes as constants: it neglects all derivatives that pass through the
+    recurrent weights V.
 Approximate.  The rule "exact" computes the surrogate gradient without
     error if the refractory mask is constant.  The table counts the
     derivatives that are stored for B sequences.  In the table, "own"
@@ -240,8 +241,9 @@ def _shape(rule, B, n, count):
 
 
 def eligibility(traces, psi):
-    """Return the eligibility traces (7).  The shape is (B, n, n (m + n)) for the
-    rule "exact", and (B, n, m + n) for other rules.
+    """Return the array of eligibility traces, eq. (7).  For the rule "exact",
+    the traces have the shape (B, n, n (m + n)).  For other rules, the traces
+    have the shape (B, n, m + n).
 
     >>> traces = Traces(np.zeros((1, 2)), np.array([[1.0, 2.0]]))
     >>> eligibility(traces, np.array([[1.0, 0.5]])).tolist()
@@ -267,9 +269,9 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     >>> f.syn.item(), f.mem.item()
     (1.5, 3.0)
 
-    To obtain the gradient (9), sum ``(dy @ W_out)[:, :, None] * filtered.mem``
-    over steps and batch.  For the rule "exact", also sum this product over
-    axis 1, and reshape the sum to (n, m + n).
+    Let p be the product ``(dy @ W_out)[:, :, None] * filtered.mem``.  To
+    obtain the gradient (9), sum p over steps and batch.  For the rule "exact",
+    also sum the product p over axis 1, and reshape the sum to (n, m + n).
 
     Parameters
     ----------

@@ -136,8 +136,9 @@ def forward(inputs, W, *, tau, threshold):
 
 
 def backward(dtimes, inputs, W, crossing, *, tau):
-    """Return the derivatives dW (n, m) and dinputs (B, m) of a loss that depends
-    on spike times, eqs. (5), (6).  dW is a sum over the batch.
+    """Return the derivatives of a loss that depends on spike times, eqs. (5),
+    (6).  The derivative dW has the shape (n, m) and is a sum over the batch.
+    The derivative dinputs has the shape (B, m).
 
     >>> inputs, W = np.array([[1.0]]), np.array([[2.0]])
     >>> out = forward(inputs, W, tau=1.0, threshold=1.0)

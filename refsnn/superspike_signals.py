@@ -17,8 +17,9 @@ A "symmetric" feedback matrix is the transposed matrix of the output
 weights.  A "random" feedback matrix holds standard normal samples.  All
 entries of a "uniform" feedback matrix are 1.  The trace `het` of output
 spikes decays exponentially.  The second term of eq. (11) in `superspike`
-depends on `het`.  For a Poisson spike train of the rate nu, the trace with
-the time constant tau has the cumulants kappa_j and the moments <het^q>,
+depends on the trace `het` and moves the weights of active neurons towards
+0.  For a Poisson spike train of the rate nu, the trace with the time
+constant tau has the cumulants kappa_j and the moments <het^q>,
 
     kappa_j = nu tau / j                                               (3)
     <het^q> = sum_{j=1..q} binom(q-1, j-1) kappa_j <het^(q-j)>

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | convert/command.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py
-"""Convert sound files to one or two files of spikes.
+"""Convert all sound files to spikes, and write one or two output files.
 
 The command first writes the spikes of each sound to a separate file,
 `OUTPUT.parts/DIGEST.npz`.  DIGEST is a hash of the sound samples and of
@@ -46,7 +46,7 @@ class Recording(NamedTuple):
 
 
 def run(options):
-    """Convert sound files.  Return an int: 1 if some files fail, and 0 otherwise.
+    """Convert sounds.  Return an int: 1 if a sound cannot be converted, else 0.
 
     >>> from refsnn.__main__ import main
     >>> main(["convert", "nowhere.wav", "-o", "spikes.h5"])

@@ -19,15 +19,15 @@ binary mask m[l+1]:
 Without pooling, x[l+1] = m[l+1] max(0, pre[l]).
 
 Derivation.  For any array X, let dX be the derivative of the loss with
-    respect to X.  If two entries in (2) or (3) are equal, the first counts
-    as the maximum.  With pooling,
+    respect to X.  If the two entries of pre[l] in (2), or of y[l] in (3),
+    are equal, the first counts as the larger entry.  With pooling,
 
     dy[l]_(2r,s) = dx[l+1]_rs where x[l+1]_rs > 0 and
                    y[l]_(2r,s) >= y[l]_(2r+1,s), else 0,
     dy[l]_(2r+1,s) = dx[l+1]_rs where x[l+1]_rs > 0, minus
                      dy[l]_(2r,s)                                (4)
 
-    The maximum (2) depends only on the larger of two entries of pre[l].
+    Eq. (2) takes only the larger of two neighbouring entries of pre[l].
     Therefore, the derivative with respect to the smaller entry is 0:
 
     dpre[l]_(r,2s) = dy[l]_rs where pre[l]_(r,2s) >=

@@ -29,9 +29,9 @@ Derivation.  The arrays dspikes and dout hold the direct derivatives of the
     loss L with respect to S and `out`, with all other states held
     constant.  The notation dA, for example dS, stands for the total
     derivative of L with respect to the array A.  The readout (5), (6) is a
-    linear filter.  The same filter, applied to dout backward in time,
-    gives dR.  If the spikes in the reset are treated as constants, the
-    chain rule for (2)-(4) gives
+    linear filter.  To compute dR, the filter of eqs. (5) and (6) is
+    applied to dout, from the last time step to the first.  If the spikes
+    in the reset are treated as constants, the chain rule for (2)-(4) gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
     dI[t] = alpha dI[t+1] + r[t] du[t+1]                             (9)
@@ -54,16 +54,16 @@ Derivation.  The arrays dspikes and dout hold the direct derivatives of the
     v[t+1] = full[t] - beta^-(t-s+1) S[t]     reset="subtract"      (16)
     v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
-    The readout is linear.  Therefore, a constant matrix K maps the inputs
-    W_out S and the initial state of the readout to the readout values.
-    For a block of j <= 64 steps,
+    Because eqs. (5) and (6) are linear, the readout values are a constant
+    matrix K times a vector.  The vector holds the inputs W_out S and the
+    initial state of the readout.  For a block of j <= 64 steps,
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
 
-Exact.  `gradients` equals `lif.backward` with the fast sigmoid and
-    through_reset=False.  `record` equals `lif.simulate` followed by
-    `lif.readout` with gain 1.  Results differ only by rounding.  Near the
-    threshold, rounding can add or remove a spike.
+Exact.  `gradients` computes the same gradients as `lif.backward` with the
+    fast sigmoid and through_reset=False.  `record` equals `lif.simulate`
+    followed by `lif.readout` with gain 1.  Results differ only by
+    rounding.  Near the threshold, rounding can add or remove a spike.
 Cost.   With k readout units, training takes O(T B n (m + n + k)) time and
     O(T B (n + k)) memory.  Inference takes O(E n + T B n k) time and
     O(E + B n + T B k) memory for E input events.

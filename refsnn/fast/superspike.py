@@ -13,8 +13,8 @@ U exceeds the threshold.  Afterwards, U is 0 for `refractory/dt` steps:
 
 Eq. (4) applies two exponential filters in series to v[t].  Eq. (4)
 computes the traces of the input spikes.  The module superspike.py defines
-a double-exponential kernel alpha.  Eq. (4) also computes convolutions with
-alpha if the constants a, b and g are chosen accordingly:
+a double-exponential kernel alpha.  With suitable constants a, b and g, eq.
+(4) also computes convolutions with the kernel alpha:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)

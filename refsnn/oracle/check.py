@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/check.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compare the results of a program with golden vectors.
+"""Compare a program's results with the correct results of test problems.
 
 A golden vector is a test problem with its correct results, see `oracle`.
 For each wrong result, `check` reports where and how the result differs
@@ -78,8 +78,8 @@ def vectors(names=None):
 def check(results, known=None):
     """Compare the results of a program with the correct results of test problems.
     Return a list with one `Finding` for each output.  For each test problem
-    with wrong outputs, one more `Finding` summarises all wrong outputs.  A
-    `Finding` also reports each option that the program seems to ignore.
+    with wrong outputs, a further `Finding` summarises the errors.  A `Finding`
+    also reports each option that the program seems to ignore.
 
     >>> vector = vectors(["bptt"])["bptt"]
     >>> check({"bptt.dV": vector.outputs["dV"]})[-1].status

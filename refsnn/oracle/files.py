@@ -262,8 +262,9 @@ def _entry(archive, info, text):
 
 
 def read_recording(path):
-    """Read a recording of a LIF layer from an untrusted file.  Return (x, W,
-    recording, V) and a dict of other arguments of `identify.identify`.
+    """Read a recording of a LIF layer from an untrusted file.  Return the
+    arguments of `identify.identify` in two parts: the tuple (x, W, recording,
+    V), and a dict of the other arguments in the file.
 
     >>> read_recording("nowhere.npz")
     Traceback (most recent call last):

@@ -58,9 +58,9 @@ def read(path, names, texts=()):
     """Return the fields of all groups of a file as a dict {group: {name: value}}.
 
     Fields and attributes are skipped if the set `names` does not contain their
-    names.  Attributes are returned as floats.  Fields are returned as arrays,
-    or as lists of str if `texts` contains their names.  The key of a group is
-    its path in the file.  The key of the root group is the empty string.
+    names.  Attributes are returned as floats.  A field becomes a list of str
+    if `texts` contains its name, and otherwise an array.  The key of a group
+    is its path in the file.  The key of the root group is the empty string.
 
     >>> read("nowhere.h5", {"data"})
     Traceback (most recent call last):

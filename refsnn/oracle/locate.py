@@ -12,8 +12,9 @@ of the errors:
 An explanation is reported only if it accounts for all wrong entries.  If
 an array is shifted in time by k steps, its first or last k steps may hold
 any values.  If an array has few different values, it can equal a shifted
-or scaled copy of the other array by chance.  If the argument `right` has
-few different values, `locate` tests only for rounding errors.
+or scaled copy of the other array by chance.  Therefore, if the right array
+has few different values, `locate` does not test for a change or a factor,
+but only for rounding errors.
 """
 
 import itertools
@@ -64,9 +65,9 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     magnitude in `right`.  `axes` names all axes, such as ("step", "sample",
     "neuron"), where "step" is time.  If `backward` is true, the last wrong
     step is reported, not the first.  `locate` tests for rounding errors only
-    if `rounding` is true.  `sizes` is a dict of named numbers.  If a wrong
-    factor is a simple expression of these numbers, such as 1/B, the expression
-    is reported.
+    if `rounding` is true.  `sizes` is a dict of named numbers, such as the
+    batch size B.  If a wrong factor is a simple expression of numbers in
+    `sizes`, such as 1/B, the expression is reported.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     if len(axes) not in (0, right.ndim):

@@ -38,8 +38,8 @@ def group(results, known):
     >>> group({"bptt.dW": 0}, known)
     {'bptt': {'dW': 0}}
 
-    A float64 scalar is rounded to float32 if the results of its test problem
-    contain a float32 array.
+    If the results for a test problem contain a float32 array, all float64
+    scalars among the results for the same problem are rounded to float32.
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
@@ -86,7 +86,8 @@ def flaw(vector):
 
 
 def unseen(vector):
-    """Return the names of the known mistakes that hardly change the outputs.
+    """Return the names of the known programming mistakes that hardly change the
+    outputs of the test problem `vector`.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> outputs = vector.outputs | vector.mutants[0].outputs
@@ -124,8 +125,8 @@ def judge(vector, name, value):
 
 
 def mistakes(vector, results):
-    """Return descriptions of all known mistakes that cause these results.
-    A description can name a public program that makes the mistake.
+    """Return descriptions of all known mistakes that reproduce given `results`.
+    The description of a mistake can name a public program with this mistake.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)
@@ -137,7 +138,8 @@ def mistakes(vector, results):
 
 
 def recognised(vector, results):
-    """Return a list of all known mistakes (`Mutant`) that cause these results.
+    """Return a list of all known mistakes that reproduce the given `results`.
+    Each known mistake is an object of the class `Mutant`.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> [m.id for m in recognised(vector, vector.mutants[0].outputs)]

@@ -9,11 +9,12 @@ replaces the files whose contents have changed:
 
     python -m refsnn.oracle.stored
 
-Each JSON file also holds the wrong results that known errors produce.
-The names of golden vectors and the identifiers of known errors, such as
-"bptt/reset-detached", never change.  If you change the name of an error in
-the code, change it in the JSON file, too.  For each new error, the
-function `write` creates an identifier from the name of the error.
+For each known programming error, the JSON file also holds the wrong
+results of a program with this error.  The names of golden vectors and the
+identifiers of known errors, such as "bptt/reset-detached", never change.
+If you change the name of an error in the code, change it in the JSON file,
+too.  For each new error, the function `write` creates an identifier from
+the name of the error.
 """
 
 import difflib
@@ -53,7 +54,8 @@ def catalogue():
     """Return a dict that lists the stored golden vectors.  The value of the key
     "version" begins with the year and month of the last change.  The list
     "required" names problems whose results follow from published equations.
-    The results of "optional" problems also depend on choices of a program.
+    The list "optional" names problems whose results also depend on choices
+    that no published equation makes, such as choices of one program.
 
     >>> found = catalogue()
     >>> "bptt" in found["required"], "si_nupic" in found["optional"]
@@ -117,9 +119,10 @@ def write(folder=FOLDER):
     changed.  Return a list of the names of new and changed test problems.
 
     `write` ignores rounding errors up to 1e-12 times the largest entry of an
-    array.  In the wrong results of faulty programs, `write` ignores rounding
-    errors up to 1e-10 times the largest entry.  No rounding error is ignored
-    if all entries of an array are multiples of `2**-30` and below `2**20`.
+    array.  If an array holds the wrong results of a program with a known
+    error, `write` ignores rounding errors up to 1e-10 times the largest entry
+    of the array.  If all entries of an array are multiples of `2**-30` and
+    below `2**20`, `write` regards every change of the array as a real change.
 
     >>> write("nowhere")
     Traceback (most recent call last):

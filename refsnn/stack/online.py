@@ -77,10 +77,10 @@ Rules.  The rules keep the following derivatives:
     DECOLLE        decays of I, U and A      eq. (10)          [KMN20]
     readout alone  no hidden layer learns
 
-In the table, "own" denotes the derivatives of the states of a neuron with
-respect to earlier states of the same neuron.  These derivatives include
-the effects of the reset and of the weight V_ii from neuron i to itself.
-All rules for hidden layers keep dU[t+1]/dI[t].
+In the table, "own" denotes derivatives within one neuron: of its states
+with respect to its own earlier states.  The own derivatives include the
+effects of the reset and of the weight V_ii from neuron i to itself.  All
+rules for hidden layers keep dU[t+1]/dI[t].
 
 Derivation.  Eqs. (3)-(6) are the chain rule, applied forward in time.
 Exact.  The rule "exact" gives the gradient of backpropagation through time
@@ -161,8 +161,9 @@ class Now(NamedTuple):
 
 
 class _Local(NamedTuple):
-    """Store the states and spikes of one time step, and derivatives of both.
-    Each neuron has S state variables.  The influence matrix M_l has p columns."""
+    """Store the states and spikes of one time step.  Also store derivatives of
+    the next states and of the spikes with respect to states and parameters.
+    Each neuron has S state variables.  The influence M_l has p columns."""
     run: NamedTuple
     J: np.ndarray           # of the next state, (B, S n, S n) or (B, S, S, n)
     F: np.ndarray           # of the next state, (B, S, n, p)
@@ -277,7 +278,8 @@ def _steps(log, dt):
 
 
 def _columns(one, learned, dt, gain, F):
-    """Apply the chain rule of eq. (2) to derivatives with respect to constants."""
+    """Convert derivatives with respect to neuron constants (such as decay
+    factors) to derivatives with respect to the learned logarithms, by eq. (2)."""
     given = _constants(one, dt, gain)
     by = dict(zip(("alpha", "beta", "gain", "threshold", "rho", "adaptation"),
                   np.moveaxis(F, 2, 0), strict=False))
@@ -307,7 +309,8 @@ def _simulated(one, x, state, refractory, readout, *, dt, gain, reset):
 
 def _derivatives(one, names, x, run, after, surrogate, rule, readout, *, dt, gain,
                  reset):
-    """Return J_l and F_l of eq. (3), and dS_l/dh_l and dS_l/dtheta_l of eq. (4)."""
+    """Return the derivatives J_l and F_l of the states, eq. (3).  Also return the
+    derivatives dS_l/dh_l and dS_l/dtheta_l of the spikes, eq. (4)."""
     inside, dense = RULES[rule].inside, _dense(one, rule)
     given = _constants(one, dt, gain)
     (B, n), K, a = run.mem.shape, len(names), given.get("adaptation")

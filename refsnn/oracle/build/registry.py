@@ -5,10 +5,10 @@ In `REGISTRY`, the tuple `size` is (seed, T, B, m, n) for T time steps, B
 samples, m inputs and n neurons.  If the arrays of a test problem have
 fixed shapes, `size` is an empty tuple.  Each function in `REGISTRY`
 returns a description of the test problem, the inputs, the correct outputs,
-and a dict of wrong outputs.  Each key of the dict of wrong outputs is the
-name of a programming error, or a tuple with the names of an error and of a
-published program with this error.  Some functions also return the dict
-`idle`, which marks input entries that do not change any output.
+and a dict of wrong outputs.  Each key of the dict of wrong outputs names a
+programming error.  If a published program has this error, the key is a
+tuple of the names of the error and the program.  Some functions also
+return the dict `idle`, which marks input entries that change no output.
 """
 
 from collections.abc import Callable
@@ -96,8 +96,9 @@ REGISTRY |= {function.__name__[1:]: Entry(function) for function in (
 
 
 def build(name, size=(), single=False):
-    """Compute a golden vector (test problem).  If `size` is empty, use the size
-    in `REGISTRY`.  If `single` is true, round alpha, beta and gain to float32.
+    """Compute a golden vector (test problem).  If the tuple `size` is empty,
+    use the size that the table `REGISTRY` lists for this test problem.  If
+    `single` is true, round alpha, beta and gain to float32.
 
     >>> build("bptt", (1, 9, 2, 4, 3)).inputs["x"].shape
     (9, 2, 4)

@@ -2,9 +2,9 @@
 """This module finds the wrong term in the LIF equations of a program.
 
 The tested function simulates a layer of leaky integrate-and-fire (LIF)
-neurons, and computes gradients of a loss.  `diagnose` calls the function
-for several variants of a network, in which different terms of the LIF
-equations are 0.  Nine statements are used:
+neurons, and computes gradients of a loss.  `diagnose` calls the tested
+function for several variants of a network.  The variants differ in which
+terms of the LIF equations are 0.  Nine statements are used:
 
 (A) A programming error in one term of the LIF equations leads to wrong
     results for every network in which this term has an effect.  For all
@@ -506,8 +506,8 @@ def _dynamics(call, runs, given, bad):
 
 
 def _offset(runs):
-    """Test for one of three faults: a wrong initial state, a constant that is
-    added to an equation, or bounds of the membrane potential.
+    """Test whether a simulator starts from a wrong initial state, adds a
+    constant to an equation, or limits the membrane potential to a range.
     """
     parts = list(map(_residuals, runs))
     pairs = [(part["input"][0], sum(part["gain"]) / run.p["gain"])

@@ -4,8 +4,8 @@
 The function `_simulated` simulates a layer of leaky integrate-and-fire
 (LIF) neurons, and `_gradient` computes gradients.  Some arguments of
 `_simulated` and `_gradient` introduce a fault, such as a missing reset.  A
-fault explains the results of a tested program if a computation with
-this fault gives the same results for all networks.
+fault explains the results of a tested program if the imitation with this
+fault returns the same results as the program for all networks.
 """
 
 from typing import NamedTuple
@@ -33,7 +33,7 @@ class Fault(NamedTuple):
 
 
 def _scaled(sizes):
-    """Return programming errors that multiply an argument by a wrong factor."""
+    """List programming errors that multiply an argument by a wrong factor."""
     return [Fault((term,), f"the {term} has the factor {words}", {
         name: lambda p, size=size, factor=factor: factor(p) * size(p)})
             for name, (term, size) in sizes.items()

@@ -5,8 +5,8 @@ The test networks consist of leaky integrate-and-fire (LIF) neurons.  In
 some networks, the decay factors or the recurrent weights are 0.  The
 adjoint dI is the derivative of the loss with respect to the synaptic
 currents.  Each input channel is 1 at one time step of one sample, and 0
-otherwise.  Therefore, the gradient with respect to the input weights has
-the same entries as the adjoint dI.
+otherwise.  An input weight acts only while its channel is 1.  Therefore,
+the gradient with respect to each input weight is one entry of dI.
 """
 
 import itertools
@@ -289,7 +289,7 @@ def _back_residuals(run):
 
 
 def _fits(parts):
-    """Find wrong terms.  Return a dict {term: (wrong values, right values)}."""
+    """Return a dict that maps each wrong term to a pair: wrong and right values."""
     found = {}
     for term in parts[0]:
         residual, right = map(np.concatenate, zip(*(part[term] for part in parts),

@@ -13,8 +13,8 @@ at the first step t at which (1) or (3) holds:
     not  c(u - tol) <= recorded spikes <= c(u + tol)                  (3)
 
 In (1), eps is the relative rounding error of the recorded numbers.  In
-(2), s is the recorded number of spikes.  If r is a synaptic current, the
-product `threshold s` is omitted from (2).  In (3), c(u) is the number of
+(2), s is the recorded number of spikes.  If r is a synaptic current, (2)
+omits the product of the threshold and s.  In (3), c(u) is the number of
 spikes that a neuron with the membrane potential u emits.  The tolerance
 tol in (3) equals the tolerance of membrane potentials in (1).
 
@@ -72,7 +72,7 @@ class Problem(NamedTuple):
 
 
 class _Flat(NamedTuple):
-    """A `Problem` whose arrays have the axes (T, P)."""
+    """A `Problem` as arrays of T time steps and P pairs of sample and neuron."""
     drive: np.ndarray   # (2, T, P): d of (4) for both choices of `test`
     V: object           # None if the recurrent input is part of `drive`
     n: int
@@ -104,7 +104,8 @@ class _Runs(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Return all conventions, and the first wrong time step of each simulation."""
+    """Return the tested update conventions, and for each convention the first
+    time step found to contradict the recording (T if there is none)."""
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
     runs, run, leaf = _runs(problem, codes)
     alive = np.zeros((len(runs.beta), 4), bool)

@@ -17,13 +17,13 @@ derivative that reproduces a recorded gradient up to a factor:
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
                                                                       (3)
 
-In (3), dW is the gradient of the loss with respect to the input weights W.
-If `side` is "above" or "below", the surrogate derivative is nonzero only
-above or only below the threshold.  The peak is the value of the surrogate
-derivative at the threshold.  In (3), the last argument of dW is true if
-the gradient passes through the reset.  If no gradient satisfies (3), the
-search is repeated with gradients that do not pass through the recurrent
-weights V.
+In (3), the function dW is the gradient of the loss with respect to the
+input weights W.  If `side` is "above" or "below", the surrogate derivative
+is nonzero only above or only below the threshold.  The peak is the value
+of the surrogate derivative at the threshold.  The last argument of the
+function dW is true if the gradient passes through the reset.  If no
+gradient satisfies (3), the search is repeated with gradients that do not
+pass through the recurrent weights V.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     linear in the constants beta, g and c.  Gauss-Newton steps refine the
@@ -38,8 +38,8 @@ Departures.  The surrogate derivative "step" is 1 for membrane potentials
     above `threshold - 1/k` and 0 otherwise, as in the classes `Heaviside`
     of sinabs and `StepPWL` of rockpool.  If the steepness k is 0, this
     surrogate derivative is 1 everywhere (straight-through estimator).
-    If no surrogate derivative with the peak 1 satisfies (3), other peaks
-    are tried, but only with the factor 1 in (3).
+    If no surrogate derivative with the peak 1 satisfies (3) for any
+    factor, other peaks are tried with the factor 1.
 """
 
 import itertools

@@ -5,17 +5,19 @@ An update convention states how a simulator computes a time step of LIF
 neurons, see `identify`.  The function `identify` simulates every update
 convention, and compares each simulation with the recording.  A property of
 the update, such as the kind of reset, is called settled if only one choice
-agrees with the recording.  A property of the update is called open if the
-recording does not determine this property.  The report may name an input
-signal (see `stimuli`) that helps to determine an open property.  The
-property `through_reset` states whether gradients pass through the reset.
-To determine this property, `identify` needs a recorded gradient.
+agrees with the recording.  A property of the update is called open if
+several choices agree with the recording.  The report may name an input
+signal (see `stimuli`) that helps to determine a property with several
+possible choices.  The property `through_reset` states whether gradients
+pass through the reset.  To determine this property, `identify` needs a
+recorded gradient.
 
-The list `members` holds update conventions that agree with the recording.
-The list starts with presets (update conventions of published simulators).
-The last entries of `members` are variants of the first preset with one
-changed property.  If the recording contradicts all presets, `members`
-holds at most 20 update conventions, which are similar to a preset.
+The list `members` of the report holds update conventions (ways to compute
+a time step) that agree with the recording.  The list starts with presets
+(update conventions of published simulators).  Each of the last entries of
+`members` differs from the first preset in one property.  If the recording
+contradicts all presets, `members` holds at most 20 other update
+conventions: the ones most similar to a preset.
 """
 
 import numpy as np
@@ -45,8 +47,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
              threshold=1.0, leak=0.0, reset_to=0.0, floor=0.0, gradients=None,
              dspikes=None, surrogate=None, alpha=None, beta=None, refractory=None):
     """Return a `Report` of the update conventions that agree with a recording.
-    If no simulation reproduces the entire recording, the report may
-    describe the simulation whose first error occurs latest.
+    If no simulation reproduces the entire recording, the report may describe
+    the simulation that agrees with the recording for the longest time.
 
     >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
     >>> step = conventions.PRESETS["spytorch"]
@@ -119,8 +121,10 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 def relative(report, right, alone=False):
     """Compare the result of `identify` with the correct update convention.
     Return a list of str.  If there are at most three differences, the list
-    names them.  If `report.members` is empty, the list describes the first
-    difference between the recording and the simulation of `report.nearest`.
+    names them.  If no update convention agrees with the recording,
+    `report.members` is empty.  The list then describes the first difference
+    between the recording and the simulation of the nearest convention,
+    `report.nearest`.
 
     >>> report = Report([Candidate("lava")], {}, None, None, ("as lava",))
     >>> relative(report, conventions.PRESETS["lava"]._replace(input="next"))
@@ -160,7 +164,7 @@ def terms(report, right):
 
 
 def _near(report, right):
-    """Return the convention in `report` most similar to the correct convention."""
+    """Return the update convention in `report` that is closest to the right one."""
     return min((_described(_step(c, conventions.PRESETS), {"the right layer": right},
                            elimination.AXES)
                 for c in (report.members or [report.nearest]) if c is not None),
@@ -244,7 +248,7 @@ def _path(codes, axes):
 
 
 def _paths(problem, presets, fits, axes):
-    """Group update conventions by the properties that `axes` names."""
+    """Form groups of update conventions that agree in all properties in `axes`."""
     order = np.argsort(elimination._distance(fits, presets.values(), problem.axes),
                        kind="stable")
     known, found = _path(fits, axes), {}

@@ -8,23 +8,27 @@ update convention that agrees with the recording for the longest time t:
 
     t = first row that contradicts the convention                     (1)
 
-If the error of the least-squares fit is large, only simulations similar to
-the recording are considered.  If no simulation is considered, `nearest` is
-None.  A simulation counts as similar to the recording if the first two
-time steps and the first 12 nonzero numbers agree.  A simulation also
-counts as similar to the recording if its root mean square error is small.
-The error limit for each recorded array is half its standard deviation.
+If no fit of the decay factors and the gain has a small error, `nearest`
+only names a convention whose simulation is similar to the recording.  If
+no fit has a small error and no simulation is similar to the recording,
+`nearest` is None.  A simulation counts as similar to the recording if both
+agree in the first two time steps, and in all time steps up to the twelfth
+nonzero number of the recording.  A simulation also counts as similar to
+the recording if its root mean square error is small.  The error limit for
+each recorded array is half its standard deviation.
 
 Derivation.  The tolerances are those of the module `elimination`.
-Approximate.  The search for `nearest` considers all presets, which are
-    update conventions of published simulators.  The search also considers
-    the 24 update conventions whose first error occurs latest.
+Approximate.  The field `nearest` is chosen among the presets (the update
+    conventions of published simulators) and at most 24 other conventions.
+    Of all conventions whose simulations agree longest with the recording,
+    these 24 are most similar to a preset.
 Cost.   The user may have passed wrong arguments, such as transposed
     weights.  The function `_changed` tries at most eight changes of the
-    arguments, and simulates all update conventions for each change.
+    user's arguments.  Each change is tested with every update convention.
 Departures.  If a changed argument makes a simulation agree with the
     recording, the report names this argument.  The list `members` of the
-    report is empty even if `_changed` finds the wrong argument.
+    report is empty, because it only holds update conventions that agree
+    with the recording for the unchanged arguments.
 """
 
 import numpy as np

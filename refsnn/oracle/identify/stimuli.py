@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/identify/stimuli.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module makes input signals that distinguish LIF simulators.
+r"""This module makes inputs for which LIF simulators give different results.
 
 A stimulus is an input signal for which different simulators give different
 results.  A tie is a time step in which the membrane potential equals the
@@ -20,13 +20,14 @@ Derivation.  Strong inputs show whether a neuron can spike several times
     per step.  The membrane potential after a spike shows whether the reset
     subtracts the threshold.  Negative inputs show whether the potential
     has a lower bound (floor).
-Exact.  Eq. (1) is tested for the quotient `threshold / (f1 f2 f3)` and for
-    the 16 floating-point numbers next to this quotient.
+Exact.  Eq. (1) is tested for 17 values of the input x.  These values are
+    the quotient `threshold / (f1 f2 f3)` and the 16 floating-point numbers
+    next to the quotient.
 Cost.   A stimulus has 25 time steps.  The stimuli "overdrive" and
     "inhibition" have 40 samples each.  The stimulus "ties" has at most one
-    sample for each triple (f1, f2, f3).
-Departures.  If a simulator has other rounding errors than refsnn, the
-    stimulus "ties" may cause no tie.
+    sample for each combination of the factors f1, f2 and f3 in eq. (1).
+Departures.  If a simulator has other rounding errors than refsnn, its
+    membrane potential may miss the threshold in the stimulus "ties".
 """
 
 import itertools
@@ -56,18 +57,20 @@ class Stimulus(NamedTuple):
 
 
 def make_stimuli(alphas, betas, threshold=1.0, gains=()):
-    """Return a dict of input signals that distinguish LIF simulators.  The keys
-    are "overdrive", "inhibition", "ties" and "all".  Each value is a
-    `Stimulus`.  The stimulus "all" combines the three others in one batch.
+    """Return a dict of input signals that distinguish LIF simulators.  The dict
+    has the keys "overdrive" (strong inputs), "inhibition" (negative inputs),
+    "ties" (inputs that drive the potential exactly to the threshold) and
+    "all".  Each value of the dict is a `Stimulus`.  The stimulus "all"
+    combines the three others in one batch.
 
     >>> found = make_stimuli([0.25], [0.5], 2.0)
     >>> found["ties"].x[1, :3, 0].tolist()
     [2.0, 2.6666666666666665, 4.0]
 
     Each stimulus is the input of one neuron, whose input weight is 1.  The
-    samples differ in the amplitude of the input.  In the stimulus "ties", the
-    membrane potential reaches exactly the threshold.  This holds if the leak
-    potential is 0 and the decay factors are binary fractions such as 0.75.
+    samples differ in the amplitude of the input.  The stimulus "ties" drives
+    the membrane potential exactly to the threshold if the leak potential is 0
+    and the decay factors are binary fractions such as 0.75.
 
     Parameters
     ----------

@@ -95,8 +95,9 @@ def _named(text):
 
 
 def _candidates(kinds, loop, leak, whole):
-    """Return the keys of `AXES` that affect the given types of neurons, and one
-    `CONVENTION` for each possible combination of choices."""
+    """Return two lists.  The first list holds the keys of `AXES`, such as
+    "reset", that affect the given types of neurons.  The second list holds one
+    `CONVENTION` for each possible combination of the choices for these keys."""
     axes = ["decay"] * bool(kinds - {"I", "IF"}) + ["gain"] + [
         "synapse", "order"] * bool(kinds & {"CubaLI", "CubaLIF"}) + [
         "reset", "when", "spikes", "tie"] * bool(kinds & set(SPIKING)) + [
@@ -221,7 +222,9 @@ def _silent(nodes):
 
 
 def _solve(graph, inputs, dt, pulse=True):
-    """Return the exact states (`TRACE`) and the exact spike times of each node."""
+    """Return two dicts, whose keys are the names of the neuron nodes.  The
+    first dict holds the exact states of each node as a `TRACE`.  The second
+    dict holds the exact spike times of each node."""
     (S, T), nodes = next(iter(inputs.values())).shape[:2], dict(graph.nodes)
     for _ in graph.nodes:
         nodes = {name: node for name, node in nodes.items() if (

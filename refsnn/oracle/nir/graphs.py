@@ -43,8 +43,10 @@ GRAPH = collections.namedtuple("GRAPH", "nodes sources late skipped notes versio
 def read(path, repair=False):
     """Read a `GRAPH` from an untrusted NIR file.
 
-    If `repair` is true, and the list of edges has a name that belongs to no
-    node, `read` takes it for the only node without an edge.
+    If `repair` is true, `read` corrects a wrong name in the list of edges.
+    The correction requires that exactly one name in the list belongs to no
+    node, and that exactly one node has no edge.  `read` then replaces the
+    wrong name by the name of the node without an edge.
 
     >>> read("nowhere.nir")
     Traceback (most recent call last):

@@ -3,13 +3,13 @@
 
 A convention specifies how a time step is computed, see `dynamics`.  The
 units of the recording may be unknown.  Therefore, simulated currents are
-multiplied by a fitted factor.  Simulated potentials are multiplied by
-several factors in turn, such as 1/v_threshold and a fitted factor.  A
-simulation fits a recording if all spikes agree, and if the errors of
-potential and current are small.  The largest allowed error is
-`max(1e-6, 2**-23 N)` times the largest recorded value.  Here, N is tau/dt.
-For neurons without a leak, N is the number of recorded time steps.
-Integer potentials may have errors of 1.
+multiplied by a fitted factor.  Simulated potentials are multiplied by one
+factor, for which several values are tried, such as 1/v_threshold and a
+fitted factor.  A simulation fits a recording if all spikes agree, and if
+the errors of potential and current are small.  The largest allowed error
+is `max(1e-6, 2**-23 N)` times the largest recorded value.  Here, N is
+tau/dt.  For neurons without a leak, N is the number of recorded time
+steps.  Integer potentials may have errors of 1.
 """
 
 import collections
@@ -35,7 +35,9 @@ VERDICT = collections.namedtuple("VERDICT", "node status fit undecided lines")
 
 
 def judge(graph, recording, pulse=True):
-    """Return a list with one `VERDICT` for each recorded neuron node.
+    """Return a list of `VERDICT`.  The list has one entry for each neuron node
+    whose states or spikes are recorded.  A `VERDICT` states which simulation
+    of the node fits the recording best.
 
     If `pulse` is False, spikes in the exact solution are Dirac pulses.
 

@@ -32,7 +32,8 @@ RECORDING = collections.namedtuple("RECORDING", "inputs nodes dt unknown")
 
 
 def read(path, graph, dt=None):
-    """Read a `RECORDING` with time steps of `dt` seconds from an untrusted file.
+    """Read a `RECORDING` from a file that may be damaged or malicious.  The
+    argument `dt` is the duration of a time step of the recording in seconds.
 
     >>> read("nowhere.csv", None)
     Traceback (most recent call last):
@@ -131,7 +132,8 @@ def image(graph, recording, convention="", pulse=True):
     """Simulate a graph, and return the bytes of a NIRData file.
 
     A text `convention`, such as "decay=Euler, order=new I", selects how time
-    steps are computed.  If `convention` is "", the exact solution is computed.
+    steps are computed.  If `convention` is the empty string, the exact
+    solution is computed.
 
     >>> image(None, RECORDING({}, {}, 1.0, []))
     Traceback (most recent call last):
