@@ -43,6 +43,8 @@ SIZES = {"quick": (1, 2), "default": (3, 14), "full": (5, 30)}      # repeats, e
 PART = 10                           # epochs of a job
 # Tutorial 3: standard deviation of the initial weights, strength of the penalty.
 FEWER, FEWER_SCALE, STRENGTH = "fewer spikes", 0.2, 1e-5
+SILENT = ("one of five networks does not learn in the first 20 epochs, because few hidden "
+          "neurons spike with these initial weights")
 TUTORIAL = {name: Published(value, "[NMZ19]", f"tutorial {number}", "read", n=1)
             for name, value, number in (
                 ("test", 0.863, 2), ("training", 0.912, 2), ("loss", 0.254, 2),
@@ -215,11 +217,11 @@ def claims(size):
         reproduction("fashion-loss", "training loss on Fashion-MNIST in the last epoch",
                      TUTORIAL["loss"], unit="nats"),
         reproduction("fewer-test", "test accuracy on Fashion-MNIST, with a penalty on "
-                     "spikes", TUTORIAL["fewer-test"]),
+                     "spikes", TUTORIAL["fewer-test"], cause=SILENT),
         reproduction("fewer-training", "training accuracy on Fashion-MNIST in the last "
                      "epoch, with a penalty on spikes", TUTORIAL["fewer-training"],
                      differs="measured on each mini-batch before the update of the "
-                     "weights; published: after the last epoch")]
+                     "weights; published: after the last epoch", cause=SILENT)]
 
 
 def measured(data):
@@ -270,10 +272,9 @@ def _curves(data, axes):
             ax.plot(epochs, curves.T, style, color=colour, lw=0.6, alpha=0.45)
             ax.plot(epochs, curves.mean(axis=0), style, color=colour, lw=2.2,
                     label=f"{NAMES[condition]}: {curves[:, -1].mean():.3f}")
-    final = data["test_accuracy"][:, :, -1].min()
-    low = min(0.85, final - 0.08)
+    low = min(0.85, data["test_accuracy"][:, :, -1].min() - 0.08)
     if (FASHION, False) in conditions:
-        value, low = TUTORIAL["test"].value, 0.7
+        value = TUTORIAL["test"].value
         axes[0].axhline(value, color=colours.BLACK, ls=":", lw=1.2,
                         label=f"Fashion-MNIST, published: {value}")
     axes[0].set(title="Learning", ylabel="test accuracy", ylim=(low, 1.0))
