@@ -43,8 +43,8 @@ SIZES = {"quick": (1, 2), "default": (3, 14), "full": (5, 30)}      # repeats, e
 PART = 10                           # epochs of a job
 # Tutorial 3: standard deviation of the initial weights, strength of the penalty.
 FEWER, FEWER_SCALE, STRENGTH = "fewer spikes", 0.2, 1e-5
-SILENT = ("one of five networks does not learn in the first 20 epochs, because few hidden "
-          "neurons spike with these initial weights")
+SILENT = ("one of five networks does not learn in the first 20 epochs, because few "
+          "hidden neurons spike with these initial weights")
 TUTORIAL = {name: Published(value, "[NMZ19]", f"tutorial {number}", "read", n=1)
             for name, value, number in (
                 ("test", 0.863, 2), ("training", 0.912, 2), ("loss", 0.254, 2),
