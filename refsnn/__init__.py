@@ -92,10 +92,10 @@ papers and errors in papers.  The most important departures are:
   (see test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
 - With the loss of [CB22], a class is never learned if its readout stays
-  below zero for every pattern, because the gradient is zero.  With
-  reduction="reached", `in_the_loop.loss` ignores the zeros in the readout
-  of the correct class before the first spike arrives.  With
-  reduction="reached", a readout below zero can learn (see
+  below zero for every pattern, because the gradient is zero.  A readout is
+  zero until it receives the first spike.  With reduction="reached",
+  `in_the_loop.loss` ignores the time steps before a spike can reach the
+  readout of the correct class.  A readout below zero can then learn (see
   test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
 - Implementations of synaptic intelligence differ in several details, which
@@ -120,7 +120,7 @@ The most important errata (errors in papers or in their code) are:
   bin 0 is therefore always empty (see test_binning.py::test_bins_by_hand).
 
 - In the fourth tutorial of [NMZ19], a time step lasts 14 ms, but the decay
-  factors are for steps of 1 ms.  All time constants are 14 times too long
+  factors assume 1 ms.  All time constants are 14 times as long as intended
   (see test_check.py::test_the_well_known_mistakes_are_caught_by_name).
 
 - The surrogate derivative printed in [CB22] lacks the summand 1 in its

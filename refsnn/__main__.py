@@ -54,14 +54,14 @@ report_schema.json, which is a JSON schema of all reports.
 
 The command `run` starts the program COMMAND, sends the inputs of golden
 vectors to its standard input, and compares the replies with the correct
-results.  The command `vectors` writes the file PROTOCOL.md, which
-specifies the inputs and the replies of COMMAND.  The command `run` prints
-a table, and writes report.json to the current folder.  The exit status of
-`run` is 1 if a required output is wrong, or if an expected failure does
-not occur.  The option `--xfail` names a file that lists expected failures
-in the format of PROTOCOL.md.  The command `diagnose` tests the program
-COMMAND with 100 to 500 networks.  If a result is wrong, `diagnose` names
-the wrong term of the equations, and the exit status is 1.
+results.  The file PROTOCOL.md, which the command `vectors` writes,
+specifies the inputs and the replies of the program COMMAND.  The command
+`run` prints a table, and writes report.json to the current folder.  The
+exit status of `run` is 1 if a required output is wrong, or if an expected
+failure does not occur.  The option `--xfail` names a file that lists
+expected failures in the format of PROTOCOL.md.  The command `diagnose`
+tests the program COMMAND with 100 to 500 networks.  If a result is wrong,
+`diagnose` names the wrong term of the equations, and the exit status is 1.
 
 Simulators compute a time step of leaky integrate-and-fire (LIF) neurons in
 different ways, which are called conventions.  For example, the type of
@@ -70,9 +70,9 @@ inputs for which simulators with different conventions give different
 results.  From a recording of spikes or states, the command `identify`
 infers the convention of a simulator, i.e. how the simulator computes a
 time step.  The exit status of `identify` is 1 if the recording has no
-spike, or if no known way to compute a time step reproduces the recording.
-The exit status is also 1 if no surrogate derivative reproduces the
-gradient dW.  A recording is an npz or JSON file as for `check`, with
+spike, or agrees with no known way to compute a time step.  The exit status
+is also 1 if no surrogate derivative reproduces the gradient dW.  A
+recording is an npz or JSON file as for `check`, with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
@@ -93,8 +93,8 @@ file, a CSV file, or an HDF5 file in the format NIRData.  In an npz file,
 the array x with the shape (T, n) or (S, T, n) is the input.  The arrays
 NAME/spikes, NAME/mem and NAME/syn are recordings of the node NAME.  The
 time step dt is optional.  A CSV file holds the columns x, v and spikes of
-a single neuron.  The exit status is 1 if no convention reproduces the
-recording of a node, or if a recording contains no spike.  The exit status
+a single neuron.  The exit status is 1 if the recording of any node has no
+spike, or agrees with no known way to compute a time step.  The exit status
 is also 1 if a recording cannot be judged, for example because the input is
 missing.  With the option `--run INPUT`, the command `nir` solves the
 equations of the graph's nodes exactly.  The file INPUT holds the input of

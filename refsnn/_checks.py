@@ -13,10 +13,10 @@ first argument of `arrays` is a string that specifies all other arguments:
         "W (n, m) float, x (T, B, m), V? (n, n), alpha (n?) in [0, 1), "
         "k () int in [1, inf)", W, x, V, alpha, k)
 
-The specification of an argument has up to four parts.  The first part is
-the name of the argument, such as `W`.  Error messages contain this name.
-A question mark after an argument's name allows the value None.  A name
-such as `a[]` stands for a list of arrays that all meet the specification.
+The specification of an argument has up to four parts.  The first part of a
+specification is the name of the argument, such as `W`.  A question mark
+after an argument's name allows the value None.  A name such as `a[]`
+stands for a list of arrays that all meet the specification.
 
 The second part of a specification names the axes of an array.  For
 example, `(n, m)` stands for a matrix with n rows and m columns.  In one
@@ -29,8 +29,8 @@ entries.  The axes `(...)` allow an array of any shape.
 
 The third part of a specification is the type of the array entries.  The
 type `float` allows the dtypes float32 and float64, and the type `int`
-allows integers.  The function `arrays` neither casts arrays of the type
-`unread` nor checks their entries.  A missing type allows all real numbers.
+allows integers.  If the type is `unread`, `arrays` neither casts the array
+nor checks its entries.  A missing type allows all real numbers.
 
 The fourth part of an array specification states which values the entries
 may have.  For example, `in [0, 1)` allows a range, and `in {0, 1}` allows
@@ -38,8 +38,8 @@ only 0 and 1.  Without a range, entries must be finite.
 
 If the argument `dtype` of `arrays` is given, all real arrays are cast to
 this dtype.  Without the argument `dtype`, the first array that is
-specified as `float` keeps its dtype.  All real arrays after the first
-`float` array are cast to its dtype.  An array that is specified as `int`
+specified as `float` keeps its dtype.  All later real arrays are cast to
+the dtype of this first `float` array.  An array that is specified as `int`
 keeps its integer dtype.  If the axes are specified as `()`, the function
 `arrays` returns a Python number.  An array that needs no cast is not
 copied.  Masked arrays are refused.

@@ -347,8 +347,8 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
 
 def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
     """Return q, the direct derivative of the loss with respect to the states h,
-    eq. (12).  The array q has the shape (T, B, 3n), because h joins syn, mem
-    and adapted.  A direct derivative excludes effects on later states.
+    eq. (12).  The array q has the shape (T, B, 3n), because h contains `syn`,
+    `mem` and `adapted`.  A direct derivative excludes effects on later states.
 
     >>> one = np.ones((1, 1, 1))
     >>> run = (one, one, one, one, 0 * one)
@@ -415,8 +415,8 @@ def _trace_step(traces, z, psi, alpha, beta, gain, rho, a):
 
 
 def eligibility(traces, psi, *, adaptation):
-    """Return the e-prop eligibility traces e (B, n, m + n), eq. (8).  Without
-    recurrence, the shape is (B, n, m).
+    """Return the e-prop eligibility traces e, eq. (8).  The array e has the shape
+    (B, n, m + n), or (B, n, m) without recurrence.
 
     >>> one = np.ones((1, 1))
     >>> eligibility(Traces(one, 2 * one, 4 * one[None]), one,

@@ -169,9 +169,9 @@ def _flac(path, longest, mix):
 
 
 def resample(audio, rate, to=48000):
-    """Return the resampled sound of eq. (2), a float64 array of shape (M,).  The
-    number M of new samples is the number N of old samples times the ratio of
-    the new to the old sampling rate, rounded up.
+    """Return the resampled sound of eq. (2), a float64 array of shape (M,).  For
+    N samples of `audio`, the number M of new samples is N * to / rate, rounded
+    up to an integer.
 
     >>> resample(np.ones(3), 8000).size
     18

@@ -101,8 +101,9 @@ class Table(NamedTuple):
 
 
 def places(channels=700):
-    """Return equidistant places on the basilar membrane, (channels,) float64.
-    The entries are distances from the base of the cochlea, from 0 to 3.5 cm.
+    """Return a float64 array of shape (channels,) with equidistant places on the
+    basilar membrane.  The entries are distances from the base of the cochlea,
+    from 0 to 3.5 cm.
 
     >>> places(3).tolist()
     [0.0, 1.75, 3.5]

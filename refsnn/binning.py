@@ -31,13 +31,13 @@ Exact.  Times are compared in float64.  A file in float16 stores rounded
 Cost.   `sparse` takes O(T + E log(E T)) time for E events.  Dense results
     take O(T B n) memory.
 Departures.  Eq. (1) rounds (t1 - t0) / dt to the nearest integer if the
-    relative difference is at most 1e-9.
+    quotient differs from this integer by at most 1e-9 times the quotient.
 Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` counts time
     steps from 1 instead of 0.  Therefore, time step 0 is always empty.  An
-    event at the end time t1 gets the step number T, which does not exist.
-    The tutorial uses time steps of 14 ms, but decay factors for steps of 1
-    ms.  The time constants are therefore 14 times as long as intended.  An
-    incomplete last batch is omitted silently.
+    event at the end time t1 gets the step number T, but the last step has
+    the number T - 1.  The tutorial uses time steps of 14 ms, but decay
+    factors for steps of 1 ms.  The time constants are therefore 14 times
+    as long as intended.  An incomplete last batch is omitted silently.
 
 [NMZ19] E. O. Neftci et al., 2019, arXiv 1901.09948; SpyTorch tutorials.
 """

@@ -122,9 +122,9 @@ def chunk(J, F, q, dstate):
 
 
 def truncated(J, F, q, horizon):
-    """Return the gradient (p,) of truncated BPTT, eqs. (2), (4).  Each
-    derivative q[t] is propagated back over `horizon` steps (rolling
-    truncation).  The gradient is a sum over steps and batch.
+    """Return the gradient (p,) of truncated BPTT, eqs. (2), (4).  Each derivative
+    q[t] is propagated back over `horizon` steps (rolling truncation).  The
+    gradient is summed over all time steps and all samples.
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> [truncated(J, q[..., None], q, K).tolist() for K in range(3)]

@@ -5,16 +5,16 @@ The function `calibrate` uses a chip only through a function `run(weights,
 spikes)`, which returns the spikes and the membrane potentials of all
 neurons.  Potentials are sampled by an analog-to-digital converter (ADC),
 whose integer output is called an ADC code.  An image is a pattern of input
-spikes that arrive at the end of time bin 0, and the response to an image
-is recorded for 20 time bins.  For each image, the variable `drive` is the
-sum of the weights of all spiking inputs.  The baseline of a neuron is its
-mean ADC code while no input spikes arrive.  The variable y is the ADC code
-minus the baseline.  The variable `unit` is the nominal difference between
-the ADC codes of the threshold and of the leak potential.  The variable
-`scale` is the factor that converts a weight of the network model to a
-weight on the chip.  Let t0 be the time from the first sample of the
-membrane potential to the mean arrival time of the input spikes.  The
-neuron parameters follow from
+spikes, which all arrive at the end of time bin 0.  The response of the
+chip to an image is recorded for 20 time bins.  For each image, the
+variable `drive` is the sum of the weights of all spiking inputs.  The
+baseline of a neuron is its mean ADC code while no input spikes arrive.
+The variable y is the ADC code minus the baseline.  The variable `unit` is
+the nominal difference between the ADC codes of the threshold and of the
+leak potential.  The variable `scale` is the factor that converts a weight
+of the network model to a weight on the chip.  Let t0 be the time from the
+first sample of the membrane potential to the mean arrival time of the
+input spikes.  The neuron parameters follow from
 
     below threshold: y(t) = drive P(t)                                (1)
     P(t) = (unit gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal
@@ -29,11 +29,11 @@ neuron parameters follow from
 
 In eq. (2), p_nominal is p(dt, a, b), where dt is the length of a time bin,
 and a and b are the nominal time constants.  The amplitude `jump` of eq.
-(4) differs between images.  In eq. (6), `reference` is the ADC code of the
-nominal leak potential.  An exchange of tau_syn and tau_mem does not change
-P(t) in eq. (2).  Therefore, tau_mem is measured with eq. (4).  Each neuron
-parameter of a chip is set by a digital number with `levels` possible
-values.  The function `corrected` therefore rounds corrections:
+(4) depends on the image (input pattern).  In eq. (6), `reference` is the
+ADC code of the nominal leak potential.  An exchange of tau_syn and tau_mem
+does not change P(t) in eq. (2).  Therefore, tau_mem is measured with eq.
+(4).  Each neuron parameter is set by a digital number with `levels`
+possible values.  The function `corrected` therefore rounds corrections:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
@@ -349,14 +349,14 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     >>> calibrate(restless, neurons=2, repeats=1).threshold.round(6).tolist()
     [1.0, 1.0]
 
-    If a neuron fires without input, `calibrate` raises its threshold by 1
-    (code[1] ADC codes), and does not correct its other parameters.  If a
-    neuron spikes too late for a measurement of tau_mem, `calibrate` corrects
-    its leak potential.  The threshold of a neuron that spikes too late moves
-    towards the leak potential, by half of the nominal distance between the
-    two.  If a neuron fires without input or spikes too late, apply the
-    returned corrections, and then call `calibrate` again.  If a neuron never
-    fires, `calibrate` warns and corrects only the leak potential.
+    If a neuron fires without input, `calibrate` corrects only the threshold of
+    this neuron.  The threshold is raised by 1, in units of code[1] ADC codes.
+    If a neuron spikes too late for a measurement of tau_mem, `calibrate`
+    corrects its leak potential.  If a neuron spikes too late, the distance
+    between its threshold and its leak potential is reduced by half of the
+    nominal distance.  If a neuron fires without input or spikes too late,
+    apply the returned corrections, and then call `calibrate` again.  If a
+    neuron never fires, `calibrate` warns and corrects only the leak potential.
 
     Arguments as for `measure`.
 

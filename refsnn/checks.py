@@ -196,8 +196,8 @@ def anchored(surrogate, mem, threshold=1.0):
 
 
 def frozen(run, *recording):
-    """Return a loss that depends on theta only, a callable (theta) -> float.  The
-    loss uses a copy of the recorded values.
+    """Return a callable that takes only theta, and returns the loss as a float.
+    The callable uses a copy of the recorded values.
 
     >>> loss = frozen(lambda w, s: float(w * s[0]), np.array([2.0]))
     >>> loss(3.0)
@@ -243,9 +243,8 @@ def complex_step(f, theta, direction, step=1e-30):
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     """Return a float that estimates the exponent of h in eq. (4).  The estimated
-    exponent is about 2 for a correct gradient and 1 for a wrong gradient.  If
-    the left side of eq. (4) is smaller than its rounding error, the result is
-    infinity.
+    exponent is about 2 for a correct and 1 for a wrong gradient.  If the left
+    side of eq. (4) is smaller than its rounding error, the result is infinity.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))

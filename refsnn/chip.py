@@ -3,10 +3,10 @@ r"""Emulate an analog neuromorphic chip with mismatched neurons.
 
 The analog chip of [CB22] has 256 spiking neurons with 256 signed inputs
 each.  The class `Effects` lists twenty-one effects that make a network on
-an analog chip differ from an ideal network.  The function `draw` samples
-the fixed parameters of a chip, and `emulate` simulates a network on this
-chip.  In eqs. (1)-(5), `size` is the magnitude of an effect.  Each use of
-`normal` is a new random number from the standard normal distribution:
+a chip differ from an ideal network.  The function `draw` samples the fixed
+parameters of a chip, and `emulate` simulates a network on this chip.  In
+eqs. (1)-(5), `size` is the magnitude of an effect in `Effects`.  Each use
+of `normal` is a new random number from the standard normal distribution:
 
     factor = exp(sigma normal - sigma^2/2)
     sigma^2 = log(1 + size^2)                                         (1)
@@ -272,7 +272,8 @@ def _factor(normal, spread):
 
 
 def only(effects, *names):
-    """Return a copy of `Effects` with only the named effects switched on.
+    """Return a copy of `effects` as an `Effects` object.  In the copy, only the
+    effects listed in `names` are switched on.
 
     >>> only(UNCALIBRATED, "tau_mem").tau_mem, only(UNCALIBRATED).tau_mem
     (0.13, None)

@@ -53,8 +53,8 @@ Departures.  This module keeps the following peculiarities of the published
     sampled at the rate fs/2.  Eq. (2) computes v at intervals of N/(n fs),
     which are slightly shorter than dt.  The frequencies f[j] start at 1 Hz
     instead of 0 Hz.  The Fourier transform treats the sound as periodic in
-    time.  Therefore, the end of the sound can affect the start of the
-    velocity v, and the start of the sound can affect the end of v.
+    time.  Therefore, the end of the sound can affect the first values of
+    the velocity v, and the start of the sound can affect the last values.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.

@@ -59,8 +59,7 @@ Derivation.  Let R_u = dR/du and R_s = dR/ds for the reset R(u, s) in eq.
     recorded potential with respect to u and s.  These derivatives are R_u
     and R_s if the potential is recorded after the reset, and 1 and 0
     otherwise.  The function `credit` explains dspikes and dmem.  In eqs.
-    (12) and (14), a vector that multiplies V or W denotes a diagonal
-    matrix.
+    (12) and (14), a vector that multiplies V or W means a diagonal matrix.
 Exact.  The gradient of the loss is exact, except that the surrogate
     derivative psi replaces ds/du.  The refractory mask, and membrane
     potentials at the floor, are treated as constants.  No derivative
@@ -354,8 +353,9 @@ def _rows(step, states):
 
 def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
            reset_to=0.0, floor=0.0):
-    """Differentiate the current and potential after each time step with respect
-    to current, potential, spikes and net input before the step, eqs. (8)-(11).
+    """Differentiate the current and potential after each time step, eqs.
+    (8)-(11).  The derivatives are with respect to the current, potential,
+    spikes and net input before the time step.
 
     >>> step, one = PRESETS["lava"], np.ones((1, 1, 1))
     >>> run = simulate(step, one, one[0], tau_syn=4, tau_mem=2)

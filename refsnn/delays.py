@@ -2,7 +2,7 @@
 r"""Delay spike trains on a time grid, with delays that can be learned.
 
 A delay d in time steps can be any real number from 0 to K.  A kernel with
-K+1 taps a_k represents this delay.  The input x holds spikes or currents.
+K+1 taps a_k represents the delay d.  The input x holds spikes or currents.
 
     y[t] = sum_{k=0..K} a_k x[t-k]                                    (1)
     nearest:     a_k = 1 if k = rint(d), else 0                       (2)
@@ -30,9 +30,9 @@ Delays of neurons have taps a_k[j].  Delays of synapses have taps a_k[i,
 j], and the caller multiplies these taps by the weights W_ij.
 
 Derivation.  Eqs. (6)-(9) differentiate (3)-(5).  Eq. (10) transposes (1).
-Exact.  Use the same kernel in training and in evaluation.  Training of a
-    narrow normalised kernel hardly changes a delay d that is close to a
-    whole number, because the derivatives da_k/dd are almost 0.
+Exact.  Use the same kernel in training and in evaluation.  With a narrow
+    normalised kernel, training hardly changes a delay d that is close to a
+    whole number.  The derivatives da_k/dd of such a delay are almost 0.
 Cost.   `delayed` takes O(K T B m) time for delays of neurons, and O(K T B
     n m) time for delays of synapses.
 Departures.  In [H24], the kernels have the width s + 0.27 instead of s.

@@ -292,8 +292,8 @@ def _summit(mem, syn, tau_mem, tau_syn):
 
 
 def _nearness(log, tau_mem, tau_syn, threshold):
-    """For one sample, return the smallest dU/dt at a spike, and the smallest
-    distance of the threshold from a maximum of U that causes no spike."""
+    """For one sample, return the smallest dU/dt at a spike.  Also return the
+    smallest distance between the threshold and a maximum of U without a spike."""
     spike, rising = log.reached & (log.kinds == SPIKE)[:, None], log.syn > log.mem
     slope = ((log.syn - threshold) / tau_mem)[spike].min(initial=np.inf)
     mem, syn, gap = log.mem[:-1], log.syn[:-1], np.diff(log.at)[:, None]
@@ -434,8 +434,8 @@ def first(times, units, n):
 
 
 def first_backward(dfirst, times, units):
-    """Return a list of (S,) float arrays, which hold the derivatives of the loss
-    with respect to `times`.  Only first spikes have nonzero derivatives.
+    """Return the derivatives of the loss with respect to `times` as a list of
+    float arrays of shape (S,).  Only first spikes have nonzero derivatives.
 
     >>> first_backward([[1.0, 2.0]], [[0.1, 0.2, 0.3]], [np.array([1, 1, 0])])
     [array([2., 0., 1.])]

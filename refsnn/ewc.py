@@ -19,7 +19,7 @@ With e = d log p / df,
     F_W[l] = (1/N) sum_n E[dpre[l]^2] (a[l]^2)^T                  (5)
     F_b[l] = (1/N) sum_n E[dpre[l]^2]                             (6)
 
-Each vector e in (7)-(9) gives a vector dpre by (4).  The expectation
+By (4), each vector e in (7)-(9) yields a vector dpre.  The expectation
 E[dpre^2] in (5) and (6) is the weighted sum of dpre^2 over all e.  In (7)
 and (8), p is the softmax of f.  In (9), p is the normal distribution with
 mean f and variance 1.  The bracket [A] is 1 if A is true, else 0:
@@ -28,8 +28,8 @@ mean f and variance 1.  The bracket [A] is 1 if A is true, else 0:
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
     gaussian: e_k = [k = j], weight 1, j = 0 ... K-1              (9)
 
-The importances F of successive tasks are added to a sum `F*`.  Online EWC
-[S+18] multiplies `F*` by `decay` before each addition:
+After each task, the importances F of the parameters are added to a sum
+`F*`.  Online EWC [S+18] multiplies `F*` by `decay` before each addition:
 
     F_i* <- decay F_i* + F_i                                      (10)
 
@@ -185,7 +185,7 @@ def accumulate(state, importance, parameters, anchors="latest", decay=1.0):
 
 
 def penalty(state, parameters, strength):
-    """Return the penalty (float) on changes of important parameters, eq. (2).
+    """Return the penalty on changes of important parameters as a float, eq. (2).
 
     >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
     >>> penalty(state, np.array([4.0]), strength=0.5)

@@ -92,7 +92,8 @@ def direct(error, H):
 
 def local_square(spikes, G, target):
     """Compute the squared error of a fixed random readout, eqs. (3) and (4).
-    Return the error and its derivative (T, B, n) with respect to `spikes`.
+    Return the error and the derivative of the error with respect to `spikes`.
+    The derivative has the shape (T, B, n) and the dtype of `G`.
 
     >>> loss, e = local_square(np.ones((1, 1, 1)), [[2.0]], [[[1.0]]])
     >>> loss, e.tolist()
@@ -101,8 +102,7 @@ def local_square(spikes, G, target):
     Parameters
     ----------
     spikes, G : (T, B, n) and (k, n) float
-        Spikes of the layer, and fixed random readout weights.  The derivative
-        has the dtype of `G`.
+        Spikes of the layer, and fixed random readout weights.
     target : (T, B, k) float, of the local readout at each step
     """
     G, spikes, target = arrays("G (k, n) float, spikes (T, B, n), target (T, B, k)",

@@ -26,9 +26,8 @@ and n2 neurons.  The caller must keep their zero blocks at 0:
 
     W = [[W1], [0]],  V = [[V1, 0], [W2, V2]],  W_out = [0, W_out2].
 
-Let y be the labels, and let count = sum_t S be the spike counts.  The loss
-is the sum of (4)-(7), with the penalty coefficients `readout`, `burst` and
-`rate`:
+The labels are y, and the spike counts are count = sum_t S.  The loss is
+the sum of (4)-(7) with penalty coefficients `readout`, `burst` and `rate`:
 
     score[b,j] = scaling max_{t >= first[b,j]} o[t,b,j]
                  or scaling sum_t o[t,b,j]                            (3)
@@ -50,8 +49,9 @@ Derivation.  Let v[t] = U[t] + e[t].  The difference e has three causes:
     every array A, dA is the total derivative of the loss with respect to
     A.  The partial derivatives of the loss with respect to S, o and v are
     called dspikes, dout and dmem.  The loss depends on the potentials v of
-    hidden neurons only through the spikes S.  Therefore, the partial
-    derivative dmem with respect to v is 0.  The chain rule gives
+    hidden neurons only through the spikes S.  At fixed spikes S, a change
+    of v does not change the loss, so the partial derivative dmem of the
+    loss with respect to v is 0.  The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + gain dv[t+1]                              (9)

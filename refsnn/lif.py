@@ -440,9 +440,8 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
 
 
 def credit(psi, dspikes=None, dmem=None):
-    """Return an array q of shape (T, B, 2n): the direct derivative of the loss
-    with respect to the states [syn, mem], eq. (15).  In a direct derivative,
-    all later states are held constant.
+    """Return the direct derivative q of the loss with respect to the states [syn,
+    mem] at fixed later states, eq. (15).  The shape of q is (T, B, 2n).
 
     >>> credit(np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 4.0)).tolist()
     [[[0.0, 2.0]]]
@@ -459,7 +458,8 @@ def credit(psi, dspikes=None, dmem=None):
 
 
 def readout(x, W, *, alpha, beta, gain=1.0):
-    """Compute the potentials (T, B, k) of an initially resting readout, eq. (6).
+    """Compute the potentials of a leaky readout that starts at rest, eq. (6).
+    The array of potentials has the shape (T, B, k).
 
     >>> readout(np.ones((4, 1, 1)), np.array([[1.0]]), alpha=0.5,
     ...         beta=0.5).ravel().tolist()

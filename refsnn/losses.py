@@ -86,8 +86,8 @@ __all__ = ["accuracy", "burst", "cross_entropy", "first_spike_time", "lower_boun
 
 
 def cross_entropy(record, labels, reduction="max"):
-    """Return the cross entropy L in nats and its derivative dL/drecord (T, B, k),
-    eqs. (1)-(5).
+    """Return the cross entropy L in nats and the derivative of L with respect to
+    `record`, eqs. (1)-(5).  The derivative has the shape (T, B, k).
 
     >>> loss, drecord = cross_entropy(np.zeros((3, 1, 2)), np.array([0]))
     >>> round(loss, 4), drecord[:, 0, 0].tolist()
@@ -154,8 +154,8 @@ def accuracy(record, labels, reduction="max"):
 
 
 def first_spike_time(spikes, labels, tau, dt):
-    """Return the first-spike loss L in nats, eqs. (4)-(7), and its derivative
-    dL/dS with respect to the spikes, of shape (T, B, k).
+    """Return the first-spike loss L in nats and the derivative of L with respect
+    to the spikes, eqs. (4)-(7).  The derivative has the shape (T, B, k).
 
     >>> spikes = np.array([[[0.0, 0.0]], [[1.0, 0.0]]])
     >>> loss, dspikes = first_spike_time(spikes, np.array([0]), 1.0, 1.0)
@@ -239,9 +239,9 @@ def square(record, target):
 
 
 def lower_bound(spikes, bound, per="neuron", power=2):
-    """Return the penalty for spike counts below a bound, eq. (15), and its
-    derivative with respect to the spikes, of shape (T, B, n).  The unit of the
-    penalty is spikes^power.
+    """Return the penalty for spike counts below a bound, eq. (15), and the
+    derivative of the penalty with respect to the spikes.  The derivative has
+    the shape (T, B, n).  The unit of the penalty is spikes^power.
 
     >>> value, dspikes = lower_bound(np.zeros((2, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -284,8 +284,8 @@ def _bounded(spikes, bound, per, power, sign):
 
 
 def burst(spikes):
-    """Return a float and an array of shape (T, B, n): the mean squared spike
-    count, eq. (17), and its derivative with respect to the spikes.
+    """Return the mean squared spike count (float), eq. (17), and its derivative
+    with respect to the spikes.  The derivative has the shape (T, B, n).
 
     >>> value, dspikes = burst(np.ones((3, 1, 2)))
     >>> value, dspikes[0, 0].tolist()
@@ -300,8 +300,8 @@ def burst(spikes):
 
 
 def total(spikes):
-    """Return a float and an array of shape (T, B, n): the mean number of
-    spikes per sample, eq. (18), and its derivative with respect to the spikes.
+    """Return the mean number of spikes per sample (float) and its derivative with
+    respect to the spikes, eq. (18).  The derivative has the shape (T, B, n).
 
     >>> value, dspikes = total(np.ones((3, 2, 4)))
     >>> value, float(dspikes[0, 0, 0])

@@ -21,17 +21,17 @@ contribution of the layer to the kernel is
 
 A convolutional layer has P output positions, i entries in each input
 patch, and c output channels.  The array A_n of shape (P, i) holds the
-input patches of the sample x_n.  The array G_nk of shape (P, c) holds the
-signals of output k for the sample x_n.  The derivatives of output k with
-respect to the weights and biases are sums over the positions:
+input patches of the sample x_n.  For the sample x_n, the array G_nk of
+shape (P, c) holds the derivatives of output k with respect to the
+pre-activations.  The derivatives of output k with respect to the weights
+and biases are sums over the positions:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 
-For the sample y_m, the array B_m holds the input patches, and H_mq holds
-the derivatives of output q with respect to pre-activations (signals).
-Replacing A_n by B_m and G_nk by H_mq in (3) gives the derivatives J_mq and
-s_mq.  If `o` is the entrywise product, the contribution of a convolutional
-layer is
+The array B_m holds the input patches of the sample y_m.  The array H_mq
+holds the signals (derivatives) of output q for the sample y_m.  Replacing
+A_n by B_m and G_nk by H_mq in (3) gives the derivatives J_mq and s_mq.  If
+`o` is the entrywise product, the contribution of a convolutional layer is
 
     <Q o J_nk, J_mq> + <s_nk, s_mq>                         (4)
 

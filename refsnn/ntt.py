@@ -11,9 +11,10 @@ into two parts of N and N' inputs.  Both networks have k outputs.  The
 teacher has the tangent kernel K*, and the student has the tangent kernel
 K.  Both kernels have the shape (N, N', k, k).  The kernel entry of two
 outputs is the scalar product of their gradients with respect to the
-parameters.  The two outputs belong to inputs in different parts of the
-batch.  The outputs of the teacher are f*, and the outputs of the student
-are f.  Both arrays have the shape (B, k).  The loss L is
+parameters.  One output belongs to an input in the first part of the batch,
+the other output to an input in the second part.  The outputs of the
+teacher are f*, and the outputs of the student are f.  Both arrays have the
+shape (B, k).  The loss L is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
@@ -36,10 +37,9 @@ with respect to M_l W_l:
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
 New masks are computed from the dense weights W_l at intervals of `every`
-training steps.  After the last interval begins, the masks are fixed.  The
-gradient of pruned weights is 0, but the momentum of an optimiser can still
-change these weights.  A pruned weight becomes active again if a new mask
-is 1 for this weight.
+training steps, but not in the last `every` steps.  The gradient of pruned
+weights is 0, but the momentum of an optimiser can still change these
+weights.  A pruned weight becomes active again if its new mask entry is 1.
 
 Derivation.  Eqs. (5) and (6) are the chain rule.  The factor M_l in (6)
     arises because the loss depends on W_l only through M_l W_l.

@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | optimisers.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 
-Each call computes one step for one array of parameters.  The caller adds
+Each call computes one update of one array of parameters.  The caller adds
 the returned update to the parameters.  With the learning rate `rate`,
 stochastic gradient descent (SGD) computes at step t >= 1
 

@@ -28,29 +28,30 @@ the mean sampled potential of a neuron if all weights are 0.  The argument
 
 (B) In test pattern j, input j spikes once, and all other inputs are
     silent.  An additional pattern has no input spikes.  If neurons respond
-    although no input spikes, `probe` searches for inputs that are always
-    active.  For each of at least three sets of weak random weights W, all
-    patterns are run on the chip.  All responses of a neuron have the same
-    time course up to a factor.  For each neuron, the first singular vector
-    of all responses estimates the common time course.  A least-squares fit
-    of (2) gives the sum a + b, the parameter q, and the delay of the
-    response.  The lag L is the median delay.  The measured weight of
-    neuron i for input j is
+    while all inputs are silent, `probe` searches for inputs that are
+    always active.  For each of at least three sets of weak random weights
+    W, all patterns are run on the chip.  All responses of a neuron have
+    the same time course up to a factor.  For each neuron, the first
+    singular vector of all responses estimates the common time course.  A
+    least-squares fit of (2) gives the sum a + b, the parameter q, and the
+    delay of the response.  The lag L is the median delay.  The measured
+    weight of neuron i for input j is
 
         g_ij = sum_t y_ij[t] K_i[t] / sum_t K_i[t]^2                  (3)
 
     Here, K_i is the fitted response of neuron i.  The means over time are
-    subtracted from y_ij and K_i.  To detect neurons in a wrong order,
-    `probe` assigns each row of the measured weights g to the row of W with
-    the largest absolute correlation.  To detect inputs in a wrong order,
+    subtracted from y_ij and K_i.  To test whether neurons are in a wrong
+    order, `probe` correlates each row of the measured weights g with all
+    rows of W.  The row of g is assigned to the row of W with the largest
+    absolute correlation.  To test whether inputs are in a wrong order,
     `probe` assigns each column of g to the column of W with the largest
     absolute correlation.  Then g is compared with the weights W, and with
     modified weights: |W|, max(W, 0), min(W, 0) and clipped weights.  If a
     modified version of W, such as |W|, predicts the measured weights g
     much better than W does, the report names the modification.
 
-(C) The whole chip receives n test patterns, one for each of its n neurons.
-    In the pattern for neuron i, all inputs with a positive weight to
+(C) The whole chip receives n test patterns, where n is the number of
+    neurons.  In test pattern i, all inputs with a positive weight to
     neuron i spike in each step from step 4 on.  Therefore, neuron i
     spikes.  If a neuron spikes too late or never, all patterns are run
     once more with larger synaptic weights.  Let S be the recorded spikes.
@@ -64,8 +65,8 @@ the mean sampled potential of a neuron if all weights are 0.  The argument
     be the step of a neuron's first reset, and let f be the step of its
     first recorded spike.  The lag D is the median of r - f over all
     neurons and patterns.  The estimated threshold of a neuron is the mean
-    of a lower and an upper bound.  Both threshold bounds are based on all
-    patterns in which the neuron spikes:
+    of a lower and an upper bound.  The two bounds of a neuron's threshold
+    are computed from all patterns in which this neuron spikes:
 
         max y[t] for t <= r,  min beta y[r] + I[r]                    (5)
 
@@ -153,8 +154,7 @@ UNKNOWN = "The delays of input, spikes or samples are too large to measure."
 
 
 class Report(NamedTuple):
-    """Values that could not be measured are None.  The function `probe` describes
-    the fields."""
+    """Unmeasured values are None.  The function `probe` describes the fields."""
     faults: tuple
     delay: Optional[dict] = None
     after_reset: Optional[bool] = None
@@ -721,8 +721,8 @@ def _trains(spikes, W, x, fit):
 
 
 def _resets(y, spikes, W, x, fit):
-    """Return threshold bounds (5), the lag D, and the share of resets without
-    a recorded spike."""
+    """Return three results: the lower and upper bounds (5) of the thresholds, the
+    lag D, and the share of resets without a recorded spike."""
     drive = _late(x @ W.T, round(fit.lag)) * fit.gain
     decays = np.exp(-1 / _pairs(fit.total, fit.q))
 

@@ -28,8 +28,9 @@ because its loss depends only on the outputs f:
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
 The function `scaled` divides the masked weights by the square root of the
-density.  If the masks do not depend on the weights, scaled weights give a
-unit's summed input about the same variance as unpruned weights:
+density.  Assume that the masks do not depend on the weights.  With the
+scaled weights, the summed input of a unit has about the same variance as
+without pruning:
 
     W / sqrt(rho)                                        (7)  [LZ20]
 

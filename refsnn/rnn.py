@@ -45,8 +45,8 @@ NETWORK = "W (n, m*) float, x (T, B, m*), V (n, n), state? (B, n)"
 
 
 def simulate(x, W, V, state=None):
-    """Simulate the states (T, B, n) of the recurrent network over T steps,
-    eqs. (1) and (2).
+    """Simulate the recurrent network over T steps by eqs. (1) and (2).  Return
+    the array of the states, which has the shape (T, B, n).
 
     >>> simulate(np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)).tolist()
     [[[0.0]]]
@@ -102,9 +102,9 @@ def _scan(h, V, last):
 
 
 def backward(x, W, V, h, dh, state=None, dstate=None):
-    """Return four arrays, the derivatives of a loss by eqs. (3)-(6).  The
-    shapes are (n, m) for dW, (n, n) for dV, (T, B, m) for dx and (B, n) for
-    dstate.  dstate is the derivative with respect to the initial state.
+    """Return four arrays with the derivatives of a loss with respect to W, V, x
+    and the initial state, eqs. (3)-(6).  The shapes are (n, m) for dW, (n, n)
+    for dV, (T, B, m) for dx and (B, n) for dstate.
 
     >>> x, W, V = np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)
     >>> h = simulate(x, W, V)

@@ -36,7 +36,8 @@ __all__ = ["gradient", "step", "step_gradient"]
 
 
 def step(M, J, F, out=None):
-    """Compute the influence M[t] (B, n, p) of parameters on states, eq. (1).
+    """Compute the influence M[t] of the parameters on the states, eq. (1).  M[t]
+    is an array of shape (B, n, p).
 
     >>> M = step(None, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 2.0))
     >>> step(M, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 3.0)).tolist()
@@ -44,8 +45,7 @@ def step(M, J, F, out=None):
 
     Parameters
     ----------
-    M : (B, n, p) float or None
-        Influence at the previous step, or None at the start.
+    M : (B, n, p) float, influence at the previous step, or None at the start
     J, F : (B, n, n) and (B, n, p) float
         J[t] and F[t] of eq. (1).  The result has the dtype of J.
     out : (B, n, p) float, separate buffer for the result, optional
@@ -59,8 +59,8 @@ def step(M, J, F, out=None):
 
 
 def step_gradient(M, q):
-    """Return the gradient (p,) of the loss L[t] with respect to parameters,
-    summed over the batch, eq. (2).
+    """Return the gradient of the loss L[t] with respect to parameters, eq. (2).
+    The gradient has the shape (p,), and is a sum over the batch.
 
     >>> step_gradient(np.array([[[1.0, 2.0]]]), np.array([[3.0]])).tolist()
     [3.0, 6.0]

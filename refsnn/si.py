@@ -8,7 +8,7 @@ changes of this parameter have decreased the loss of the current task.  At
 the end of the task, eq. (2) updates the importance of each parameter.
 Then all path integrals are set to 0, and the current parameters become the
 anchors.  In later tasks, the penalty (3) keeps important parameters near
-the anchors, their values at the end of the previous task.  The
+the anchors (parameter values at the end of the previous task).  The
 coefficients of the penalty are `factor` and `strength`:
 
     path_integral = path_integral - g displacement    (1)  [ZPG17] eq. 3
@@ -69,12 +69,12 @@ Derivation.  To first order, an optimiser step changes the loss by the
 Exact.  Eq. (4) is the exact derivative of the penalty.
 Cost.   A step takes O(p) time and memory for p parameters.
 Departures.  In the first task, the anchors (reference values) in (2) are
-    the initial parameters.  In a notebook of [ZPG17] on permuted MNIST,
-    the anchors in (2) are 0 in the first task.  To reproduce the notebook
-    of [ZPG17], pass zeros to `begin`.  On a CPU, the library avalanche
-    0.6.0 does not copy the parameters at the end of a task.  Without a
-    copy, the anchors in (3) always equal the current parameters, and the
-    penalty (3) is always 0.  This module copies the parameters.
+    the initial parameters.  A notebook of [ZPG17] on permuted MNIST uses
+    anchors (reference values) of 0 in the first task.  To reproduce the
+    notebook of [ZPG17], pass zeros to `begin`.  On a CPU, the library
+    avalanche 0.6.0 does not copy the parameters after a task.  Without a
+    copy of the parameters, the anchors equal the current parameters, and
+    the penalty (3) is always 0.  This module copies the parameters.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -305,7 +305,7 @@ def penalty(state, parameters, settings=DEFAULT):
 
 def penalty_gradient(state, parameters, settings=DEFAULT):
     """Return the gradient of the penalty with respect to the parameters, eq. (4).
-    The result is structured as `state.anchor`: an array or a list of arrays.
+    Like `state.anchor`, the gradient is an array or a list of arrays.
 
     >>> state = begin(np.zeros(2))._replace(importance=np.array([1.0, 3.0]))
     >>> theta, settings = np.array([2.0, 1.0]), Settings(strength=0.5)

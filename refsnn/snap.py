@@ -102,8 +102,8 @@ def stored(owner, pattern, states):
 def step(blocks, J, F, owner, pattern):
     """Compute the influence M[t] of the parameters on the states, eq. (1).
     Return a tuple of arrays, one for each row of `pattern`.  The array for row
-    g has the shape (B, k_g, p_g).  Row g has p_g parameters and keeps k_g
-    states.
+    g has the shape (B, k_g, p_g), and holds the influence of p_g parameters on
+    k_g states.
 
     >>> J, F = np.full((1, 1, 1), 0.5), np.ones((1, 1, 2))
     >>> blocks = step(None, J, F, [0, 0], np.array([[True]]))
@@ -146,8 +146,8 @@ def _step(blocks, J, F, groups):
 
 
 def gradient(J, F, q, owner, pattern):
-    """Compute the approximate gradient (p,) of the loss by SnAp-n, summed over
-    steps and batch, eqs. (1), (3).
+    """Compute the approximate gradient of the loss by SnAp-n, eqs. (1), (3).  The
+    gradient has the shape (p,), and is a sum over steps and batch.
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)

@@ -50,9 +50,9 @@ Derivation.  Eqs. (1)-(3) are the total derivatives of the next state of
     spikes as constants: it neglects all derivatives that pass through the
     recurrent weights V.
 Approximate.  The rule "exact" computes the surrogate gradient without
-    error if the refractory mask is constant.  The table counts the
-    derivatives that are stored for B sequences.  In the table, "own"
-    denotes derivatives of the states of a neuron with respect to earlier
+    error if the refractory mask is treated as a constant.  The table
+    counts the derivatives that are stored for B sequences.  In the table,
+    "own" denotes derivatives of a neuron's states with respect to earlier
     states of the same neuron.  Without recurrence, m + n becomes m:
 
     rule         keeps                      stored         time of a step
@@ -270,8 +270,8 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     (1.5, 3.0)
 
     Let p be the product ``(dy @ W_out)[:, :, None] * filtered.mem``.  To
-    obtain the gradient (9), sum p over steps and batch.  For the rule "exact",
-    also sum the product p over axis 1, and reshape the sum to (n, m + n).
+    obtain the gradient (9), sum p over steps and batch.  With rule="exact",
+    sum the product p over steps, batch and axis 1, and reshape to (n, m + n).
 
     Parameters
     ----------

@@ -92,8 +92,7 @@ def forward(inputs, W, *, tau, threshold):
 
     Parameters
     ----------
-    inputs : (B, m) float or int
-        Input spike times in s, at least 0; infinity means no spike.
+    inputs : (B, m) float or int, spike times >= 0 in s, infinity if silent
     W : (n, m) float
         Weights in threshold units per s.  The results have the dtype of `W`.
     tau, threshold : float
@@ -211,8 +210,9 @@ def silent_cost(W, *, tau, threshold):
 
 
 def cross_entropy(times, labels, *, scale, late):
-    """Return the cross-entropy loss (8) in nats and its derivative dL/dt (B, k),
-    eq. (9).  The derivative with respect to a time t is 0 if t >= `late`.
+    """Return the cross-entropy loss in nats, eq. (8), and its derivatives with
+    respect to the spike times, eq. (9).  The derivatives have the shape
+    (B, k).  The derivative with respect to a spike time t >= `late` is 0.
 
     >>> times, labels = np.array([[1.0, np.inf]]), np.array([0])
     >>> loss, dtimes = cross_entropy(times, labels, scale=1.0, late=2.0)
@@ -224,8 +224,7 @@ def cross_entropy(times, labels, *, scale, late):
     times, labels : (B, k) float, (B,) int
         Spike times of the output units in s, infinity for silent units, and
         index of the unit that should spike first in each sample, 0 ... k-1.
-    scale, late : float
-        Time scale of the softmax, and upper limit of the times, both in s.
+    scale, late : float, softmax time scale and upper limit of times, both in s
     """
     times, = arrays("times (B, k) float in [0, inf]", times)
     B, k = times.shape
@@ -242,7 +241,7 @@ def cross_entropy(times, labels, *, scale, late):
 
 
 def latency(times, targets, *, late):
-    """Return the loss (10), with the unit s^2, and its derivative dL/dt (B, k).
+    """Return the loss (10) in s^2, and the derivative dL/dt, of shape (B, k).
 
     >>> latency(np.array([[1.0, np.inf]]), np.zeros((1, 2)), late=2.0)
     (2.5, array([[1., 0.]]))

@@ -55,8 +55,8 @@ __all__ = ["delayed", "feedback", "hidden_signal", "poisson_moment"]
 
 
 def delayed(past, train):
-    """Delay a spike train by D steps, eq. (1).  Return two arrays: the last D
-    steps (D, B, n) of the spike train, and the delayed spike train (T, B, n).
+    """Delay a spike train by D steps, eq. (1).  Return the last D steps of the
+    train, of shape (D, B, n), and the delayed spike train, of shape (T, B, n).
 
     >>> past, late = delayed(np.zeros((2, 1, 1)), np.ones((3, 1, 1)))
     >>> past.ravel().tolist(), late.ravel().tolist()
@@ -79,8 +79,8 @@ def delayed(past, train):
 
 
 def feedback(kind, W_out, rng=None):
-    """Return the feedback matrix (B, n, k) of eq. (2).  If W_out changes,
-    recompute a "symmetric" matrix.
+    """Return an array of shape (B, n, k) with one feedback matrix, eq. (2), for
+    each of B networks.  If W_out changes, recompute a "symmetric" matrix.
 
     >>> feedback("symmetric", np.array([[[1.0, 2.0]]])).tolist()
     [[[1.0], [2.0]]]

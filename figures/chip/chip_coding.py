@@ -65,7 +65,7 @@ def shrunk(images, *, crop, side):
     """Remove the border of images, and resize the images with cubic splines.
 
     `images` (N, H, H) holds 8-bit grey levels.  On each side, `crop` pixels are
-    removed.  The result (N, side, side) holds grey levels in [0, 1].
+    removed.  The result has the shape (N, side, side), and holds grey levels in [0, 1].
 
     >>> small = shrunk(np.full((1, 28, 28), 255, np.uint8), crop=2, side=16)
     >>> small.shape, float(small.min()), float(small.max())

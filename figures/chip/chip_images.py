@@ -3,7 +3,7 @@
 The functions `learn` and `test` need a function `run(weights, x)`, which simulates a
 network for the input spikes `x`, and returns an `in_the_loop.Recording`.  To emulate a
 chip, pass the result of the function `on_chip` as the argument `run`.  To simulate a
-network without a chip, pass the function `in_software`.
+network without a chip, pass the function `in_software` as the argument `run`.
 """
 
 import functools
@@ -94,8 +94,10 @@ def drawn(seed, repeat, effects=chip.CALIBRATED):
 def on_chip(drawn, rng, *, reset_after=None):
     """Return a function that emulates the chip.
 
-    The chip resets all membrane potentials `reset_after` seconds after the first input
-    spike.  Without the effect `weight_limit`, weights are exact and unlimited.
+    If `reset_after` is not None, the chip holds all membranes at the reset potential
+    from the time `reset_after` on.  This time is measured in seconds from the first
+    input spike of each image.  Without the effect `weight_limit`, weights are exact and
+    unlimited.
     """
     emulate = functools.partial(chip.emulate, drawn, rng=rng, reset_after=reset_after)
 
@@ -143,7 +145,8 @@ def begin(generator, hidden, *, inputs=SIDE * SIDE, classes=CLASSES, recurrent=F
 def step(learner, d, rate, clamp, fixed=()):
     """Return a `Learner` after one Adam step.
 
-    d : derivatives of the loss, one array or None for each weight matrix.
+    d : sequence of derivatives of the loss.  For each weight matrix, the sequence
+        contains an array or None.
     clamp : if True, hidden and recurrent weights are clipped to the range of the chip.
     fixed : names of the weight matrices that are not trained.
     """
@@ -177,9 +180,10 @@ def gradient(run, weights, x, labels, rule, generator, **more):
 
 def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
           after_epoch=None):
-    """Return the trained `Learner` and an array of the shape (epochs, 2).
+    """Return the trained `Learner` and the array of the training curves.
 
-    For each epoch, the array holds the mean training loss and the training accuracy.
+    The array of the training curves has the shape (epochs, 2).  Column 0 contains the
+    mean training loss of each epoch, and column 1 contains the training accuracy.
     """
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):

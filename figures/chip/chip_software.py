@@ -19,8 +19,9 @@ SCALE, CODE = 240.0, (80.0, 70.0)
 def simulated(effects, rng, parts=1):
     """Return a function `run(weights, x)` as described in `chip_images`.
 
-    effects : `refsnn.chip.Effects`.  The simulation includes only `weight_limit`,
-        `refractory`, `noise`, `loss`, `headroom` and `adc_limit`.
+    effects : `refsnn.chip.Effects`.  The simulation includes only the effects
+        `weight_limit`, `refractory`, `noise`, `loss` (random loss of spikes),
+        `headroom` and `adc_limit`.
     rng : random generator for the noise and for the loss of spikes.
     parts : number of integration steps per time bin.
 

@@ -33,8 +33,10 @@ def steps(words):
 def coded(words, index, T, spread=0.0, rng=None):
     """Return the input spikes (T, B, 70).
 
-    The words stored in the repository have only every ninth of the 700 channels.  For
-    these words, `spread` is therefore divided by 9.
+    Spike events are shifted by random numbers of channels.  `spread` is the standard
+    deviation of the shifts, in channels of 700.  The words stored in the repository
+    have only every ninth of the 700 channels.  For words from the repository, `spread`
+    is divided by 9, to obtain the standard deviation in stored channels.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, 1)
     spread *= stride / 9
@@ -68,9 +70,10 @@ def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
     spread : standard deviation of the random channel shifts, in channels of 700.
     first, count : number of the first epoch, and number of epochs of this call.
     classes : number of classes; words with larger class labels are not used.
-    before : result of the previous call, if `first` is not 0.  For a new control
-        network, `before` is the result of a call with `recurrence="trained"`.  The
-        control network receives the trained recurrent weights in random order.
+    before : result of the previous call, if `first` is not 0.  If `first` is 0 and
+        `recurrence` is "fixed", `before` is the result of a call of `keywords` with
+        `recurrence="trained"`.  The control network receives the trained recurrent
+        weights in random order.
     """
     if recurrence not in ("trained", "fixed"):
         raise ValueError(f"recurrence is {recurrence!r}: must be 'trained' or 'fixed'")

@@ -10,17 +10,18 @@ Spiking networks on emulated analog chips classify the handwritten digits includ
 refsnn ("embedded digits").  The networks have 256 inputs, 100 hidden neurons and 10
 readouts.  For a de-calibration of 30 %, the time constants and thresholds of a
 calibrated chip are multiplied by random factors with mean 1 and standard deviation 0.3.
-If these factors have the standard deviation 0.5, some thresholds lie below the leak
-potential.  Neurons with such thresholds fire without input.
+If the standard deviation of the random factors is 0.5, some thresholds lie below the
+leak potential.  Neurons with such thresholds fire without input.
 
 Some networks are trained with the chip in the loop: the forward pass runs on the
 de-calibrated chip, and the backward pass uses the nominal time constants and
 thresholds.  Other networks are trained in ideal software (without noise and mismatch).
 The weights from software are clipped to the range of the chip, rounded, and transferred
-to the chip.  Further networks are trained on an emulated copy of the chip (a twin), and
-then transferred to the original chip.  The emulated copy uses neuron parameters that
-are measured from spikes and membrane potentials of the original chip.  The networks in
-the right panel were trained with the calibrated chip in the loop.
+to the chip.  Further networks are trained on a twin of the de-calibrated chip, and then
+transferred to the de-calibrated chip.  The twin is a second emulated chip.  The neuron
+parameters of the twin are measured from spikes and membrane potentials of the
+de-calibrated chip.  The networks in the right panel were trained with the calibrated
+chip in the loop.
 
 With --full, networks with 246 hidden neurons are trained for 20 epochs on MNIST images
 of 16x16 pixels.  This figure corresponds to [CB22] fig. 4, which uses MNIST.

@@ -11,13 +11,13 @@ are single runs, and large markers are means.  The vertical lines in the bottom 
 are 95 % confidence intervals of the mean accuracy difference.
 
 In [CB22] fig. 4 B, networks trained in software are less accurate on the calibrated
-chip than networks trained in the loop.  On the calibrated emulated chip, both kinds of
-training lead to equal accuracies (figure `chip_calibration`).  This figure searches for
-the smallest mismatch or noise at which training in the loop increases the accuracy by
-at least 0.01.  The figure does not show how much mismatch or noise the real chip has.
-In each repetition, all networks start from the same weights and receive the images in
-the same order.  In each repetition, all emulated chips are copies of one calibrated
-chip, some with increased mismatch or noise.
+chip than networks trained in the loop.  On the calibrated emulated chip, training in
+the loop and training in software lead to equal accuracies (figure `chip_calibration`).
+This figure searches for the smallest mismatch or noise at which training in the loop
+increases the accuracy by at least 0.01.  The figure does not show how much mismatch or
+noise the real chip has.  In each repetition, all networks start from the same weights
+and receive the images in the same order.  In each repetition, all emulated chips are
+copies of one calibrated chip, some with increased mismatch or noise.
 
 By default, networks with 100 hidden neurons classify the handwritten digits included in
 refsnn ("embedded digits").  With --full, networks with 246 hidden neurons are trained

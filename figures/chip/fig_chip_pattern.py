@@ -23,15 +23,17 @@ Most standard deviations in `chip.UNCALIBRATED` are estimated from a published
 calibration of one real chip.  Each neuron has an analog-to-digital converter (ADC),
 which measures the membrane potential.  An ADC offset changes the measured potential in
 the same way as an error of the leak potential.  After calibration, the leak potentials
-therefore vary as much as the ADC offsets do.  The calibration "with references" first
-measures the ADC offset of each neuron.  While the ADC offsets are measured, an external
-voltage holds all membranes at the nominal leak potential.
+therefore vary as much as the ADC offsets do.  For the bars "calibrated with
+references", the ADC offset of each neuron is measured before the calibration.  While
+the ADC offsets are measured, an external voltage holds all membranes at the nominal
+leak potential.  The ADC code measured at this voltage is the reference of the neuron.
 
 An emulated chip is easier to calibrate than a real chip.  Setting one parameter of an
 emulated chip does not change other parameters.  The parameters of an emulated chip do
 not drift.  In the other figures, the parameters of calibrated chips are sampled with
-the spreads in `chip.CALIBRATED`.  These spreads are taken from the tests of the public
-calibration software, except for the spread of the reset potential (4 %).
+the spreads in `chip.CALIBRATED`.  The spreads in `chip.CALIBRATED` are taken from the
+tests of the public calibration software.  Only the spread of the reset potential (4 %)
+is not taken from these tests.
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """
@@ -137,7 +139,7 @@ def reference(drawn, rng):
 
 
 def response(drawn, rng):
-    """Return the response of membrane potentials to one input spike, in ADC codes."""
+    """Return the ADC codes of all membrane potentials after one input spike."""
     weights = blank(NEURONS)
     weights["hidden"][:, 0] = 63
     x = np.zeros((chip_images.STEPS, 1, NEURONS), np.uint8)

@@ -4,11 +4,11 @@ The left panel shows four measures of the emulation error against the length of 
 integration step.  The errors are measured relative to a reference emulation with very
 short steps of 5 ns.  All errors are averaged over the test images.  The curve "fewer
 hidden spikes" shows the relative decrease of the number of hidden spikes, compared with
-the reference emulation.  The curve "hidden spikes not in the same bin" shows the
-fraction of hidden spikes that are not reproduced if the steps are longer than 5 ns.  A
-hidden spike is reproduced if the neuron spikes in the same time bin as in the reference
-emulation.  Lines are means over chips, and dots are single chips.  The right panel
-shows the readout potentials for one test image on one chip.
+the reference emulation.  If the steps are longer than 5 ns, some hidden spikes of the
+reference emulation move to another time bin, or disappear.  The curve "hidden spikes
+not in the same bin" shows the fraction of hidden spikes that move or disappear.  Lines
+are means over chips, and dots are single chips.  The right panel shows the readout
+potentials for one test image on one chip.
 
 A spiking network with 256 inputs, 100 hidden neurons and 10 readouts is trained in
 software to classify the handwritten digits included in refsnn ("embedded digits").  The

@@ -9,11 +9,11 @@ means over seeds.
 
 Spiking networks with 256 inputs, 100 hidden neurons and 10 readouts classify the
 handwritten digits included in refsnn ("embedded digits").  The networks are trained
-with an emulated analog chip in the loop.  For the claims about sparse activity, one
-positive strength of the regulariser is selected.  Strengths that lead to more than 40
-hidden spikes per test image are excluded.  Among the remaining strengths, the strength
-with the highest training accuracy is selected.  In the fast mode of the chip, all
-membranes are reset 10 µs after the first input spike.
+with an emulated analog chip in the loop.  The claims about sparse activity are tested
+at a single positive strength of the regulariser.  Strengths that lead to more than 40
+hidden spikes per test image are excluded.  Among all other positive strengths of the
+regulariser, the strength with the highest training accuracy is selected.  In the fast
+mode of the chip, all membranes are reset 10 µs after the first input spike.
 
 A synaptic event is the arrival of one spike at one synapse.  Each input spike reaches
 all hidden neurons, and each hidden spike reaches all readouts.  Synaptic events are

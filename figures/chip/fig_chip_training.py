@@ -12,7 +12,8 @@ latencies.  With the chip in the loop, the forward pass runs on an emulated anal
 with 6-bit weights, noise and mismatch.  The backward pass uses the nominal time
 constants and thresholds of the chip.  Ideal software has none of these constraints.
 The seed determines the mismatch of the chip, the initial weights and the order of the
-images.  The seed also determines which of the embedded digits are test images.
+images.  The seed also determines which of the handwritten digits included in refsnn are
+test images.
 
 With --full, networks with 246 hidden neurons are trained for 100 epochs on MNIST and
 Fashion-MNIST images of 16x16 pixels.  Further networks are trained on MNIST with

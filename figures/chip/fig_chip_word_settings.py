@@ -5,10 +5,10 @@ networks are trained in software, and the others are trained with an emulated an
 chip in the loop.  The rows "software" and "chip" show networks with the standard
 settings.  Each of the remaining rows shows networks for which one setting differs from
 the standard settings.  The vertical lines are the mean accuracies of the networks with
-the standard settings.  The right panel shows by which fraction each changed setting
-reduces the accuracy difference between software and chip.  Bars are means, dots are
-single runs, horizontal lines are 95 % confidence intervals, and diamonds are published
-accuracies [CB22].
+the standard settings.  For each changed setting, the right panel shows which fraction
+of the accuracy difference between software and chip is removed.  Bars are means, dots
+are single runs, horizontal lines are 95 % confidence intervals, and diamonds are
+published accuracies [CB22].
 
 In [CB22], the chip is more accurate than software.  In the figure `chip_words`,
 software is more accurate than the chip.  A setting is regarded as a cause of the
@@ -18,10 +18,10 @@ the chip consists of read noise, membrane noise and lost spikes.  A reset of the
 sets the membrane potential to 0 for 2 µs.  Weights on the chip are integers from -63 to
 63.  The chip records potentials as 8-bit codes.  On the chip, membrane potentials below
 -1 times the threshold or above 1.75 times the threshold respond only weakly to input.
-In the row "with time steps of 0.34 µs", networks are trained in software, and each time
-bin (1.7 µs) has five time steps.  In the rows "without penalties", the loss has no
-penalties on spikes and weights.  In each repetition, all networks have the same initial
-weights and the same order of words, and all chips have the same mismatch.
+The row "with time steps of 0.34 µs" shows networks that are trained in software, with
+five time steps in each time bin of 1.7 µs.  In the rows "without penalties", the loss
+has no penalties on spikes and weights.  In each repetition, all networks have the same
+initial weights and the same order of words, and all chips have the same mismatch.
 
 By default, small networks are trained on spoken English words, which are stored in the
 repository.  With --full, networks of the same size as in the figure `chip_words` are
@@ -180,14 +180,16 @@ def claims(size):
 
 
 def share(gap, left):
-    """Return by which fraction a changed setting reduces the accuracy difference `gap`.
+    """Return the share of the accuracy difference `gap` that a changed setting removes.
 
     gap : accuracy in software minus accuracy on the chip, under standard settings.
-    left : the same difference, after one setting was changed.
+    left : accuracy in software minus accuracy on the chip, under one changed setting.
 
     The function returns one value for each run.  The mean of the returned values is
-    `1 - left.mean() / gap.mean()`.  If the confidence interval of this mean (Fieller's
-    method) lies above 0.5, the changed setting removes more than one half of the gap.
+    `1 - left.mean() / gap.mean()`, which is the removed share of the mean accuracy
+    difference.  If the confidence interval of the mean value lies above 0.5, the
+    changed setting removes more than one half of the accuracy difference.  This test is
+    Fieller's method for ratios of means.
     """
     whole = gap.mean()
     if whole <= 0:

@@ -17,11 +17,11 @@ encoded as spikes in 70 channels.  The spike times of each word are divided by 2
 and 1 s of speech therefore takes 500 µs on the chip.  The same network is also trained
 in ideal software (without the constraints of the chip).  The networks with "fixed
 recurrence" receive the randomly permuted recurrent weights of a network that was
-trained on the chip.  Only the input and readout weights of networks with "fixed
-recurrence" are trained, from random initial values.  During the training of the
-"augmented" networks, the channel of each input spike is shifted at random.  Each
-repetition uses a different emulated chip.  The initial weights and the order of the
-words differ between all training runs.
+trained on the chip.  In networks with "fixed recurrence", only the input and readout
+weights are trained.  The initial values of the input and readout weights are random.
+During the training of the "augmented" networks, the channel of each input spike is
+shifted at random.  Each repetition uses a different emulated chip.  The initial weights
+and the order of the words differ between all training runs.
 
 By default, the networks are trained for 6 epochs on the English words (10 classes)
 among the 1,400 spoken words in the repository.  With --full, the networks are trained

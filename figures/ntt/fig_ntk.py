@@ -12,20 +12,21 @@ The tangent kernel of a network at its initial weights predicts how gradient des
 the squared loss changes the outputs.  Networks with two hidden layers of ReLU units are
 trained for 300 steps on 32 of the handwritten digits included in refsnn.  With the
 option --full, the networks are trained on 32 MNIST images.  The learning rate is 0.5
-divided by the largest eigenvalue of the tangent kernel.  This is a quarter of the
-largest stable learning rate.  Initial weights are sampled from a normal distribution
-with variance 1 / fan-in, and initial biases are 0.
+divided by the largest eigenvalue of the tangent kernel.  The used learning rate is a
+quarter of the largest stable learning rate.  Initial weights are sampled from a normal
+distribution with variance 1 / fan-in, and initial biases are 0.
 
 The networks of the right panel have tanh units, because ReLU units can turn on or off
 during the training step.  For small learning rates, the prediction error of the correct
 tangent kernel is proportional to the square of the learning rate.  In the sparse
 networks, a random half of the weights is pruned (fixed at 0).  Two tangent kernels of
-the sparse networks are compared.  The kernel `through mask` is computed from the
-derivatives of the outputs with respect to unpruned weights only.  The kernel `at
-masked` is computed from the derivatives of the outputs with respect to all weights,
-including pruned weights.  Training does not change pruned weights.  Because the tangent
-kernel called `at masked` includes pruned weights, its prediction error is proportional
-to the learning rate.  Tangent kernels are the basis of [LZ20].
+the sparse networks are compared.  The kernel called `through mask` is computed from the
+derivatives of the outputs with respect to unpruned weights only.  The kernel called
+`at masked` is computed from the derivatives of the outputs with respect to all weights,
+including pruned weights.  Training does not change pruned weights, but the kernel
+called `at masked` predicts the outputs as if training changed all weights.  Therefore,
+the prediction error of the kernel called `at masked` is proportional to the learning
+rate.  Tangent kernels are the basis of [LZ20].
 """
 
 import numpy as np

@@ -26,9 +26,9 @@ on Fashion-MNIST, with the same initial weights on both data sets.  NTT takes 18
 steps, as published.  The training with labels takes 18,720 steps in place of the
 published 42,200 steps.  Each method is run three times at densities up to 3 %, and once
 at higher densities.  At a density of 1 %, a layer-wise magnitude mask keeps only 9 of
-the 1,000 weights of the output layer.  Layer-wise NTT masks and layer-wise random masks
-keep as many weights as layer-wise magnitude masks.  With only 9 weights, at least one
-of the 10 output units has no incoming weight.
+the 1,000 weights of the output layer.  In each layer, layer-wise NTT masks and
+layer-wise random masks keep the same number of weights as layer-wise magnitude masks.
+With only 9 weights, at least one of the 10 output units has no incoming weight.
 
 With the option --full, two convolutional networks without dropout are also trained.
 LeNet-5-Caffe is trained on MNIST, at densities of 3 and 10 %.  Conv-4 is trained on

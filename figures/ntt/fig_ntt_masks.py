@@ -9,14 +9,14 @@ standard deviation over seeds.  The dotted line is the density of the whole netw
 All panels below the top panel show only the first layer.  The masks in the lower panels
 have a separate pruning threshold for each layer.  The middle panels show the number of
 kept weights of each input pixel, averaged over seeds.  The last panel of the middle row
-shows how much the grey level of each pixel varies between training images (standard
-deviation).  In the titles, r is the correlation between two properties of the pixels:
-the number of kept weights, and the standard deviation of the grey level.  The bottom
-left panel shows the number of kept weights of each hidden unit, in descending order.
-Thin lines are single seeds, and thick lines are means.  The thick line for magnitude
-masks almost coincides with the thick line for random masks, because the initial weights
-are random.  The bottom right panels show the incoming weights of six hidden units for
-the first seed.  A blank square is an empty unit, whose weights are all pruned.
+shows the standard deviation of the grey level of each pixel over the training images.
+In the titles, r is the correlation between two properties of the pixels: the number of
+kept weights, and the standard deviation of the grey level.  The bottom left panel shows
+the number of kept weights of each hidden unit, in descending order.  Thin lines are
+single seeds, and thick lines are means.  The thick line for magnitude masks almost
+coincides with the thick line for random masks, because the initial weights are random.
+The bottom right panels show the incoming weights of six hidden units for the first
+seed.  A blank square is an empty unit, whose weights are all pruned.
 
 Magnitude masks keep the initial weights with the largest absolute values.  Neural
 Tangent Transfer (NTT) starts from a magnitude mask, and changes the mask during
@@ -25,14 +25,14 @@ which `|w dL/dw|` is largest, where L is the loss.  Logit-SNIP replaces L by a f
 that needs no labels.  Random masks keep randomly selected weights of each layer or of
 the whole network.
 
-In the first layer, the kept weights of each unit (or of each pixel) are counted.  The
-variance of the counts is computed over all units (or all pixels), and divided by the
-variance that is expected for random masks.  For random masks, the expected variance of
-the counts (chance variance) is the mean count times (1 - density).  NTT masks keep few
-weights of pixels whose grey level hardly varies between images.  Therefore, the
-variance of the counts is also computed within groups of 16 pixels.  With the option
---full, each group has 28 pixels.  To form the groups, the pixels are sorted by the
-standard deviation of their grey levels.
+In the first layer, the kept weights are counted for each hidden unit, and also for each
+pixel.  The variance of the counts is computed over all hidden units, and also over all
+pixels.  Each variance is divided by the variance that is expected for random masks
+(chance variance).  The chance variance is the mean count times (1 - density).  NTT
+masks keep few weights of pixels whose grey level hardly varies between images.
+Therefore, the variance of the counts is also computed within groups of 16 pixels.  With
+the option --full, each group has 28 pixels.  To form the groups, the pixels are sorted
+by the standard deviation of their grey levels.
 
 By default, the images are the handwritten digits included in refsnn, the network has
 256-100-50-10 units, the density is 0.1, and NTT takes 500 steps.  With the option

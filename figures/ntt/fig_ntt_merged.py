@@ -20,11 +20,11 @@ the same image set.
 The networks that learn to distinguish the digits 0 and 1 are trained by gradient
 descent.  The sparse networks keep 10 % of the weights of the dense network.  Two
 variants of NTT are compared.  In the variant `through mask`, the tangent kernel is
-computed from the derivatives of the outputs with respect to the kept weights only.
-This kernel determines how gradient descent changes the outputs of a sparse network.  In
-the variant `at masked`, the tangent kernel is computed from the derivatives of the
-outputs with respect to all weights, including pruned weights.  The variant `at masked`
-is used in the published code of [LZ20].
+computed from the derivatives of the outputs with respect to the kept weights only.  The
+kernel of the variant `through mask` determines how gradient descent changes the outputs
+of a sparse network.  In the variant `at masked`, the tangent kernel is computed from
+the derivatives of the outputs with respect to all weights, including pruned weights.
+The variant `at masked` is used in the published code of [LZ20].
 
 The first image set contains the handwritten digits included in refsnn.  The second
 image set contains the transposed images of the same digits with inverted grey levels.

@@ -1,10 +1,10 @@
 """The authors' logged transfers are reproduced until rounding separates the runs
 
 The first panels show the kernel distance between sparse and dense networks during
-Neural Tangent Transfer (NTT).  The panel "Difference of runs" shows the relative
-difference between two computed values of the kernel distance.  Circles show the
-difference between float32 results of refsnn and published results of [LZ20].  Dots show
-the difference between float32 results and float64 results of refsnn.  For the
+Neural Tangent Transfer (NTT).  The panel "Difference of runs" shows how much the kernel
+distance differs between two runs with the same initial weights.  Circles show the
+relative difference between float32 runs of refsnn and published runs of [LZ20].  Dots
+show the relative difference between float32 runs and float64 runs of refsnn.  For the
 histogram, 100 perceptrons with random weights are pruned, but not trained.  The
 histogram shows the kernel distance between each dense perceptron and its pruned copy.
 Vertical lines mark the initial kernel distances of the trained perceptrons.

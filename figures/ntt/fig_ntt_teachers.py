@@ -1,8 +1,8 @@
 """How well a tangent kernel is transferred depends on the teacher
 
 The left panel shows the kernel distance, divided by its initial value, during Neural
-Tangent Transfer (NTT).  Each line stands for one dense network (teacher).  The line is
-dark if the initial kernel distance is large.  The right panel shows the distance ratio,
+Tangent Transfer (NTT).  Each line stands for one dense network (teacher).  A darker
+line means a larger initial kernel distance.  The right panel shows the distance ratio,
 which is the kernel distance after 200 steps of NTT divided by its initial value.
 
 NTT trains a sparse network (student) to match the outputs and the tangent kernel of its
@@ -15,12 +15,13 @@ teachers.
 
 With the option --full, the networks have 784-300-100-10 units, and the images are
 MNIST.  In each student, 97 % of the weights are pruned.  The students of the first five
-teachers are trained for 18,720 steps.  In addition, the teacher with the largest
-initial kernel distance is selected, and the student of this teacher is trained for
-18,720 steps.  As in the code of [LZ20], distances are computed on 64 of 120 held-out
-images.  All teachers have the same held-out images.  Stars mark the two runs of the
-published NTT demonstration.  Their initial kernel distances are 6,439 and 8,147.  The
-published runs used other teachers and images, which can change the distance ratio.  The
+teachers are trained for 18,720 steps.  In addition, the student with the largest
+initial kernel distance is trained for 18,720 steps.  As in the code of [LZ20],
+distances are computed on 64 of 120 held-out images.  All teachers have the same
+held-out images.  Stars mark two runs of NTT with perceptrons, from the demonstration
+that the authors of [LZ20] published.  The initial kernel distances of the two published
+runs are 6,439 and 8,147.  The published runs used other teachers and images.  Other
+teachers and images can change the factor by which NTT reduces the kernel distance.  The
 figure `ntt_replay` repeats the published runs with the same teachers and images.
 """
 

@@ -12,16 +12,17 @@ seeds.
 NTT trains a sparse network to match the outputs and the tangent kernel of a dense
 network with random initial weights.  NTT needs no labels.  After Neural Tangent
 Transfer, the sparse network is trained with labels, and its mask no longer changes.  By
-default, two variants of NTT are compared.  In the variant `at masked`, the tangent
-kernel is computed from the derivatives of the outputs with respect to all weights,
-including pruned weights.  The variant `at masked` is used in the published code of
-[LZ20].  In the variant `through mask`, the tangent kernel is computed from the
-derivatives of the outputs with respect to the kept weights only.  For comparison, other
-sparse networks have permuted masks, as in the code of [LZ20].  A permuted mask is
-computed from a mask that keeps the weights with the largest absolute values.  The
-entries of this mask are shuffled among the inputs of each unit.  In convolutional
-layers, the mask entries are shuffled within each column of a convolution kernel.  For
-each seed, the training with labels uses the same mini-batches for all networks.
+default, two variants of NTT are compared.  The variant called `at masked` computes the
+tangent kernel from the derivatives of the outputs with respect to all weights,
+including pruned weights.  The published code of [LZ20] also includes pruned weights
+(variant `at masked`).  The variant called `through mask` computes the tangent kernel
+from the derivatives of the outputs with respect to the kept weights only.  For
+comparison, sparse networks without NTT have randomly permuted masks, as in the code of
+[LZ20].  A permuted mask is computed from a magnitude mask, which keeps the weights with
+the largest absolute values.  For each unit, the mask entries of the incoming weights
+are randomly permuted.  In convolutional layers, the mask entries are permuted within
+each column of a convolution kernel.  For each seed, the training with labels uses the
+same mini-batches for all networks.
 
 By default, the networks have 256-100-50-10 units, keep a tenth of the weights, and are
 trained on the handwritten digits included in refsnn.
@@ -367,7 +368,10 @@ def declared(name):
 
 
 def distance(name, key, row, images):
-    """Return a statement with a published distance and its tolerance (`Claim`)."""
+    """Return a `Claim`: a statement about a kernel distance or an output distance.
+
+    The claim contains the published distance and its tolerance, if these exist.
+    """
     text, tolerance, bounds = row
     given = f"{name.lower()}-{key}{images[0]}", f"{TITLES[name]}: {text}"
     if name == "digits":
@@ -415,14 +419,17 @@ def accuracies(data, name):
 
 
 def published_point(key, run):
-    """Return the x and y values of a published run, to compare with the regression."""
+    """Return the x and y values of a published run, on the axes of the regression."""
     paper = published.values("ntt_teachers")
     end = paper[f"{'soon' if key == 'soon' else 'end'} {run}"]
     return np.log(paper[f"start {run}"]), np.log(end / paper[f"start {run}"])
 
 
 def predicted(x, y, new):
-    """Fit a line; return its value at `new` and half the width of the 95 % interval."""
+    """Fit a line.  Return the value of the line at `new`, and a half-width.
+
+    The second result is half the width of the 95 % prediction interval at `new`.
+    """
     fit, n = stats.linregress(x, y), len(x)
     spread = np.sqrt(((y - fit.intercept - fit.slope * x) ** 2).sum() / (n - 2))
     away = (new - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum()

@@ -331,10 +331,11 @@ def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8,
     """Train a sparse network with labels.
 
     Each row of the returned learning curve is (step, test accuracy).  Training can be
-    divided into several calls.  Each call runs `count` steps, and starts with the step
-    `first`.  Each later call takes the weights, the biases and the `state` that the
-    previous call returned.  If each call receives a new random generator with the same
-    seed, the number of calls does not change the final network.
+    divided into several calls of `supervise`.  Each call runs `count` steps, and starts
+    with the step `first`.  Each later call takes the weights, the biases and the
+    `state` that the previous call returned.  If all calls receive new random generators
+    with the same seed, the division of the training into calls does not change the
+    final network.
     """
     weights = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
     biases, order = [b.copy() for b in student.biases], np.arange(len(images.x))

@@ -1,9 +1,10 @@
 """Reproduce the pseudo-random numbers of jax.random, without JAX.
 
 The generator Threefry-2x32 with 20 rounds [SM11] encrypts the integers 0, 1, ...
-(counters) with a random key of two 32-bit words.  The numbers equal those of jax.random
-before version 0.5.  Later versions yield the same numbers if
-`jax_threefry_partitionable` is False.  All samples are float32 numbers.
+(counters) with a random key of two 32-bit words.  The numbers equal those of
+`jax.random` in versions of JAX before 0.5.  Later versions of JAX yield the same
+numbers as this file if the option `jax_threefry_partitionable` is False.  All samples
+are float32 numbers.
 
 [SM11] J. K. Salmon, M. A. Moraes, R. O. Dror and D. E. Shaw, SC 2011,
     doi 10.1145/2063384.2063405.

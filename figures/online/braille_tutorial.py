@@ -16,12 +16,13 @@ epochs.
 
 The layer sizes, time constants, surrogate derivative and optimiser are taken from
 tutorial 5 of SpyTorch.  The initial recurrent and readout weights also have the same
-standard deviations as in tutorial 5.  In tutorial 5, the encoder neurons are reset one
-time step later than in this file (see `reset_at` in `refsnn.conventions`).  The input
-of the encoder neurons is not filtered by synapses.  The readout unit with the largest
-mean potential over time determines the predicted class.  When the maximum potential
-over time was used instead of the mean potential, the accuracy remained at about 0.1 or
-lower for 30 epochs.
+standard deviations as in tutorial 5.  In tutorial 5 of SpyTorch, the neurons that
+encode the sensor signals are reset one time step later than in `braille_tutorial.py`.
+For the possible times of a reset, see `reset_at` in `refsnn.conventions`.  The input of
+the encoder neurons is not filtered by synapses.  The readout unit with the largest mean
+potential over time determines the predicted class.  When the maximum potential over
+time was used instead of the mean potential, the accuracy remained at about 0.1 or lower
+for 30 epochs.
 """
 
 import sys

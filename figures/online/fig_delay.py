@@ -18,16 +18,17 @@ The rules differ in the gradient for the input and recurrent weights
 (`refsnn.sparse_rtrl`).  The rule "exact" is real-time recurrent learning (RTRL), which
 yields the exact gradient of the loss.  The rule "block" is a block-diagonal
 approximation of RTRL: the Jacobian has one block for the synaptic current and membrane
-potential of each neuron.  This rule therefore ignores the effects of neurons on each
-other.  The rule "implicit" omits the part of the gradient that passes through the
-recurrent connections.  The rule "presynaptic" omits the parts of the gradient that pass
-through the recurrent connections or through the reset.  In the condition "adaptive,
-e-prop", the networks consist of adaptive neurons, which have a longer memory.  The
-threshold of an adaptive neuron rises with each of its spikes, and decays with a time
-constant of 200 ms.  The rule e-prop (`refsnn.alif`) keeps the part of the gradient that
-passes through the adaptive thresholds.  This rule omits the parts of the gradient that
-pass through the recurrent connections or through the reset.  In the condition "readout
-alone", the input and recurrent weights are not trained.
+potential of each neuron.  With one block for each neuron, the rule "block" ignores how
+a neuron influences the other neurons.  The rule "implicit" omits the part of the
+gradient that passes through the recurrent connections.  The rule "presynaptic" omits
+the parts of the gradient that pass through the recurrent connections or through the
+reset.  In the condition "adaptive, e-prop", the networks consist of adaptive neurons,
+which have a longer memory.  The threshold of an adaptive neuron rises with each of its
+spikes, and decays with a time constant of 200 ms.  The rule e-prop (`refsnn.alif`)
+keeps the part of the gradient that passes through the adaptive thresholds.  This rule
+omits the parts of the gradient that pass through the recurrent connections or through
+the reset.  In the condition "readout alone", the input and recurrent weights are not
+trained.
 
 The readout weights are always trained with the exact gradient.  In all conditions, the
 networks start from the same initial weights and receive the same trials.  Because each

@@ -13,8 +13,8 @@ range over networks.
 Each gradient of the loss is compared with the exact gradient, which is computed by
 BPTT.  The gradient of RTRL is exact.  Truncated BPTT is exact if it covers all time
 steps.  SnAp-n keeps the effect of a weight on a neuron only if the effect passes
-through at most n synapses.  In SnAp-n, the synapse of the weight itself counts as one
-of the n synapses.  In a ring of n neurons, SnAp-n is therefore exact.  The rules
+through at most n synapses.  The first synapse that SnAp-n counts is the synapse to
+which the weight belongs.  In a ring of n neurons, SnAp-n is therefore exact.  The rules
 "block", "implicit", "presynaptic" and "e-prop" are described in the caption of the
 figure `delay`.
 

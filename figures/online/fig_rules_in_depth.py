@@ -12,13 +12,14 @@ A network consists of recurrent layers of 20 leaky integrate-and-fire neurons wi
 subtractive reset, and of a leaky readout.  The network must produce two given curves in
 response to each of eight spike patterns.  The optimiser Adam minimises the mean squared
 error.  Training uses the exact gradient, which is computed by backpropagation through
-time.  The gradients of all rules are computed without weight changes, and summed over
-all time steps.  The docstring of `refsnn.stack.online` states which derivatives each
-rule keeps.  In the condition "e-prop, random", the error of the readout reaches the
-hidden layers through fixed random matrices.  In the condition "DECOLLE", each hidden
-layer has a fixed random readout with the same target as the network.  In all other
-conditions, the error reaches the hidden layers through the transposed weights of the
-layers above.  This figure does not correspond to a published figure.
+time.  While the gradients of the learning rules are computed, the weights are held
+constant.  The gradient of each rule is summed over all time steps.  The docstring of
+`refsnn.stack.online` states which derivatives each rule keeps.  In the condition
+"e-prop, random", the error of the readout reaches the hidden layers through fixed
+random matrices.  In the condition "DECOLLE", each hidden layer has a fixed random
+readout with the same target as the network.  In all other conditions, the error reaches
+the hidden layers through the transposed weights of the layers above.  This figure does
+not correspond to a published figure.
 """
 
 import functools

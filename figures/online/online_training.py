@@ -65,8 +65,9 @@ TAXELS = [1, 2, 6, 10]      # sensors that SpyTorch's tutorial 5 uses
 def crossings(signals, levels):
     """Encode signals as spikes at level crossings.
 
-    Signals (T, B, c) yield spikes (T, B, 2 * c * levels).  Each level has two channels:
-    one for upward crossings and one for downward crossings.  Signals start at 0.
+    The argument `signals` has the shape (T, B, c).  The returned array of spikes has
+    the shape (T, B, 2 * c * levels).  Each level has two channels: one for upward
+    crossings and one for downward crossings.  Signals start at 0.
     """
     above = signals[..., None] > (np.arange(levels) + 0.5) / levels
     change = np.diff(above.astype(np.float32), axis=0, prepend=0)

@@ -4,13 +4,14 @@ Cramer, Stradmann, Schemmel and Zenke, 2020, arXiv 1910.07407.  The authors of r
 have read the abstract and the description of the data sets, but not the text of the
 paper.  Accuracies marked "second-hand" were read in other sources, which quote the
 paper.  Accuracies marked "recalled" are from memory, and were not looked up.  Other
-authors wrote the program `snn/shd.py`, which repeats experiments of the paper and
-quotes its appendix.  For the support vector machines and the CNN, the accuracies and
-settings are from `snn/shd.py`.  The program `snn/shd.py` quotes the published accuracy
-of the recurrent network with 128 neurons.  The authors of refsnn did not record the web
-address of this program.  The accuracy of the feed-forward network is from "thrindex", a
-web page that quotes the paper.  The accuracy of the recurrent network with 1,024
-neurons is from public tables of accuracies on this data set.
+authors wrote the program `snn/shd.py`.  The program `snn/shd.py` repeats experiments of
+[CSSZ20], and quotes the appendix of [CSSZ20].  For the support vector machines and the
+CNN, the accuracies and settings are from `snn/shd.py`.  The program `snn/shd.py` quotes
+the published accuracy of the recurrent network with 128 neurons.  The authors of refsnn
+did not record the web address of the program `snn/shd.py`.  The accuracy of the
+feed-forward network is from "thrindex", a web page that quotes the paper.  The accuracy
+of the recurrent network with 1,024 neurons is from public tables of accuracies on this
+data set.
 """
 
 from figures.papers import Experiment, Row

@@ -3,9 +3,10 @@
 Neftci, Mostafa and Zenke, 2019, arXiv 1901.09948.  The authors of refsnn have read the
 equations and figures of the paper.  The authors of refsnn have also read the SpyTorch
 tutorials, which accompany the paper.  Each number from a tutorial is the result of a
-single run.  The paper states that the memory of real-time recurrent learning grows as
-n^3 with the number n of neurons.  This statement is marked "second-hand", because the
-authors of refsnn have read it only in a translation of the paper.
+single run.  According to [NMZ19], the memory of real-time recurrent learning grows as
+n^3 with the number n of neurons.  The statement of [NMZ19] about the memory of
+real-time recurrent learning is marked "second-hand".  The authors of refsnn have read
+the statement about memory only in a translation of [NMZ19].
 """
 
 from figures.papers import Experiment, Row

@@ -1,10 +1,11 @@
 """List results of [ZN21].  Topic: RTRL and biologically plausible learning rules.
 
 Zenke and Neftci, 2021, arXiv 2010.11931.  The authors of refsnn have read only the
-abstract of this paper.  The abstract states no accuracy.  All accuracies below are from
+abstract of [ZN21].  The abstract states no accuracy.  All accuracies below are from
 tasks and networks of refsnn.  The block-diagonal rule is expected to be at most as
-accurate as exact RTRL.  The figure `online` tests this expectation with a tolerance of
-0.02, because accuracies vary at random.
+accurate as exact RTRL.  With a tolerance of 0.02, the figure `online` tests whether the
+block-diagonal rule is at most as accurate as exact RTRL.  The tolerance is needed
+because accuracies vary at random.
 """
 
 from figures.papers import Row

@@ -12,10 +12,11 @@ are four kinds of claims:
     own             a property that no paper states, with a bound
     shown           a number without a verdict
 
-The comparison with a published number is based on the difference between the computed
-and the published number.  The runs yield a 95 % confidence interval of this difference
-(Student's t).  The tolerance is the largest accepted deviation from the published
-number.  The following table defines the verdict on a claim.
+To compare a computed with a published number, refsnn computes the 95 % confidence
+interval of the difference between the two numbers.  The confidence interval is computed
+with Student's t from the results of all runs.  The tolerance is the largest accepted
+deviation from the published number.  The following table defines the verdict on a
+claim.
 
     whole interval within the tolerance     reproduced (a stand-in agrees)
     whole interval outside the tolerance    not reproduced (a stand-in differs)
@@ -28,8 +29,8 @@ a difference between two conditions is tested.  The confidence interval of the
 difference is compared with 0.
 
 A claim with bounds holds if the whole confidence interval of the value is within the
-bounds.  A claim with bounds fails if the whole interval is outside the bounds.
-Otherwise, the claim is not decided.
+bounds.  A claim with bounds fails if the whole confidence interval of the value is
+outside the bounds.  Otherwise, the claim is not decided.
 """
 
 import bisect
@@ -69,7 +70,7 @@ class Published(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """Describe a number that a figure computes, and how the number is judged."""
+    """Describe a number that a figure computes, and the rule that judges the number."""
 
     id: str                 # words and hyphens, unique in the figure, never reused
     text: str
@@ -278,7 +279,9 @@ def _matched(claims, entries, where):
 # ---- verdicts
 
 def judge(claim, result):
-    """Return the `Result` with a confidence interval and a verdict.
+    """Return a `Result`, to which a confidence interval and a verdict are added.
+
+    A verdict is a word that states whether a claim holds, such as "reproduced".
 
     >>> tutorial = Published(0.863, "[NMZ19]", "tutorial 2", "read")
     >>> claim = reproduction("accuracy", "test accuracy", tutorial)
@@ -335,11 +338,13 @@ def _accepted(claim):
 
 
 def _compared(claim, result, n=None):
-    """Return the deviation from the published number, with its standard error.
+    """Return how far a computed number deviates from the published number.
 
-    The result is the tuple (deviation, standard error, degrees of freedom).  For
-    claims that state only bounds or a sign, this function returns the computed number
-    itself.  The argument `n` replaces the actual number of runs.
+    The result is the tuple (deviation, standard error of the deviation, degrees of
+    freedom).  A claim may state only bounds, or only the sign of a difference between
+    two conditions.  For such claims, the computed number is returned in place of the
+    deviation.  If the argument `n` is given, the standard error and the degrees of
+    freedom are computed for `n` runs instead of the actual number of runs.
     """
     value, spread, n = result.value, result.spread or 0, n or result.n or 1
     if claim.log:

@@ -3,8 +3,9 @@
 This hash is called the digest.  The digest of a function depends on the code of the
 function.  The digest also depends on all functions, classes and constants of this
 repository that the function uses, even indirectly.  Unused code, docstrings, comments,
-annotations, layout and the version of Python do not change the digest.  The argument
-checks in `refsnn/_checks.py` and the version of refsnn are not part of the digest.
+annotations, layout and the version of Python do not change the digest.  The digest (a
+hash of code) does not depend on the argument checks in `refsnn/_checks.py` or on the
+version of refsnn.
 
 To compute the digest of a function, this module finds the definition of every name that
 the function uses.  For example, the definition of `lif.backward` is the function
@@ -58,9 +59,11 @@ def in_folder(root):
 
 
 def in_commit(root, commit):
-    """Return a function that reads a file of a commit, and a function that lists files.
+    """Return two functions for one git commit.
 
-    If git does not find the commit, the result is None.
+    The first function reads a file of the commit, and the second function lists the
+    files in a folder of the commit.  If git does not find the commit, the result is
+    None.
     """
     done = subprocess.run(["git", "-C", str(root), "archive", commit, *FOLDERS],
                           capture_output=True)
@@ -284,7 +287,10 @@ class _Walk:
         self._whole(module)
 
     def _reference(self, user, index):
-        """Find files in `figures/reference` whose names occur in a Python statement."""
+        """Find the files in `figures/reference` whose names occur in a given statement.
+
+        The argument `index` is the number of the Python statement in the module `user`.
+        """
         for node in ast.walk(user.statements[index]):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 path = f"figures/reference/{node.value}.json"
@@ -311,7 +317,11 @@ def imported(node, package):
 
 
 def stored(*nodes):
-    """Return the names that the given statements define in their own scope."""
+    """Return the names that the given statements define.
+
+    Global names, and names that are defined inside nested functions, classes or
+    comprehensions, are not returned.
+    """
     found, shared = set(), set()
     for node in nodes:
         for part in _within(node):
@@ -345,7 +355,7 @@ def loads(node, hidden, package):
 
     hidden : dict.  The keys are the names of local variables.  If a local import
         statement defines a name, the dict maps this name to the pair (module, name).
-        The dict maps every local name without an import statement to None.
+        If no import statement defines a local name, the dict maps the name to None.
     """
     if isinstance(node, FUNCTIONS + (ast.Lambda,)):
         for part in [*getattr(node, "decorator_list", []), *node.args.defaults,
@@ -510,7 +520,10 @@ class _Choice(ast.NodeTransformer):
 
 
 def _reduce(tree, size):
-    """In the syntax tree `tree`, delete the settings for all sizes except `size`."""
+    """In the syntax tree `tree`, keep only settings for one size of a figure.
+
+    The argument `size` is "quick", "default" or "full".
+    """
     _Choice(size).visit(tree)
     fixed = {node.value.id for node in ast.walk(tree)
              if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)

@@ -187,7 +187,8 @@ def notes(claim, result, before=""):
     """Yield sentences about differences and causes.
 
     If two successive table rows describe the same differences from the paper, the
-    second row says only "as above".  The text `before` is from the previous table row.
+    second row says only "as above".  The argument `before` is the text `differs`
+    (differences from the paper) of the claim in the previous table row.
     """
     if claim.differs:
         yield ("Differs from the paper as above." if claim.differs == before else

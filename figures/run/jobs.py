@@ -6,12 +6,13 @@ must be values that JSON can represent, such as numbers, strings and lists.  The
 of a job is a dict of arrays, numbers, texts, truth values or lists.  Each result is
 stored in one npz file without pickle.
 
-A job can use the results of earlier jobs of the same figure.  The function of the job
-receives one earlier result, or a list of earlier results, as the argument `before`.
-The name of the npz file contains a hash of everything on which the result depends,
-such as the code and the arguments.  This hash is called the key of the job.  The key of
-a job depends on the keys of earlier jobs, but not on their results.  Therefore, the
-stored result of a job stays valid if an earlier job is computed again.
+A job can use the results of earlier jobs of the same figure.  The function that a job
+calls receives the result of an earlier job as the argument `before`.  If a job uses
+several earlier jobs, `before` is a list of the results of these jobs.  The name of the
+npz file contains the key of the job.  The key is a hash of everything on which the
+result of the job depends, such as the code and the arguments.  The key of a job depends
+on the keys of earlier jobs, but not on their results.  Therefore, the stored result of
+a job stays valid if an earlier job is computed again.
 
 If jobs of several figures call the same function of a shared module with the same
 arguments, only one of these jobs is computed.
@@ -85,8 +86,8 @@ def _is_plain(value):
 def tasks(root, name, module, size, seed, data, code=None, **options):
     """Return the tasks of a figure.
 
-    The key of a task is a hash of the list `address`.  The function `jobs` of the
-    figure receives the `options`.
+    The key of a task is a hash of the list `address`.  The keyword arguments `options`
+    are passed to the function `jobs` in the Python file of the figure.
     """
     code, listed = code or digest.Code(digest.in_folder(root)), []
     codes = functools.cache(lambda home, label: code.digest([(home, label)]))
@@ -169,7 +170,7 @@ def replacing(path):
 
 
 def save(path, result, record):
-    """Store the result of a job, and the record of its origin."""
+    """Store the result of a job, and a record of how the result was computed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:           # "= ": savez reserves the name `file`
         np.savez(file, **{f"= {name}": value for name, value in result.items()},
@@ -275,10 +276,10 @@ def compute(waiting, run, executor, lanes, start, owners, results):
     """Run all tasks, and yield the tuple (task, answer, error) for each task.
 
     The answer of a task is the pair (result, record) that `run` returns, or None after
-    an error.  The dict `results` maps the keys of earlier tasks to the stored answers
-    of these tasks.  The dict `owners` maps the key of each task to the names of the
-    figures that use the task.  If a task raises an error, all figures that use the task
-    fail.  A task is skipped if all its figures have failed.
+    an error.  The dict `results` maps the key of each earlier task to the stored pair
+    (result, record) of the task.  The dict `owners` maps the key of each task to the
+    names of the figures that use the task.  If a task raises an error, all figures that
+    use the task fail.  A task is skipped if all its figures have failed.
 
     If `executor` is None, the tasks run in local processes.  The argument `lanes` is
     the number of local processes.  Each local process calls `start` before its first

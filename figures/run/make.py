@@ -185,7 +185,10 @@ def found(tasks, options):
 
 
 def computed(waiting, owners, results, lanes, executor, run, start):
-    """Run all tasks as in `jobs.compute`; the tasks of the figure `speed` run last."""
+    """Run all tasks in the same way as `jobs.compute`.
+
+    The tasks of the figure `speed` run last, one at a time.
+    """
     speed = [task for task in waiting if task.home == jobs.SPEED]
     others = [task for task in waiting if task.home != jobs.SPEED]
     with jobs.environment(1):

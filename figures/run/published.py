@@ -1,9 +1,10 @@
 """Read the published numbers in figures/reference/NAME.json.
 
 The file NAME.json holds published numbers for the figure NAME.  Each entry has a number
-`value` and a text `source`.  The entry `known` is a key of `claims.KNOWN`, for example
-"plot" for a number read off a plot.  If the number is a mean over runs, the entry can
-also state the number of runs `n` and the standard deviation `spread`.
+`value`, a text `source` and a text `known`.  The text `known` states how the published
+number is known, and is a key of the dict `claims.KNOWN`.  For example, the key "plot"
+means that the number was read off a plot.  If the number is a mean over runs, the entry
+can also state the number of runs `n` and the standard deviation `spread`.
 """
 
 import json

@@ -122,7 +122,10 @@ def _line(root, stored, where, row):
 
 
 def unplaced(root):
-    """Return the claims about published numbers that `figures/papers` does not list."""
+    """Return the claims that are missing in the lists of `figures/papers`.
+
+    Each returned claim compares a computed number with a published number.
+    """
     named = {(f"[{key}]", text) for key, module in papers().items()
              for row in module.ROWS for text in row.claims}
     return [f"{name}.{claim.id}" for name in make.names(root)
@@ -347,7 +350,7 @@ def about(module):
 
 
 def _named(claim):
-    """Return whether a table needs words that explain the computed number."""
+    """Return whether a table must explain the computed number in words."""
     source = claim.published
     return (source is None or source.known == "words"
             or not isinstance(source.value, numbers.Real))

@@ -3,8 +3,8 @@
 `figures/full/NAME.json` holds the computed numbers of a figure and the git commit of
 the code.  `figures/full/NAME.h5` holds the plotted data.  The function `shown` in the
 Python file of the figure selects the plotted data.  The HDF5 file also holds the axis
-names, the unit and a description of each array.  These texts are copied from the dict
-`ARRAYS` in the Python file of the figure.
+names, the unit and a description of each array.  The axis names, units and descriptions
+of arrays are copied from the dict `ARRAYS` in the Python file of the figure.
 
 The JSON file contains a checksum of the HDF5 file.  A new HDF5 file is first written
 under a temporary name, then the JSON file is replaced, and finally the HDF5 file is

@@ -2,18 +2,18 @@
 
 Each weight of a network has an importance for each task.  For each pair of tasks, the
 left panels show the correlation between the importances for these two tasks.  Each left
-panel belongs to one layer of the network, and shows means over runs.  The right panels
-show how this correlation depends on the distance between the two tasks in the sequence.
-Consecutive tasks have distance 1.  Thin lines are single runs, and lines with markers
-are means over runs.
+panel shows mean correlations over runs for one layer of the network.  The right panels
+show how the correlation between the importances for two tasks depends on the distance
+between the tasks in the sequence.  Consecutive tasks have distance 1.  Thin lines are
+single runs, and lines with markers are means over runs.
 
 A fully connected network of 784-200-200-10 units learns six tasks in sequence.  The
 images are the handwritten digits of refsnn, enlarged and centred in 28x28 pixels as in
 MNIST.  The first task shows the digits unchanged.  In each later task, the pixels of
 all images are reordered by a random permutation.  The importance of a weight for a task
-is `w / (Delta^2 + xi)`.  The path integral w estimates how much this weight contributed
-to the decrease of the loss.  Delta is the change of the weight during the task, and the
-damping xi is 0.1.
+is `w / (Delta^2 + xi)`.  The path integral w of a weight estimates how much the changes
+of this weight contributed to the decrease of the loss.  Delta is the change of the
+weight during the task, and the damping xi is 0.1.
 
 Because the pixels are permuted, different tasks depend on different weights of the
 first layer.  In the second layer and in the output layer, some weights are important
@@ -22,12 +22,12 @@ consolidation.  According to [ZPG17], consolidation reduces the correlation betw
 importances of different tasks.  This statement about [ZPG17] was written from memory.
 
 By default, each task has 1,437 training images and 450 training steps, and the strength
-of the penalty is 5.  In layers with more than 20,000 weights, 20,000 random weights are
-used.  Runs with and without consolidation use the same initial weights and the same
-pixel permutations.  With --full, a network of 784-2000-2000-10 units learns six tasks
-of permuted MNIST in one run.  Each task is trained for 20 epochs, and the penalty has
-strength 0.1.  This figure corresponds to [ZPG17] fig. 5, which gives no numerical
-values.
+of the penalty is 5.  In a layer with more than 20,000 weights, the correlations are
+computed for 20,000 randomly selected weights.  Runs with and without consolidation use
+the same initial weights and the same pixel permutations.  With --full, a network of
+784-2000-2000-10 units learns six tasks of permuted MNIST in one run.  Each task is
+trained for 20 epochs, and the penalty has strength 0.1.  This figure corresponds to
+[ZPG17] fig. 5, which gives no numerical values.
 """
 
 import numpy as np
@@ -73,7 +73,10 @@ def jobs(size, seed, data, repeats=None, tasks=None, epochs=None, strength=None)
 
 def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
-    """Train on the next `number` tasks; return the weight importances."""
+    """Train on the next tasks, and return the importances of the weights.
+
+    The argument `number` is the number of tasks on which this function trains.
+    """
     images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES))
     rule = training.Rule("SI", strength, XI)

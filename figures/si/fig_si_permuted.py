@@ -4,8 +4,8 @@ The left panel shows the mean test accuracy over all tasks learnt so far, agains
 number of learnt tasks.  Thin lines are single runs, thick lines are means.  The middle
 panel shows how the test accuracy on the first task changes while the network learns
 further tasks.  The right panel shows the test accuracy on each task directly after the
-training on this task.  This accuracy is low if the method impairs the learning of new
-tasks.  The grey dotted line is the chance accuracy.
+training on this task.  The accuracy on a task directly after training is low if the
+method impairs the learning of new tasks.  The grey dotted line is the chance accuracy.
 
 A fully connected network of 784-200-200-10 units learns ten tasks in sequence.  The
 images are the handwritten digits of refsnn, enlarged to 20x20 pixels and centred in

@@ -2,13 +2,14 @@
 
 The left panel shows the mean test accuracy over five tasks at the end of training,
 against the strength c of the penalty.  Colours stand for seven variants of synaptic
-intelligence, called presets.  Rings mark the accuracy of each preset with its default
-strength of the penalty.  The middle panel shows correlation coefficients between the
-parameter importances of two presets.  One of the two presets is always `pathint`.  For
+intelligence, called presets.  For each preset (variant of synaptic intelligence), a
+ring marks the accuracy at the default strength of the penalty.  The middle panel shows
+correlation coefficients between parameter importances.  Each correlation coefficient
+compares one preset (variant of synaptic intelligence) with the preset `pathint`.  For
 the right panel, the sum of all parameter importances is multiplied by the prefactor of
-the penalty.  The panel shows this product for each preset, divided by the product for
-`pathint`.  Thin lines and small markers are single runs, and thick lines and large
-markers are means.
+the penalty.  The right panel shows the product of sum and prefactor for each preset,
+divided by the product for the preset `pathint`.  Thin lines and small markers are
+single runs, and thick lines and large markers are means.
 
 A fully connected network of 64-50-50-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits with two
@@ -27,11 +28,11 @@ to 0.
 
 With the presets `mammoth_old` and `avalanche`, the accuracies and the importances
 differ from those of the other five presets.  The preset `mammoth_old` reproduces the
-versions of the software library `mammoth` before September 2024.  In these versions of
-`mammoth`, the optimiser is Adam, but the path integral assumes plain gradient descent.
-In the library `avalanche`, the damping is only 1e-7, and the importance of each
-parameter is at most 1e-3.  Nearly all parameters therefore have the same importance, as
-in an L2 penalty.
+versions of the software library `mammoth` before September 2024.  Before September
+2024, the library `mammoth` trained networks with Adam, but computed the path integral
+as for plain gradient descent.  In the library `avalanche`, the damping is only 1e-7,
+and the importance of each parameter is at most 1e-3.  Nearly all parameters therefore
+have the same importance, as in an L2 penalty.
 """
 
 import numpy as np

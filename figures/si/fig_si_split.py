@@ -27,8 +27,8 @@ notebook searches for the variables of Adam by name.  In Keras 2.2.2, these vari
 not have the name that the notebook expects, and therefore Adam is never reset.  With
 Keras 2.0.5 (2017), the authors' notebook sets the moments of Adam to 0, but does not
 reset the step counter of Adam.  The plots in the authors' notebook of 2017 show a mean
-accuracy of 0.80 without consolidation.  In these plots, the accuracy without
-consolidation is 0.61 on task 1 and 0.48 on task 2.
+accuracy of 0.80 without consolidation.  In the plots of the notebook of 2017, the
+accuracy without consolidation is 0.61 on task 1 and 0.48 on task 2.
 """
 
 import numpy as np

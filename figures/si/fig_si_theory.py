@@ -4,20 +4,21 @@ Black lines show theoretical values, and markers show simulated values.  In each
 simulation, gradient descent minimises a quadratic loss of 12 parameters, and synaptic
 intelligence computes the path integral of each parameter.
 
-The top left panel shows the undamped importance `w / Delta^2` of each parameter, where
-w is the path integral of the parameter and Delta is its total change.  For parameter k,
-the diagonal entry of the Hessian is H_kk.  For a diagonal Hessian, the undamped
-importance of parameter k tends to `H_kk / 2` as the learning rate tends to 0.  In a
-quadratic loss with the Hessian H, `H_kk / 2` is the coefficient of the squared
-parameter k.  A Hessian of rank 1 has one nonzero eigenvalue.  As the learning rate
-tends to 0, `w / Delta^2` of every parameter tends to half this eigenvalue.  For random
-Hessians of full rank ("generic"), `w / Delta^2` is large for parameters with a small
-total change.  The top middle panel shows the importance `w / (Delta^2 + xi)` against
-the damping xi.  The importance is divided by `H_kk / 2`.  The damping limits the
-importance of parameters with a small total change.  The top right panel shows the mean
-path integral of each parameter over 4,000 random start points (40,000 with --full).
-The start points have a standard normal distribution.  As the learning rate tends to 0,
-the expected path integral of parameter k tends to `H_kk / 2`.
+The top left panel shows `w / Delta^2`, the importance of each parameter without
+damping.  Here, w is the path integral of the parameter, and Delta is the total change
+of the parameter.  For parameter k, the diagonal entry of the Hessian is H_kk.  For a
+diagonal Hessian, the importance of parameter k without damping tends to `H_kk / 2` as
+the learning rate tends to 0.  In a quadratic loss with the Hessian H, the square of the
+value of parameter k has the coefficient `H_kk / 2`.  A Hessian of rank 1 has one
+nonzero eigenvalue.  For a Hessian of rank 1, every parameter has an importance
+`w / Delta^2` that tends to half the nonzero eigenvalue as the learning rate tends to 0.
+For random Hessians of full rank ("generic"), `w / Delta^2` is large for parameters with
+a small total change.  The top middle panel shows the importance `w / (Delta^2 + xi)`
+against the damping xi.  The importance is divided by `H_kk / 2`.  The damping limits
+the importance of parameters with a small total change.  The top right panel shows the
+mean path integral of each parameter over 4,000 random start points (40,000 with
+--full).  The start points have a standard normal distribution.  As the learning rate
+tends to 0, the expected path integral of parameter k tends to `H_kk / 2`.
 
 The bottom left panel compares the sum of the path integrals of all parameters with the
 decrease of the loss.  For small learning rates, the relative difference between the sum
@@ -26,9 +27,10 @@ The bottom middle panel shows simulations with gradient noise.  The sum of the p
 integrals is divided by the difference between the initial loss and the minimum of the
 loss.  The sum of the path integrals increases linearly with the variance of the
 gradient noise.  The bottom right panel shows the relative difference between the
-simulated and the theoretical path integral of each parameter.  Several Hessians of each
-kind are simulated, and each marker shows the largest relative difference between
-simulation and theory.  This figure tests predictions of [ZPG17].
+simulated and the theoretical path integral of each parameter.  Learning is simulated
+with one diagonal Hessian, one Hessian of rank 1, and 40 generic Hessians (400 with
+--full).  For the generic Hessians, each marker shows the largest relative difference
+between simulation and theory.  This figure tests predictions of [ZPG17].
 """
 
 import numpy as np

@@ -52,7 +52,8 @@ class Rule(NamedTuple):
     `name` is "SI", synaptic intelligence computes the importances.  If `name` is "EWC"
     (elastic weight consolidation), the importance of a parameter is half its Fisher
     information, summed over all learnt tasks.  If `name` is "L2", all importances are
-    1.  With `reset="moments"`, the step counter of Adam is not reset.
+    1.  If `reset` is "moments", the moments of Adam are set to 0 after each task, and
+    the step counter of Adam is kept.
     """
 
     name: str               # "SI", "EWC", "L2" or "plain"
@@ -138,7 +139,7 @@ def convolutional(shapes, pools, zero=True, keep=(), framed=None):
 
     The tuple `pools` contains True for each convolution that is followed by pooling.
     The dict `framed` maps the index of a layer to the shape (H, W) of its input maps.
-    The edges of these maps are set to 0.
+    The edges of the input maps are set to 0 in each layer whose index is in `framed`.
     """
     forward, clear, signals = (functools.partial(f, pools=pools) for f in (
         fast_convnet.forward, convnet.forward, convnet.signals))
@@ -218,7 +219,10 @@ def gradient(net, parameters, x, labels, mask=None, generator=None):
 
 
 def accuracy(net, parameters, x, labels, mask=None, size=1000):
-    """Return the accuracy; a mask restricts the possible predicted classes."""
+    """Return the accuracy.
+
+    If `mask` is not None, the predicted class is always one at which `mask` is True.
+    """
     weights, biases = halves(parameters)
     right = 0
     for first in range(0, len(x), size):

@@ -5,17 +5,17 @@ task, and image n of a task is
 
     x'[n, i] = x[n, order[task, i]]                      (1)
 
-The first task is not permuted, as in the code of [ZPG17].
+The pixels of the first task are not permuted, as in the code of [ZPG17].
 
-The function `split` gives each task its own classes.  The output units of these classes
-are called the head of the task.  The loss of a task uses only its head,
+The function `split` gives each task its own classes.  The output units of the classes
+of a task are called the head of the task.  The loss of a task uses only its head,
 
     head[n, j] = outputs[n, columns[j]], columns[label'] = label  (2)
     d outputs[n, columns[j]] = d head[n, j], else 0               (3)
 
 Eq. (3) is the adjoint of the linear map in eq. (2).  In place of eq. (2), the code of
-[ZPG17] sets all outputs outside the head to -1e32 before the softmax.  Both methods
-yield the same loss if the dtype can represent -1e32.
+[ZPG17] sets all outputs outside the head to -1e32 before the softmax.  Eq. (2) and the
+method with -1e32 yield the same loss if the dtype of the outputs can represent -1e32.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -36,9 +36,10 @@ def split(labels, groups):
 
 
 def permutations(rng, tasks, pixels):
-    """Return one pixel permutation per task, an array (tasks, pixels), eq. (1).
+    """Return an array with one pixel permutation for each task.
 
-    The permutation of a task does not depend on the number of tasks.
+    The array has the shape (tasks, pixels), and is called `order` in eq. (1).  The
+    permutation of a task does not depend on the number of tasks.
     """
     return np.array([np.arange(pixels), *(rng.permutation(pixels)          # (1)
                                           for _ in range(tasks - 1))])
@@ -56,9 +57,11 @@ def head_masks(groups, classes):
 def enter_head(outputs, labels, mask):
     """Select the outputs of one task, eq. (2).
 
-    `outputs` is (N, classes), and `mask` is a row of `head_masks`.  The result `head`
-    (N, k) holds the k columns of `outputs` at which `mask` is True.  The result
-    `places` (N,) holds the labels of the samples as column indices of `head`.
+    The array `outputs` has the shape (N, classes).  The array `mask` is one row of the
+    result of `head_masks`.  The result `head` consists of the columns of `outputs` at
+    which `mask` is True.  If there are k such columns, `head` has the shape (N, k).
+    The result `places` contains, for each sample, the column of `head` that belongs to
+    the label of the sample.  The array `places` has the shape (N,).
 
     >>> mask = np.array([False, True, False, True])
     >>> head, places = enter_head(np.array([[1.0, 2, 3, 4]]), np.array([3]), mask)

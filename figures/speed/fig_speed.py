@@ -1,12 +1,13 @@
 """Computing times of other tools, relative to refsnn
 
 For each task, the figure shows the computing times of other tools, divided by the
-computing time of refsnn.  If a ratio is above 1, refsnn is faster.  For some tasks, the
-figure also shows the time for the dense matrix products alone ("bare products").  For
-the update with synaptic intelligence (SI), the figure also shows the time for copying
-all parameters.  Most other tools compute the same quantities as refsnn.  In Norse,
-snnTorch and SpikingJelly, LIF neurons have different equations than in refsnn.  For
-networks of LIF neurons, refsnn receives the input spikes as a sparse matrix.
+computing time of refsnn.  A ratio of computing times above 1 means that refsnn is
+faster than the other tool.  For some tasks, the figure also shows the time for the
+dense matrix products alone ("bare products").  For the update with synaptic
+intelligence (SI), the figure also shows the time for copying all parameters.  Most
+other tools compute the same quantities as refsnn.  In Norse, snnTorch and SpikingJelly,
+LIF neurons have different equations than in refsnn.  For networks of LIF neurons,
+refsnn receives the input spikes as a sparse matrix.
 
 Dots are medians over 7 runs (25 with --full, one with --quick).  Lines extend from the
 first to the third quartile.  In each run, all tools are measured one after the other,

@@ -1,16 +1,18 @@
 """Build spiking networks in refsnn and in other tools, for the figure `fig_speed`.
 
-For each tool, this module has a function that builds a network of LIF neurons, and
-returns a function `run()`.  The function `run` simulates one batch.  Except in the task
-"inference", `run` also computes gradients.  In all tools except refsnn, `run` returns
-(out, gradients), where `out` holds the membrane potentials of the readouts.  The
-gradients are the derivatives of `(out * dout).sum()` with respect to the weights W,
-W_out and, in recurrent networks, V.
+This module has one function for each tool (refsnn and other libraries).  The function
+of a tool builds a network of LIF neurons, and returns a function `run()`.  The function
+`run` simulates one batch.  Except in the task "inference", `run` also computes
+gradients.  In all tools except refsnn, `run` returns (out, gradients), where `out`
+holds the membrane potentials of the readouts.  The gradients are the derivatives of
+`(out * dout).sum()` with respect to the weights W, W_out and, in recurrent networks, V.
 
 The PyTorch and JAX networks are loops over time steps.  Tests in `tests/peers` verify
 that the PyTorch and JAX networks give the same results as refsnn.  The networks in
-Norse, snnTorch and SpikingJelly use the LIF neurons of these libraries.  If a weight
-belongs to a layer object of a library, its gradient is computed, but not returned.
+Norse, snnTorch and SpikingJelly use the LIF neurons of these libraries.  In recurrent
+networks, layer objects of Norse, snnTorch and SpikingJelly store the weights V, and in
+Norse also W.  The gradients of weights that layer objects store are computed, but `run`
+does not return these gradients.
 """
 
 import functools

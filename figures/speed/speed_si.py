@@ -24,7 +24,7 @@ ADAM, PATH = "refsnn, Adam only", "refsnn, Adam and path integral only"
 
 
 class Problem(NamedTuple):
-    """This class holds the arrays that an update needs."""
+    """This class holds the arrays that an update of the network parameters needs."""
 
     weights: list
     biases: list

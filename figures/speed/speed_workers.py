@@ -1,8 +1,9 @@
 """Measure the computing times of refsnn and other tools.
 
 Computing times are measured for refsnn, for other tools, and for simple computations
-such as copying all parameters.  Each of these programs is called a competitor.  Each
-competitor runs in a separate process.  Only one competitor runs at a time.
+such as copying all parameters.  Each program or computation whose time is measured is
+called a competitor.  Each competitor runs in a separate process.  Only one competitor
+runs at a time.
 
 Each module with tasks, such as `speed_lif`, defines:
 

@@ -2,10 +2,10 @@
 
 In each sample, eight input neurons spike one after the other, and each neuron spikes
 once.  Without jitter, the interval between two consecutive spikes is 15 ms.  The eight
-classes differ only in the order of these spikes.  Each run draws these orders at
-random.  Each spike time is shifted by Gaussian jitter with a standard deviation of 4
-ms, and is rounded to time steps of 5 ms.  A pattern lasts 105 ms, or 14 membrane time
-constants of 7.5 ms.  Panel a shows the patterns of three classes.
+classes differ only in the order in which the eight input neurons spike.  Each run draws
+these orders at random.  Each spike time is shifted by Gaussian jitter with a standard
+deviation of 4 ms, and is rounded to time steps of 5 ms.  A pattern lasts 105 ms, or 14
+membrane time constants of 7.5 ms.  Panel a shows the patterns of three classes.
 
 The network is one layer of leaky neurons that do not spike (`lif.readout`).  The
 predicted class is that of the neuron whose membrane potential has the highest maximum
@@ -27,10 +27,11 @@ errors against the learning rate; thick lines are medians over runs.  On the log
 axes of panels b and c, an error of 0 is drawn at 0.25 divided by the number of samples.
 
 For the first run, panel d shows the arrival times of input spikes before and after
-delays are learned.  Each row shows when the eight input spikes of one class arrive at
-the neuron of the class.  The arrival times do not include jitter.  Marker areas are
-proportional to the absolute weights after learning, and crosses mark negative weights.
-After learning, most inputs with positive weights arrive at nearly the same time.
+delays are learned.  Each row of panel d belongs to one class.  The row shows when the
+eight input spikes of a sample from this class arrive at the neuron that represents the
+class.  The arrival times do not include jitter.  Marker areas are proportional to the
+absolute weights after learning, and crosses mark negative weights.  After learning,
+most inputs with positive weights arrive at nearly the same time.
 
 The test errors are measured with learned delays that are not rounded.  The figure also
 reports how much the test accuracy changes if the learned delays are rounded to whole
@@ -38,8 +39,8 @@ time steps (`delays.settle`).
 
 The results hold for this single layer.  In trial runs, learned and fixed delays were
 also compared in networks with hidden spiking neurons and equal numbers of parameters.
-In most of these trial runs, learned delays led to at least as many errors as fixed
-delays.  This figure does not correspond to a published figure.
+In most trial runs with hidden spiking neurons, learned delays led to at least as many
+errors as fixed delays.  This figure does not correspond to a published figure.
 """
 
 import numpy as np

@@ -16,15 +16,15 @@ test accuracy is measured on all test images.  Panels b and c show the hidden sp
 the readouts of the first network after training, for one test image.  The blue line is
 the readout of the correct class.
 
-By default, three networks with 100 hidden neurons learn the digits of refsnn, which
-have 8x8 pixels.  With --full, one network with 350 hidden neurons learns MNIST for 18
-epochs.  This training takes about 3 core-hours.  With --full, mini-batches have 128
-images.  The learning rate for MNIST is 0.005 in the first epoch, and falls by 3 % each
-epoch.  For MNIST, the mini-batch size, the learning rate and the spike-time jitter are
-the same as in [WP21].  In [WP21], ten networks learn for 100 epochs.  For the digits,
-mini-batches have 32 images.  The learning rate for the digits is 0.1 in the first
-epoch, and falls by 30 % each epoch.  The initial weights for the digits have wider
-distributions than those for MNIST.
+By default, three networks with 100 hidden neurons learn to classify images of digits
+that are included in refsnn.  The images of digits have 8x8 pixels.  With --full, one
+network with 350 hidden neurons learns MNIST for 18 epochs.  This training takes about 3
+core-hours.  With --full, mini-batches have 128 images.  The learning rate for MNIST is
+0.005 in the first epoch, and falls by 3 % each epoch.  For MNIST, the mini-batch size,
+the learning rate and the spike-time jitter are the same as in [WP21].  In [WP21], ten
+networks learn for 100 epochs.  For the digits, mini-batches have 32 images.  The
+learning rate for the digits is 0.1 in the first epoch, and falls by 30 % each epoch.
+The initial weights for the digits have wider distributions than those for MNIST.
 """
 
 import os
@@ -62,7 +62,10 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, repeats=None, epochs=None, hidden=None):
-    """Return the jobs; each job continues the previous job of its run."""
+    """Return the list of jobs.
+
+    Within a run, each job continues the training where the previous job ended.
+    """
     repeats, epochs, hidden = (given or usual for given, usual in zip(
         (repeats, epochs, hidden), SIZES[size][:3], strict=True))
     (samples, batch), listed = SIZES[size][3:], []
@@ -90,10 +93,12 @@ def highest(times, units, W):
     """Find the time at which the potential of each readout is highest.
 
     Return three arrays of shape (B, k).  The first array holds the times at which the
-    potentials of the readouts are highest.  If a hidden neuron spikes at the time of
-    the maximum, the second array holds the derivative of the potential just before the
-    spike, and the third array holds the index of the spike.  If no hidden neuron spikes
-    at the time of the maximum, the second array holds 0, and the third array holds -1.
+    potentials of the readouts are highest.  If a hidden neuron spikes when the
+    potential of a readout is highest, the second array holds the derivative of this
+    potential just before the hidden spike.  If a hidden neuron spikes when the
+    potential of a readout is highest, the third array holds the index of the hidden
+    spike.  If no hidden neuron spikes when the potential of a readout is highest, the
+    second array holds 0, and the third array holds -1.
 
     Between two spikes, the potential is c (a exp(-p t) - b exp(-q t)), with p =
     1/tau_mem, q = 1/tau_syn, c = p/(q - p), a = sum_j W_j exp(p t_j) and b = sum_j W_j

@@ -1,12 +1,13 @@
 """On a time grid, gradients of spike times have errors of first order
 
 Simulations in time steps are compared with the exact, event-based simulation of the
-module `eventprop`.  Panels a to d show errors against the length of the time step.  The
-errors are those of the spike times (a), the loss (b), and the gradients with respect to
-weights (c) and input spike times (d).  The loss is a weighted sum of all spike times.
-The coefficients of this sum are random and positive.  The relative error of a gradient
-is computed for each neuron separately.  The gradient error of a network is the median
-of the gradient errors of its neurons.  Lines in panels a to e show medians over
+module `eventprop`.  Panels a to d show errors against the length of the time step.
+Panel a shows the errors of the spike times, and panel b shows the errors of the loss.
+Panel c shows the errors of the gradient with respect to the weights.  Panel d shows the
+errors of the gradient with respect to the input spike times.  The loss is a weighted
+sum of all spike times, with random positive coefficients.  The relative error of a
+gradient is computed for each neuron separately.  The gradient error of a network is the
+median of the gradient errors of its neurons.  Lines in panels a to e show medians over
 networks, and bands show quartiles.  Three integration schemes are compared.  The scheme
 "euler" is the explicit Euler method.  The scheme "held" assumes that the current does
 not change during a step, as in `lif`.  The scheme "exact" uses the exact solution
@@ -14,7 +15,8 @@ between spikes.  If each spike is placed at the end of its time step (solid line
 errors of all schemes are proportional to the time step.  With the scheme "exact",
 linear interpolation of spike times (dashed lines) leads to errors that are proportional
 to the squared time step.  Panel e shows the share of neurons whose number of spikes
-differs from that in the exact simulation.  These neurons are left out in panels a to d.
+differs from that in the exact simulation.  Neurons with a different number of spikes
+are left out in panels a to d.
 
 Panel f shows why the gradients of some neurons have much larger errors than the median.
 A neuron receives one input spike, and its potential U crosses the threshold shortly

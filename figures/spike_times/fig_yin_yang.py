@@ -12,13 +12,14 @@ correct output neuron.  Training uses exact gradients of the loss
 points against the epoch.  Panel b shows the class that the trained network of the first
 run predicts for each test point.
 
-The data, the network and the training are those of [WP21], except for the generator of
-the data.  There are 5000 training points and 1000 test points.  With --quick, there are
-400 training points and 80 test points.  Each class has a third of the points.  The time
-constants are 20 ms for membrane potentials and 5 ms for currents.  Mini-batches have
-256 points.  The learning rate is 0.01 at first, and falls by 5 % every 5 epochs.
-Training lasts 12 epochs by default, and 4 epochs with --quick.  With --full, ten
-networks learn for 300 epochs, as in [WP21].  This training takes about 3 core-hours.
+The data, the network and the training are as in [WP21], but the code that draws the
+points was written for this figure.  There are 5000 training points and 1000 test
+points.  With --quick, there are 400 training points and 80 test points.  Each class has
+a third of the points.  The time constants are 20 ms for membrane potentials and 5 ms
+for currents.  Mini-batches have 256 points.  The learning rate is 0.01 at first, and
+falls by 5 % every 5 epochs.  Training lasts 12 epochs by default, and 4 epochs with
+--quick.  With --full, ten networks learn for 300 epochs, as in [WP21].  This training
+takes about 3 core-hours.
 """
 
 import numpy as np
@@ -45,7 +46,10 @@ ARRAYS = {"error": ("run, epoch", "1", "share of wrong test points"),
 
 
 def jobs(size, seed, data, repeats=None, epochs=None, hidden=200, samples=None):
-    """Return the jobs; each job continues the previous job of its run."""
+    """Return the list of jobs.
+
+    Within a run, each job continues the training where the previous job ended.
+    """
     repeats, epochs, samples = (given or usual for given, usual in zip(
         (repeats, epochs, samples), SIZES[size], strict=True))
     listed = []

@@ -5,8 +5,9 @@ weights are not supported.  An input spike arrives at the start of a step.
 If the membrane potential U is above the threshold at the end of a step,
 the neuron spikes.  The scheme "euler" is the explicit Euler method.  The
 scheme "held" assumes that the current does not change during a step.  The
-module `lif` uses the scheme "held" if its option `gain` is `1 - beta`.
-The scheme "exact" uses the analytic solution of the neuron equations.
+module `lif` makes the same assumption of a constant current in each step
+if the option `gain` of `lif` is `1 - beta`.  The scheme "exact" uses the
+analytic solution of the neuron equations.
 
 By default, a spike occurs at the end of a step.  The option `between`
 interpolates spike times linearly within a step.  Because spike times on
@@ -22,7 +23,12 @@ from refsnn._checks import arrays, one_of
 
 
 class Grid(NamedTuple):
-    """The spike times, the spiking neurons, and the values that `backward` needs."""
+    """This class holds spikes, and the values that `backward` needs.
+
+    The field `times` holds the spike times, and the field `units` holds the
+    spiking neurons.
+    """
+
     times: np.ndarray
     units: np.ndarray
     spikes: dict

@@ -43,8 +43,9 @@ class Tape(NamedTuple):
 def forward(x, scale, shift, statistics=None):
     """Normalise a batch, eqs. (1) and (2).
 
-    statistics : pair (mean, variance) for eq. (1).  If `statistics` is None, eq. (1)
-        uses the mean and the variance of x.
+    The argument `statistics` is a pair of arrays, which hold the mean and the variance
+    of each channel for eq. (1).  If `statistics` is None, eq. (1) uses the mean and the
+    variance of x.
 
     >>> y, tape = forward(np.array([[1.0], [3.0]]), np.ones(1), np.ones(1))
     >>> y.round(3).ravel().tolist(), tape.mean.tolist(), tape.variance.tolist()

@@ -1,4 +1,4 @@
-"""Compute the convolutional network of [CSSZ20] and its gradient.
+"""Compute outputs of the convolutional network of [CSSZ20], and the gradient of a loss.
 
 The input is a batch of images (N, H, W, 1).  The first layer is a convolution with
 biases and a ReLU.  Each of the following blocks has two convolutions of 3 x 3 without
@@ -44,11 +44,13 @@ def forward(p, x, o, generator=None, statistics=None):
     """Return outputs, `back` and batch statistics.
 
     The function `back` maps dL/d(outputs) to the derivatives with respect to all
-    parameters.  The statistics are (mean, variance) of each batch normalisation.
+    parameters.  The statistics are a list with one pair (mean, variance) for each batch
+    normalisation.
 
-    generator : random generator for dropout.  None means no dropout.
-    statistics : list of pairs (mean, variance), one pair for each batch normalisation.
-        If `statistics` is None, the mean and the variance of the batch are used.
+    The argument `generator` is a random generator for dropout.  If `generator` is None,
+    there is no dropout.  The argument `statistics` is a list with one pair
+    (mean, variance) for each batch normalisation.  If `statistics` is None, the mean
+    and the variance of the batch are used.
     """
     steps, used = [], []
 

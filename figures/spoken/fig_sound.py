@@ -5,10 +5,10 @@ the basilar membrane, the firing probability of a nerve fibre, and the spikes of
 bushy cells.  One speaker says the English word "eight", and another says the German
 word "acht".  The speed of the basilar membrane is plotted in dB relative to the largest
 speed in the spoken word.  The firing probability is the probability that a
-non-refractory nerve fibre spikes within 1/24 ms.  The squared speed and the firing
-probability are averaged over 2 ms.  The speed and the firing probability are then
-averaged over five neighbouring channels.  The right axis shows the frequency to which
-each channel responds most.
+non-refractory nerve fibre spikes within 1/24 ms.  The squared speed of the basilar
+membrane and the firing probability are averaged over 2 ms.  The speed and the firing
+probability are then averaged over five neighbouring channels.  The right axis shows the
+frequency to which each channel responds most.
 
 The sound moves the basilar membrane.  The model computes the motion of this membrane at
 700 places, which are called channels.  Each channel responds most to one frequency.
@@ -21,8 +21,8 @@ model, as in the data set Spiking Heidelberg Digits [CSSZ20].
 Both recordings belong to the Heidelberg Digits.  For 70 of the 700 channels, refsnn
 contains stored spikes of these recordings.  The stored spikes and the spikes in this
 figure were computed with different random numbers.  For these 70 channels, the number
-of spikes in this figure is compared with the number of stored spikes.  This comparison
-counts at most one spike per channel and millisecond.
+of spikes computed for this figure is compared with the number of spikes stored in
+refsnn.  This comparison counts at most one spike per channel and millisecond.
 """
 
 import numpy as np

@@ -6,8 +6,10 @@ figure `spoken_classifiers` describes.  The left panel shows the accuracy on tra
 words, on test words of known speakers, and on words of the held-out speakers 4 and 5.
 The accuracies in the left panel are measured without random shifts of the spikes.  Bars
 are means, dots are single runs.  The right panel shows the training accuracy of each
-run.  For the training accuracy, the network classifies each training word after the
-spikes are randomly shifted, and before this word changes the weights.
+run.  The training accuracy is measured during training.  The network classifies each
+training word just before the word is used to update the weights.  With augmentation,
+the spikes of a training word are shifted at random before the network classifies the
+word.
 
 In the figure `spoken_classifiers`, training with --full lasts 50 epochs.  After 50
 epochs, the network has not yet learned the shifted words.  With --full, training in

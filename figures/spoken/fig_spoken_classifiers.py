@@ -18,11 +18,12 @@ are feed-forward with one to three hidden layers, or recurrent.
 
 Networks called "augmented" are trained on words whose spikes are shifted at random,
 with new shifts in each epoch.  Each spike is shifted in time by a normally distributed
-interval with a standard deviation of 10 ms.  The channel of each spike is changed by
-two normally distributed random shifts.  The first channel shift is drawn for each
-spike, and the second channel shift is drawn for each spoken word.  If the data have 70
-channels, each channel shift has a standard deviation of 2 channels.  If the data have
-700 channels, each channel shift has a standard deviation of 20 channels.
+interval with a standard deviation of 10 ms.  The channel number of each spike is
+changed by the sum of two random shifts.  One channel shift is drawn for each spike, and
+the other channel shift is drawn once for each spoken word.  Both channel shifts are
+normally distributed.  If the data have 70 channels, each channel shift has a standard
+deviation of 2 channels.  If the data have 700 channels, each channel shift has a
+standard deviation of 20 channels.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, encoded in 70
 channels, and all networks have time steps of 20 ms.  With --full, the classifiers use
@@ -34,8 +35,8 @@ steps of 4 ms.  The network of 1,024 neurons is trained for 30 epochs with time 
 10 ms.  Another network has the settings of the tutorial: 200 neurons, time steps of
 14 ms, and 200 epochs.  The tutorial states time constants of 10 ms (membrane) and 5 ms
 (synapse).  However, the code of the tutorial computes decay factors for time steps of
-1 ms, not 14 ms.  The true time constants are therefore 14 times larger: 140 ms
-(membrane) and 70 ms (synapse).
+1 ms, not 14 ms.  The network of the tutorial therefore has time constants that are 14
+times as large as stated: 140 ms (membrane) and 70 ms (synapse).
 """
 
 import numpy as np

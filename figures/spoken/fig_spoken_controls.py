@@ -8,8 +8,9 @@ distributed random times.  Bars are means of the test accuracy, dots are single 
 
 With --full, the time steps are 10 ms long.  In the figure `spoken_timing`, the time
 steps of this network are 4 ms long.  The network is less accurate with time steps of
-4 ms than with time steps of 10 ms.  By default, the time steps are 20 ms long in both
-figures, and both figures show the same runs.
+4 ms than with time steps of 10 ms.  By default, the time steps of this network are
+20 ms long in this figure and in the figure `spoken_timing`.  By default, this figure
+and the figure `spoken_timing` show the same runs of this network.
 """
 
 from figures.run import colours

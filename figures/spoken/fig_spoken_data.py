@@ -115,7 +115,7 @@ def measured(data):
 
 
 def shown(data):
-    """Return the plotted arrays, with fewer bytes per number."""
+    """Return the plotted arrays in types of 1 or 4 bytes per number, to save space."""
     kinds = {"label": np.int8, "speaker": np.int8, "set": np.int8, "spikes": np.int32,
              "duration": np.float32, "profile": np.float32}
     return data | {name: data[name].astype(kind) for name, kind in kinds.items()}

@@ -2,7 +2,7 @@
 
 Spiking networks with and without recurrent weights are trained on spoken digits.  The
 program `neural_heterogeneity` is an independent re-implementation of experiments of
-[CSSZ20].  The reference condition, called NH, has most settings of
+[CSSZ20].  The reference condition, called NH, uses most of the settings of the program
 `neural_heterogeneity`.  The caption of the figure `spoken_recurrence` lists the
 settings of the reference condition.  In each other condition, one setting of the
 reference condition is replaced by the setting of the figure `spoken_classifiers`.  Each

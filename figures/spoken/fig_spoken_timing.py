@@ -17,11 +17,11 @@ describes the networks and the words.  The first control permutes the spike time
 each word at random, but does not change the channels of the spikes.  The permutation
 preserves the number of spikes in each channel.  The permutation also preserves the
 total number of spikes in each time step.  The second control replaces all spike times
-by uniformly distributed random times up to the end of the longest word.  Uniformly
-distributed times preserve only the number of spikes in each channel.  The time
-constants of the spiking network do not depend on the time step.  Because most spoken
-words end early, readouts with a time constant of 20 ms have usually decayed before the
-last time step.
+by uniformly distributed random times up to the end of the longest word.  If uniformly
+distributed times replace the spike times, only the number of spikes in each channel
+stays the same.  The time constants of the spiking network do not depend on the time
+step.  Because most spoken words end early, readouts with a time constant of 20 ms have
+usually decayed before the last time step.
 """
 
 import numpy as np

@@ -17,8 +17,8 @@ of events at each time.
 
 In eq. (1), times below 0 are set to 0, and times above `end` are set to `end`.
 Therefore, the density of events is higher at the times 0 and `end`.  In eq. (2), an
-event is dropped if the channel i' does not exist.  This lowers the density of events in
-the outermost channels.
+event is dropped if the channel i' does not exist.  Dropping such events lowers the
+density of events in the outermost channels.
 
 The authors of [CB22] apply eq. (2) with shared = 0 before they reduce the number of
 channels.  The value of `spread` in [CB22] is in a supplement that was not consulted.
@@ -67,10 +67,11 @@ def jitter_channels(times, units, rng, *, spread, shared, channels):
 
 
 def shuffle_times(times, units, rng, *, law, end):
-    """Permute the event times, eq. (3), or replace them by random times, eq. (4).
+    """Permute the times of all events, or replace them by random times.
 
-    law : "permuted" selects eq. (3), and "uniform" selects eq. (4).
-    end : upper limit of the times in eq. (4), in seconds.
+    If the argument `law` is "permuted", eq. (3) permutes the event times.  If `law` is
+    "uniform", eq. (4) replaces the event times by random times.  The argument `end` is
+    the upper limit of the random times in eq. (4), in seconds.
 
     >>> t, u = shuffle_times(np.arange(6) / 8, np.array([0, 0, 0, 1, 1, 2]),
     ...                      np.random.default_rng(1), law="permuted", end=1.0)

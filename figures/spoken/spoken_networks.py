@@ -1,10 +1,10 @@
 """Train and test classifiers of spoken digits for the figures of [CSSZ20].
 
-The function `classify` trains one classifier and returns its accuracies.  Several
-figures call this function in their parallel jobs.  The networks are feed-forward
-spiking networks with one to three hidden layers, a recurrent spiking network, a long
-short-term memory network (LSTM) and convolutional networks (CNN).  For comparison,
-support vector machines are trained on spike counts.
+The function `classify` trains one classifier and returns its accuracies.  The code of
+several figures calls `classify` in jobs that run in parallel.  The networks are
+feed-forward spiking networks with one to three hidden layers, a recurrent spiking
+network, a long short-term memory network (LSTM) and convolutional networks (CNN).  For
+comparison, support vector machines are trained on spike counts.
 
 One network can be trained by several calls of `classify`, to keep each job short.
 Each call continues with the weights, the optimiser state and the random generator of
@@ -131,7 +131,7 @@ PENALTIES = {"tutorial": tutorial, "bounds": bounds}
 # ---- networks ------------------------------------------------------------------
 
 def spiking(o):
-    """Return a network of LIF neurons with leaky readouts that do not spike."""
+    """Return a network of spiking LIF neurons and leaky, non-spiking readouts."""
     net = lif_training.Net(float(np.exp(-o.dt / o.tau_syn)),
                            float(np.exp(-o.dt / o.tau_mem)), reset=o.reset,
                            steepness=o.steepness)
@@ -181,7 +181,10 @@ def spiking(o):
 
 
 def uniform(generator, sizes, scale, dtype):
-    """Sample weights uniformly within 1/sqrt(fan-in); `scale` is ignored."""
+    """Sample weights uniformly between -1/sqrt(fan-in) and 1/sqrt(fan-in).
+
+    The argument `scale` is ignored.
+    """
     return [(generator.uniform(-1, 1, (post, pre)) / np.sqrt(pre)).astype(dtype)
             for pre, post in zip(sizes[:-1], sizes[1:], strict=True)]
 
@@ -254,7 +257,11 @@ def convolutional(o):
 
 
 def images(x):
-    """Sum spike counts over neighbouring channels; return images (B, T, rows, 1)."""
+    """Return spike counts as images, in an array of shape (B, T, groups, 1).
+
+    Each pixel holds the spike count of one group of neighbouring channels in one time
+    step.
+    """
     T, B, m = x.shape
     rows = -(-m // 64) if m > 70 else 2
     x = np.pad(x, ((0, 0), (0, 0), (0, -m % rows)))
@@ -382,9 +389,9 @@ def fit(network, words, index, o, generator, count=None, learner=None, curve=())
     loss and the training accuracy of each epoch.  For the training accuracy, each word
     is classified before the weights are updated with this word.
 
-    index : indices of the training words.
-    count : maximum number of training epochs.  The default value is `o.epochs`.
-    learner, curve : the results that the previous call of `fit` returned, if any.
+    The array `index` holds the indices of the training words.  The default value of
+    `count` is `o.epochs`.  The arguments `learner` and `curve` are the results that the
+    previous call of `fit` returned, if any.
     """
     longest, noisy = steps(words, o.dt, o.longest), o.channels or o.spread
     read, classes = None if noisy else reader(network, words, o), words.label.max() + 1
@@ -513,9 +520,10 @@ def named(condition, more):
 def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
-    changed : dictionary of options that do not change the name of the condition.
-        Options with the value None are ignored.
-    more : options that are appended to the name of the condition.
+    The keyword arguments `more` are options of the classifier, and are appended to the
+    name of the condition.  The dictionary `changed` holds options of the classifier
+    that do not appear in the name of the condition.  Options in `changed` with the
+    value None, 0 or False are ignored.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)

@@ -1,12 +1,12 @@
 """A hundred spiking neurons learn to write a picture
 
 The top panels show the target spikes and the output spikes in the last trial.  The
-panels below show the cost of each trial.  For hidden neurons, these panels also show
-firing rates, interspike intervals and the variation of these intervals.  With --full,
-one more panel shows the final output error (cost) against the number of hidden neurons.
-Another panel shows, for networks with random feedback, how the final cost depends on
-the strength of the regulariser.  In the panel about the regulariser, each marker is
-labelled with the mean firing rate of the hidden neurons.
+panels below show the cost of each trial.  For hidden neurons, further panels show
+firing rates, interspike intervals and the variation of interspike intervals.  With
+--full, one more panel shows the final output error (cost) against the number of hidden
+neurons.  Another panel shows, for networks with random feedback, how the final cost
+depends on the strength of the regulariser.  In the panel about the regulariser, each
+marker is labelled with the mean firing rate of the hidden neurons.
 
 A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every
 trial of 3.5 s.  The network has 100 output neurons, and the spike raster of these
@@ -21,10 +21,10 @@ weights learn.  The linear learning rule sets the derivative of a spike to 1 in 
 layers.  The heterosynaptic regulariser reduces each weight w of a hidden neuron in
 proportion to `w z^4`, where z is the filtered spike train of the neuron.  In one
 variant of the regulariser, the exponent of z is 0, and each weight is reduced in
-proportion to its value.  Another variant multiplies the reduction of each weight by
-e^2, where e is the filtered error of the neuron.  This figure corresponds to [ZG18]
-figs. 6 to 8, with another target picture and other network sizes.  The target picture
-and the training costs in [ZG18] are published only as plots.
+proportion to its value.  In another variant of the regulariser, each weight w is
+reduced in proportion to `w z^4 e^2`, where e is the filtered error of the neuron.  This
+figure corresponds to [ZG18] figs. 6 to 8, with another target picture and other network
+sizes.  The target picture and the training costs in [ZG18] are published only as plots.
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
 coefficient of variation, which is 1 for a Poisson process, is the standard deviation of
@@ -42,13 +42,14 @@ is the time of the last spike, rounded up to a multiple of 0.5 s.  The file
 The entry "loop_s" is the duration of a trial in seconds.  The entries "input" and
 "target" hold options for reading the two files with `ras.read_ras`.
 
-As in the published code, the learning rate of the optimiser RMaxProp is 1 mV, and the
-standard deviation of the initial weights is 50 mV / sqrt(fan-in).  After 800 s of
-training, the learning rate is divided by 10 (after 400 s in the published code).  The
-heterosynaptic regulariser has strength 1 and exponent 4.  In networks with the
-regulariser, the product of error and eligibility trace is multiplied by about 5, as in
-the published code.  The regulariser with the factor e^2 has strength 1e-4.  For hidden
-neurons, the squared filtered error e^2 is about 1e4 / s^2.
+The learning rate of the optimiser RMaxProp has the unit of the weights, and is 1 mV, as
+in the published code.  The standard deviation of the initial weights is 50 mV /
+sqrt(fan-in), as in the published code.  After 800 s of training, the learning rate is
+divided by 10 (after 400 s in the published code).  The heterosynaptic regulariser has
+strength 1 and exponent 4.  In networks with the regulariser, the product of error and
+eligibility trace is multiplied by about 5, as in the published code.  The variant of
+the regulariser with the squared filtered error e^2 has strength 1e-4.  For hidden
+neurons, the squared filtered error e^2 is about 10,000 per second squared.
 """
 
 import json

@@ -14,13 +14,14 @@ between target and output spikes.  Each neuron has its own inputs and weights.
 The eligibility trace of a synapse is the filtered product of the neuron's surrogate
 derivative and the presynaptic trace.  In each time step, the filtered error is
 multiplied by the eligibility trace.  At the end of each trial, the optimiser computes
-the weight change from the sum of these products.  This figure corresponds to [ZG18]
-figs. 2 and 3.
+the weight change from the sum of the products of error and eligibility trace.  This
+figure corresponds to [ZG18] figs. 2 and 3.
 
-The learning rate of the optimiser RMaxProp, in the unit of the weights, is 1 mV until
-trial 300, and 0.1 mV afterwards.  The initial weights have a standard deviation of 2
-mV, and are so small that the neurons do not spike before training.  The standard
-deviation of the initial weights was chosen in trial runs with other seeds.
+The learning rate of the optimiser RMaxProp has the unit of the weights.  The learning
+rate is 1 mV until trial 300, and 0.1 mV afterwards.  The initial weights have a
+standard deviation of 2 mV, and are so small that the neurons do not spike before
+training.  The standard deviation of the initial weights was chosen in trial runs with
+other seeds.
 """
 
 import numpy as np

@@ -19,14 +19,15 @@ a trial is the root mean square of the filtered output error.
 With random feedback, most hidden neurons acquire an output weight of the same sign as
 their fixed feedback weight.  Hidden neurons with a negative feedback weight do not
 become active until the output neuron fires too many spikes.  The paper [ZG18] reports
-that learning fails if all random feedback weights are negative.  The probability of
-this case is 1/16 with four hidden neurons, and 1/256 with eight hidden neurons.  In
-control networks, all random feedback weights are made negative.
+that learning fails if all random feedback weights are negative.  The probability that
+all random feedback weights are negative is 1/16 with four hidden neurons, and 1/256
+with eight hidden neurons.  In control networks, all random feedback weights are made
+negative.
 
 This figure corresponds to [ZG18] fig. 4.  In both figures, the three kinds of feedback
-lead to similar results.  The learning rate of the optimiser RMaxProp, in the unit of
-the weights, is 1 mV until trial 250, and 0.1 mV afterwards.  The standard deviation of
-the initial weights is 20 mV / sqrt(fan-in).
+lead to similar results.  The learning rate of the optimiser RMaxProp has the unit of
+the weights.  The learning rate is 1 mV until trial 250, and 0.1 mV afterwards.  The
+standard deviation of the initial weights is 20 mV / sqrt(fan-in).
 """
 
 import numpy as np

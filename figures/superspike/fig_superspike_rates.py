@@ -16,16 +16,17 @@ training reduces the cost to at most 60 % of the initial cost (median over netwo
 
 RMSprop divides each entry of the weight gradient by the running root mean square of
 this entry.  RMaxProp divides each entry of the weight gradient by the running maximum
-of the absolute value of this entry.  With a "fixed rate", the change of a weight is
-proportional to the mean product of error and eligibility trace.  The learning rate is
-the factor of proportionality, and has the unit V s (volt seconds).
+of the absolute value of this entry.  With a "fixed rate", the change of a weight is the
+learning rate times the mean product of error and eligibility trace.  With a "fixed
+rate", the learning rate has the unit V s (volt seconds).
 
 Learning rates are tested on a logarithmic grid.  The usable range is the longest
-sequence of consecutive usable learning rates.  The width of the usable range is the
-number of learning rates in this range, times the spacing of the grid.  The output
-weights are positive before training, so that every hidden neuron receives a useful
-error signal.  This figure corresponds to [ZG18] fig. 1, whose numerical values are not
-published.
+sequence of consecutive usable learning rates.  The width of the usable range, in
+decades, is computed as n d.  Here, n is the number of learning rates in the usable
+range, and d is the distance between neighbouring learning rates, in decades.  The
+output weights are positive before training, so that every hidden neuron receives a
+useful error signal.  This figure corresponds to [ZG18] fig. 1, whose numerical values
+are not published.
 """
 
 import numpy as np

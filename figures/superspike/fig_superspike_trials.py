@@ -13,8 +13,9 @@ target time and no other spike.  The learning rate of the optimiser RMaxProp is 
 constant, or divided by 10 after trial 300.  The paper lists the five learning rates as
 a grid, but does not state the learning rate of its fig. 2.  The standard deviation of
 the initial weights is 2 mV, as in the figure `superspike`, or 5 mV, as in the published
-code.  The panel titles give these standard deviations as 20 mV / sqrt(100) and 50 mV /
-sqrt(100), where 100 is the number of inputs.
+code.  In the panel titles, the standard deviations of the initial weights are given as
+20 mV / sqrt(100) and 50 mV / sqrt(100).  In these formulas, 100 is the number of
+inputs.
 """
 
 import numpy as np

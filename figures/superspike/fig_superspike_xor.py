@@ -6,8 +6,8 @@ fraction of misclassified ("wrong") patterns against the training time.  A patte
 misclassified if the wrong output neuron spikes in the response window, or if the
 correct output neuron does not spike.  The lower right panels show the fraction of
 misclassified patterns and the number of active ("live") hidden neurons in the last 20 s
-of each run.  A hidden neuron counts as active if its mean firing rate in these 20 s is
-at least 1 Hz.
+of each run.  A hidden neuron counts as active if its mean firing rate in the last 20 s
+of the run is at least 1 Hz.
 
 A spiking network with two outputs learns the exclusive or (XOR) of spike patterns.  The
 100 inputs form three groups: a reference group, group A and group B.  In each pattern,
@@ -25,15 +25,16 @@ In networks with symmetric or random feedback, the feedback weights satisfy a si
 condition, which is not part of [ZG18].  The two feedback weights of each hidden neuron
 have opposite signs, and the positive weight has the larger absolute value.  Half of the
 hidden neurons have a positive feedback weight from output 0, and the other half from
-output 1.  Symmetric feedback weights are equal to the output weights.  Because the
-output weights change during training, symmetric feedback weights may no longer satisfy
-the sign condition after training.  Without the sign condition, the two feedback weights
-of a hidden neuron can have a negative sum.  If neither output neuron spikes, hidden
-neurons with a negative sum of feedback weights become less active on average, and can
-become permanently silent.  With --full, the figure also shows networks whose feedback
-weights are normally distributed, as in [ZG18].  These networks are called "unbalanced",
-because their feedback weights need not satisfy the sign condition.  In the networks
-called "common times", all inputs of a group spike at the same time.
+output 1.  Symmetric feedback weights are equal to the output weights, which change
+during training.  After training, symmetric feedback weights may violate the sign
+condition (opposite signs and a positive sum).  If the signs of the two feedback weights
+of a hidden neuron are not constrained, the sum of the two weights can be negative.  If
+neither output neuron spikes, hidden neurons with a negative sum of feedback weights
+become less active on average, and can become permanently silent.  With --full, the
+figure also shows networks whose feedback weights are normally distributed, as in
+[ZG18].  These networks are called "unbalanced", because their feedback weights need not
+satisfy the sign condition.  In the networks called "common times", all inputs of a
+group spike at the same time.
 
 The figure also shows networks without hidden neurons, networks with eight hidden
 neurons, and networks with the heterosynaptic regulariser in [ZG18] eq. (A.5).  The
@@ -52,15 +53,16 @@ output neuron does not spike, its error signal is 1 at the end of the response w
 The following settings were chosen in trial runs with other seeds.  The three groups
 have 34, 33 and 33 inputs.  A new pattern begins every 50 to 70 ms.  The learning rule
 treats all output spikes outside the response windows as errors.  These spikes do not
-affect the fraction of misclassified patterns.  For weights from the inputs, the
-learning rate of the optimiser RMaxProp is 0.3 mV.  For weights from hidden to output
-neurons, the learning rate is 5 mV with symmetric feedback, and 10 mV with other
-feedback.  The rates are divided by 10 after 60 % of the training time, and by 100 after
-85 %.  The standard deviation of the initial weights is s / sqrt(fan-in).  For weights
-from the inputs, s is 20 mV.  For weights from hidden to output neurons, s is 100 mV
-with symmetric feedback, and 30 mV with other feedback.  Weights from the inputs to
-hidden neurons are clipped to [-3 mV, 3 mV], so that the input weights of silent hidden
-neurons do not become very negative.  The strength of the regulariser is 1e-3.
+affect the fraction of misclassified patterns.  The learning rates of the optimiser
+RMaxProp have the unit of the weights.  For the weights of synapses from the inputs, the
+learning rate is 0.3 mV.  For weights from hidden to output neurons, the learning rate
+is 5 mV with symmetric feedback, and 10 mV with other feedback.  The rates are divided
+by 10 after 60 % of the training time, and by 100 after 85 %.  The standard deviation of
+the initial weights is s / sqrt(fan-in).  For weights from the inputs, s is 20 mV.  For
+weights from hidden to output neurons, s is 100 mV with symmetric feedback, and 30 mV
+with other feedback.  Weights from the inputs to hidden neurons are clipped to
+[-3 mV, 3 mV], so that the input weights of silent hidden neurons do not become very
+negative.  The strength of the regulariser is 1e-3.
 """
 
 import numpy as np
@@ -132,8 +134,8 @@ ARRAYS = {
 def stimuli(generators, times):
     """Sample the patterns of one block of trials.
 
-    times : (B, 100) int, the time step at which each input spikes, counted from the
-        start of a pattern.
+    The integer array `times` has the shape (B, 100).  For each of the 100 inputs,
+    `times` holds the time step of the input spike, counted from the start of a pattern.
     """
     B = len(generators)
     x = np.zeros((training.STEPS, B, INPUTS), bool)
@@ -187,7 +189,11 @@ def classification(heard, spikes, labels, ends):
 
 
 def wrong(signal, starts):
-    """Count misclassified patterns (row 0) and all patterns (row 1) of each network."""
+    """Count misclassified patterns and all patterns.
+
+    Row 0 of the result holds the number of misclassified patterns of each network, and
+    row 1 holds the number of all patterns of each network.
+    """
     counts = [[signal[start + training.AXON:start + training.AXON + WINDOW, b].any()
                for start, *_ in each] for b, each in enumerate(starts)]
     return np.array([[sum(each), len(each)] for each in counts]).T
@@ -204,7 +210,11 @@ def jobs(size, seed, data, repeats=None, blocks=None):
 
 
 def balanced(matrix):
-    """Return feedback weights (B, n, 2) that satisfy the sign condition."""
+    """Return feedback weights of shape (B, n, 2) that satisfy the sign condition.
+
+    By the sign condition, the two feedback weights of a hidden neuron have opposite
+    signs and a positive sum.
+    """
     small, large = np.moveaxis(np.sort(np.abs(matrix), axis=2), 2, 0)[..., None]
     positive = (np.arange(matrix.shape[1])[:, None] + np.arange(OUTPUTS)) % 2 == 0
     return np.where(positive, large, -small)

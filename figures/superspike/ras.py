@@ -17,10 +17,10 @@ the spikes of this file are assigned to the wrong units, and an error is raised 
 units=200 is given.
 
 Each spike time is read as the nearest float64 value.  The function `write_ras` writes
-enough digits to restore this value exactly.  Several spikes may have the same time,
-even if they belong to the same unit.  A file is rejected if its last line does not end
-with a newline character, because this line may be incomplete.  Reading needs up to 32
-bytes of memory per spike, or 56 bytes with `order="sort"`.
+enough digits to restore each float64 spike time exactly.  Several spikes may have the
+same time, even if they belong to the same unit.  A file is rejected if its last line
+does not end with a newline character, because this line may be incomplete.  Reading
+needs up to 32 bytes of memory per spike, or 56 bytes with `order="sort"`.
 """
 
 import os

@@ -96,7 +96,10 @@ def picture(generator, steps, units, rate_hz, text="SPIKE"):
 # ---- networks ---------------------------------------------------------------
 
 def weights(generators, n, m, scale_v):
-    """Sample initial weights (B, n, m) with standard deviation scale_v / sqrt(m)."""
+    """Sample initial weights with standard deviation scale_v / sqrt(m).
+
+    The returned array has the shape (B, n, m).
+    """
     return np.stack([generator.normal(0, scale_v / np.sqrt(m), (n, m))
                      for generator in generators]).astype(np.float32)
 

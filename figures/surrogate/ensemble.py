@@ -1,10 +1,11 @@
 """Simulate many small networks of the same shape in parallel.
 
 The functions of `refsnn.lif` use the same weights for all samples of a batch.  In this
-module, each entry of the batch axis is a network with its own weights.  The weighted
-input W x, called drive, is therefore computed first, and passed to `lif.simulate` with
-an identity matrix as the weights.  In this module, the array `dx` from `lif.backward`
-is the derivative of the loss with respect to W x, and not with respect to x.
+module, each entry of the batch axis is a network with its own weights.  Therefore, the
+function `drive` first computes the weighted input W x.  The function `lif.simulate`
+receives the weighted input in place of x, and an identity matrix in place of the
+weights.  In this module, the array `dx` from `lif.backward` is the derivative of the
+loss with respect to W x, and not with respect to x.
 
 With T time steps, N networks, B input patterns, m inputs and n neurons, the weights of
 a layer have shape (N, n, m), and the spikes have shape (T, N, B, n).

@@ -12,10 +12,11 @@ earlier (latency code).  The network has 256 inputs (16x16 pixels), 100 hidden L
 neurons and 10 leaky readouts.  The network is trained on about 1,440 images and tested
 on 360 images.  The left panels compare two gradients.  The gradient called "stopped at
 the reset" treats the reset term of the membrane potential as a constant.  The gradient
-called "through the reset" includes the derivative of the reset term.  Because most
-hidden neurons spike at most once per image, the two gradients lead to nearly the same
-accuracy.  The seed determines the initial weights, the order of the training images,
-and the split into training and test images.
+called "through the reset" includes the derivative of the reset term.  Most hidden
+neurons spike at most once per image.  Therefore, training with either gradient (stopped
+at the reset or through the reset) leads to nearly the same accuracy.  The seed
+determines the initial weights, the order of the training images, and the split into
+training and test images.
 
 With --full, networks with 784 inputs learn Fashion-MNIST or MNIST, and the gradient is
 stopped at the reset.  The hyperparameters are those of the second tutorial that
@@ -148,7 +149,7 @@ def test(values, labels, weights, batch=250):
 
 def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, repeat,
           hidden, first=0, last=None, before=None):
-    """Train one network in the epochs from `first` to `last` - 1."""
+    """Train one network from epoch `first` up to, but not including, epoch `last`."""
     (images, labels), (images_test, labels_test) = load(folder, seed, repeat)
     generator, fewer = seeds.rng(seed, FIGURE, task, repeat), task == FEWER
     weights = lif_training.initial(generator, (images.shape[1], hidden, CLASSES),

@@ -16,11 +16,11 @@ readout weights change during training.
 
 The predicted class is the class whose readout has the larger maximum over time.  Each
 readout starts at 0.  If neither readout ever exceeds 0, both maxima are equal to the
-initial value 0.  In the case of such a tie, class 0 is predicted, as in the tutorial of
-[NMZ19].  If neither readout exceeds 0 during a pattern, the gradient of the loss for
-this pattern is 0.  The reason is that the initial value does not depend on the weights.
-The number of ties affects the accuracy.  Therefore, the figure also reports a second
-accuracy, in which each tie counts as half a correct answer.
+initial value 0.  If both maxima are equal (a tie), class 0 is predicted, as in the
+tutorial of [NMZ19].  The initial values of the readouts do not depend on the weights.
+Therefore, if neither readout exceeds 0 during a pattern, the gradient of the loss for
+the pattern is 0.  Because the number of ties affects the accuracy, the figure also
+reports a second accuracy, in which each tie counts as half a correct answer.
 
 This figure corresponds to the first experiment of the tutorials that accompany [NMZ19].
 The network is trained with Adam at a learning rate of 2e-3 for 1,000 epochs, with all

@@ -6,8 +6,9 @@ number of hidden spikes and the test accuracy of networks whose hidden layer is 
 before training.  All seeds use the same test images.
 
 A spiking network of 256-100-10 neurons classifies latency-coded digits of 16x16 pixels.
-For the burst penalty, the spikes of each hidden neuron are counted for each pattern,
-and the counts are squared.  The penalty is the mean of the squared counts.
+For the burst penalty, the spikes of each hidden neuron are counted for each pattern.
+The burst penalty is the mean of the squared spike counts over all hidden neurons and
+all patterns of a mini-batch.
 
 The surrogate derivative (fast sigmoid) is nowhere 0.  Therefore, training activates a
 silent hidden layer even without a penalty.  The layer becomes active faster with a

@@ -5,18 +5,21 @@ differ only in shape: all have the peak value 1 and the same area under the curv
 of the threshold).  For each surrogate derivative and for the true derivative, the top
 right panel shows the loss during training (median over networks).  In the bottom
 panels, the hidden weights of one network are varied along the line through their
-initial and trained values.  The bottom left panel shows the loss along this line.  The
-bottom right panel shows the true derivative and the surrogate derivative of this loss.
+initial and trained values.  The bottom left panel shows the loss along the line through
+the initial and trained weights.  The bottom right panel shows the true derivative and
+the surrogate derivative of this loss.
 
 Networks of 2-2-2 spiking neurons learn to reproduce the output spikes of a teacher
-network.  Only the hidden weights are trained.  Along the line, the loss is constant
-except for jumps.  The true derivative is therefore 0 at nearly all points.  To verify
-the surrogate derivative of the loss, each spike is replaced by a smooth function of the
-membrane potential.  The derivative of this function is the surrogate derivative of the
-spike.  The function `checks.anchored` shifts each smooth function by a constant.  With
-the shifted functions, the smooth network has the same output as the spiking network
-with the same weights.  In the smooth network, a finite difference of the loss equals
-the surrogate derivative of the loss, up to rounding errors.
+network.  Only the hidden weights are trained.  On the line through the initial and
+trained weights, the loss is constant except for jumps.  The true derivative is
+therefore 0 at nearly all points.  To verify the surrogate derivative of the loss, each
+spike is replaced by a smooth spike function of the membrane potential.  The derivative
+of the smooth spike function is the surrogate derivative of the spike.  For each neuron
+and time step, the function `checks.anchored` adds a constant to the smooth spike
+function.  With the added constants, the network with smooth spike functions has the
+same output as the spiking network with the same weights.  In the network with smooth
+spike functions, a finite difference of the loss equals the surrogate derivative of the
+loss, up to rounding errors.
 
 This figure corresponds to [NMZ19] figs. 3 and 4.
 """
@@ -90,7 +93,7 @@ def loss(spikes, target):
 
 
 def slopes(names, recording):
-    """Return all surrogate derivatives, (T, N, B, n)."""
+    """Return all surrogate derivatives, in an array of shape (T, N, B, n)."""
     psi = np.zeros_like(recording.mem)
     for i, name in enumerate(names):
         part = slice(None) if len(names) == 1 else slice(i, i + 1)

@@ -32,7 +32,7 @@ def events(x):
 
 
 def select(x, patterns, index):
-    """Return the rows of the patterns with the given indices."""
+    """Return the rows that belong to the patterns with the given indices."""
     steps = np.arange(x.shape[0] // patterns)[:, None] * patterns
     return x[(steps + np.asarray(index)).ravel()]
 
@@ -40,7 +40,8 @@ def select(x, patterns, index):
 def forward(weights, x, patterns, net, work=None):
     """Simulate the network for input spikes in the sparse format that `events` returns.
 
-    Return (record, tape).  The array `record` (T, B, k) holds the readout potentials.
+    Return (record, tape).  The array `record` has the shape (T, B, k), and holds the
+    readout potentials.
     """
     return fast_lif.forward(x, weights[0], None, weights[1], reset=net.reset,
                             steps=x.shape[0] // patterns, work=work,
@@ -68,12 +69,12 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
         penalty=None, after_epoch=None):
     """Train a network; return weights and training losses.
 
-    x : input spikes in the sparse format that `events` returns.
-    batch : number of patterns in a random mini-batch.  If `batch` is None, each
-        training step uses all patterns.
-    penalty : function of the hidden spikes (T, B, n), which returns a loss term and the
-        derivative of this term with respect to the spikes.
-    after_epoch : function, called as `after_epoch(epoch, weights)` after each epoch.
+    The input spikes `x` are in the sparse format that `events` returns.  A random
+    mini-batch has about `batch` patterns.  If `batch` is None, each training step uses
+    all patterns.  The argument of the function `penalty` is the array of hidden spikes
+    of shape (T, B, n).  The function `penalty` returns a loss term, and the derivative
+    of the loss term with respect to the spikes.  After each epoch, the function
+    `after_epoch` is called as `after_epoch(epoch, weights)`.
     """
     if net.surrogate != "fast_sigmoid" or net.through_reset:
         raise ValueError(f"net is {net}: must have the fast sigmoid and stop the "

@@ -59,7 +59,7 @@ def initial(generator, sizes, scale, dtype=np.float64):
 
 
 def forward(weights, x, net):
-    """Simulate a network for input spikes (T, B, m)."""
+    """Simulate a network for input spikes of shape (T, B, m)."""
     hidden = []
     for W in weights[:-1]:
         hidden.append(lif.simulate(x, W, reset=net.reset, **net.constants()))
@@ -96,11 +96,12 @@ def gradients(weights, x, run, drecord, net, dspikes=None):
 
 
 def penalty(spikes, strength):
-    """Return a penalty on the spikes (T, B, n) of a layer, and its derivative.
+    """Return a penalty on the spikes of a layer, and the derivative of the penalty.
 
-    As in the tutorials of the authors of [NMZ19], the penalty is
-    `strength * (N.sum() + (N**2).mean())`, where N holds the number of spikes of each
-    neuron in the batch.
+    The spikes, and the derivative with respect to the spikes, have the shape (T, B, n).
+    The array N holds the number of spikes of each neuron in the batch.  As in the
+    tutorials of the authors of [NMZ19], the penalty is
+    `strength * (N.sum() + (N**2).mean())`.
     """
     T, B, n = spikes.shape
     burst, dburst = losses.burst(spikes.reshape(T * B, 1, n))

@@ -19,8 +19,8 @@ binary mask m[l+1]:
 Without pooling, x[l+1] = m[l+1] max(0, pre[l]).
 
 Derivation.  For any array X, let dX be the derivative of the loss with
-    respect to X.  If the two entries of pre[l] in (2), or of y[l] in (3),
-    are equal, the first counts as the larger entry.  With pooling,
+    respect to X.  If (2) compares equal entries of pre[l], or (3) equal
+    entries of y[l], the first entry counts as larger.  With pooling,
 
     dy[l]_(2r,s) = dx[l+1]_rs where x[l+1]_rs > 0 and
                    y[l]_(2r,s) >= y[l]_(2r+1,s), else 0,

@@ -39,8 +39,7 @@ Derivation.  The arrays dspikes and dout hold the direct derivatives of the
     dW = sum_t dI[t+1] x[t]^T,  dV = sum_t dI[t+1] S[t]^T           (11)
     dW_out = sum_t dR[t+1] S[t]^T                                   (12)
 
-    The function `gradients` multiplies dW and dV by the factor
-    gain / threshold.
+    The function `gradients` multiplies dW and dV by gain / threshold.
 
     The function `record` processes blocks of steps.  In a block that
     starts at step s, the variables y[t] = alpha^-(t-s) I[t] and
@@ -55,13 +54,13 @@ Derivation.  The arrays dspikes and dout hold the direct derivatives of the
     v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
     Because eqs. (5) and (6) are linear, the readout values are a constant
-    matrix K times a vector.  The vector holds the inputs W_out S and the
-    initial state of the readout.  For a block of j <= 64 steps,
+    matrix K times a vector.  The vector holds the initial state of the
+    readout and the readout inputs W_out S.  For a block of j <= 64 steps,
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
 
-Exact.  `gradients` computes the same gradients as `lif.backward` with the
-    fast sigmoid and through_reset=False.  `record` equals `lif.simulate`
+Exact.  With the fast sigmoid and through_reset=False, `lif.backward` gives
+    the same gradients as `gradients`.  `record` equals `lif.simulate`
     followed by `lif.readout` with gain 1.  Results differ only by
     rounding.  Near the threshold, rounding can add or remove a spike.
 Cost.   With k readout units, training takes O(T B n (m + n + k)) time and

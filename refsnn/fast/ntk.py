@@ -23,8 +23,8 @@ pre-activations form the array G_nk of shape (P, c).  Output k for sample n
 has the derivatives J_nk with respect to the weights, and s_nk with respect
 to the biases.  For sample m of the second batch, output q has the
 derivatives J_mq with respect to the weights, and s_mq with respect to the
-biases.  The contribution of the layer to the kernel is (4), where `o` is
-the entrywise product.  Without a mask, Q is 1:
+biases.  Eq. (4) gives the contribution of the layer to the kernel, where
+`o` is the entrywise product.  Without a mask, Q is 1:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
     <J_nk, Q o J_mq> + <s_nk, s_mq>                         (4)
@@ -52,9 +52,10 @@ Derivation.  See `ntk`.  With D = dL/dkernel, a dense layer without a mask
     of the loss with respect to the second batch.
 Exact.  The results equal those of `ntk` up to rounding.
 Cost.   Let the batches have N and M samples, and let K be the number of
-    outputs.  A dense layer has i inputs and j units.  Without masks, a
-    single batch needs about half as many multiplications as two batches.
-    The following table counts the multiplications for two batches:
+    outputs.  A dense layer has i inputs and j units.  Without masks, the
+    kernel of a large batch with itself needs about half as many
+    multiplications as the kernel of two batches.  The following table
+    counts the multiplications for two batches:
 
     layer             multiplications
     dense             N M (i + K^2 j)

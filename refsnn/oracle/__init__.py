@@ -16,9 +16,9 @@ correct outputs, run `python -m refsnn check RESULTS.npz`.  In Python:
     files.write(folder), files.read(path)  write vectors, read results
     protocol.run(["./harness"])            test a program in any language
 
-The outputs of the golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
-`bptt_dyadic_detached` have no rounding errors in float32.  Use these
-golden vectors to test C++ code and hardware.
+To test C++ code and hardware, use the golden vectors `lif_forward_dyadic`,
+`bptt_dyadic` and `bptt_dyadic_detached`.  The outputs of test problems
+with "dyadic" in the name have no rounding errors in float32.
 
 The field `text` of a golden vector describes the test problem, and names
 the equations of refsnn that define the correct outputs.  Unless this text

@@ -13,9 +13,8 @@ the correct output.  A relative error of up to 1e-9 is accepted in float64,
 and of up to 1e-4 in float32.  Spikes and spike counts must be exact.  If
 the name of a test problem contains "dyadic", all outputs of this problem
 must be exact.  Results that are 0 everywhere are rejected.  Some pairs of
-test problems have the same inputs, but differ in one option.  If the
-correct outputs of the two problems differ, a program must not return the
-same output for both problems.
+test problems have the same inputs, but differ in one option.  A program
+must not give equal outputs for two problems whose correct outputs differ.
 """
 
 import re
@@ -62,7 +61,7 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Read stored test problems, and return a dict of `Vector`.
+    """Return a dict that maps names of stored test problems to `Vector` objects.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5

@@ -2,10 +2,10 @@
 """Write golden vectors to files, and read the results of programs from files.
 
 A golden vector is a test problem with its correct results, see `oracle`.
-The function `write` creates a folder with one JSON file and one
-uncompressed npz file for each golden vector.  The file `vectors.json`
-describes all arrays.  Stimuli are input signals that distinguish
-simulators of LIF neurons, see `identify`.
+For each golden vector (test problem), the function `write` stores one JSON
+file and one uncompressed npz file in a new folder.  The file
+`vectors.json` describes all arrays.  Stimuli are input signals that
+distinguish simulators of LIF neurons, see `identify`.
 
 Because files may be untrusted, all array sizes are checked before memory
 is allocated, and Python objects are never unpickled.

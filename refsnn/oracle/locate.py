@@ -12,9 +12,9 @@ of the errors:
 An explanation is reported only if it accounts for all wrong entries.  If
 an array is shifted in time by k steps, its first or last k steps may hold
 any values.  If an array has few different values, it can equal a shifted
-or scaled copy of the other array by chance.  Therefore, if the right array
-has few different values, `locate` does not test for a change or a factor,
-but only for rounding errors.
+or scaled copy of the other array by chance.  If the correct array has few
+different values, `locate` therefore tests only for rounding errors.  The
+explanations "change" and "factor" are not tested for such an array.
 """
 
 import itertools
@@ -62,12 +62,12 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     {'column': (0, 1)}
 
     An entry of `found` is wrong if its error exceeds `rtol` times the largest
-    magnitude in `right`.  `axes` names all axes, such as ("step", "sample",
-    "neuron"), where "step" is time.  If `backward` is true, the last wrong
-    step is reported, not the first.  `locate` tests for rounding errors only
-    if `rounding` is true.  `sizes` is a dict of named numbers, such as the
-    batch size B.  If a wrong factor is a simple expression of numbers in
-    `sizes`, such as 1/B, the expression is reported.
+    magnitude in `right`.  The tuple `axes` names all axes, such as ("step",
+    "sample", "neuron").  The time axis must be named "step".  If `backward` is
+    true, the last wrong step is reported, not the first.  `locate` tests for
+    rounding errors only if `rounding` is true.  `sizes` is a dict of named
+    numbers, such as the batch size B.  If a wrong factor is a simple
+    expression of numbers in `sizes`, such as 1/B, the expression is reported.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     if len(axes) not in (0, right.ndim):

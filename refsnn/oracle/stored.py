@@ -4,8 +4,8 @@
 A golden vector is a test problem with its correct results, see `oracle`.
 The folder `vectors` beside this module holds one JSON file for each golden
 vector.  The files `README.md` and `schema.json` in this folder describe
-the format.  The following command recomputes all golden vectors, and
-replaces the files whose contents have changed:
+the format.  The following command recomputes all golden vectors (test
+problems and results) and replaces the files whose contents have changed:
 
     python -m refsnn.oracle.stored
 
@@ -35,7 +35,7 @@ UNIT = 2.0 ** -30       # multiples of `UNIT` below 2**20 are computed without r
 
 
 def names(folder=FOLDER):
-    """Return a sorted list of the names of all golden vectors.
+    """Return a sorted list of the names of all golden vectors (test problems).
 
     >>> names()[:2]
     ['binning', 'bptt']
@@ -54,8 +54,8 @@ def catalogue():
     """Return a dict that lists the stored golden vectors.  The value of the key
     "version" begins with the year and month of the last change.  The list
     "required" names problems whose results follow from published equations.
-    The list "optional" names problems whose results also depend on choices
-    that no published equation makes, such as choices of one program.
+    The list "optional" names problems whose results also depend on details
+    that no published equation specifies, such as details of one program.
 
     >>> found = catalogue()
     >>> "bptt" in found["required"], "si_nupic" in found["optional"]
@@ -118,11 +118,11 @@ def write(folder=FOLDER):
     """Recompute all stored test problems, and replace the JSON files that have
     changed.  Return a list of the names of new and changed test problems.
 
-    `write` ignores rounding errors up to 1e-12 times the largest entry of an
-    array.  If an array holds the wrong results of a program with a known
-    error, `write` ignores rounding errors up to 1e-10 times the largest entry
-    of the array.  If all entries of an array are multiples of `2**-30` and
-    below `2**20`, `write` regards every change of the array as a real change.
+    To ignore rounding errors, `write` keeps a stored array if all new entries
+    differ by at most 1e-12 times the largest entry.  If an array holds the
+    wrong results of a program with a known error, `write` ignores changes up
+    to 1e-10 times the largest entry.  If all entries of an array are multiples
+    of `2**-30` and below `2**20`, `write` stores every change of the array.
 
     >>> write("nowhere")
     Traceback (most recent call last):

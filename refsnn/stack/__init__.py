@@ -3,9 +3,10 @@
 
 A stack has L hidden layers of leaky integrate-and-fire (LIF) neurons or
 adaptive neurons, and a leaky readout y above them.  The function `step`
-simulates one time step of the stack, and returns the gradient of the loss
-of this step with respect to all weights and learned constants.  This
-example changes the weights at every time step:
+simulates one time step of all layers, and returns the gradient of the loss
+of this step.  The gradient is taken with respect to all weights and to the
+logarithms of learned constants, such as time constants.  This example
+changes the weights at every time step:
 
     >>> import numpy as np
     >>> from functools import partial

@@ -77,8 +77,8 @@ Rules.  The rules keep the following derivatives:
     DECOLLE        decays of I, U and A      eq. (10)          [KMN20]
     readout alone  no hidden layer learns
 
-In the table, "own" denotes derivatives within one neuron: of its states
-with respect to its own earlier states.  The own derivatives include the
+In the table, "own" denotes derivatives of a neuron's states with respect
+to earlier states of the same neuron.  The own derivatives include the
 effects of the reset and of the weight V_ii from neuron i to itself.  All
 rules for hidden layers keep dU[t+1]/dI[t].
 
@@ -201,8 +201,7 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
         Spike function of v = U - threshold; only the derivative is used.
     learn : list of str, names of learned constants in `network.CONSTANTS`
     feedback : list of (k, n) float, optional
-        Fixed matrices G_l, one for each hidden layer.  "DECOLLE" always needs
-        them.
+        Fixed matrices G_l, one for each hidden layer; needed for "DECOLLE".
     gain : float or None, which stands for 1 - beta
     reset, refractory
         Arguments of `lif.step`.  Adaptive layers need reset="subtract".
@@ -214,8 +213,7 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
     now : Now
         potentials  membrane potentials y of the readout, (B, k)
         layers      recorded step of each layer, with (B, n) arrays
-        gradients   a Layer of derivatives for each layer; None without
-                    `error`
+        gradients   a Layer of derivatives per layer; None without `error`
     state : State, argument of the next step, with one entry for each layer
         neurons     lif.State or alif.State
         gates       derivatives of U[t] with respect to I[t-1], (B, n)
@@ -278,8 +276,8 @@ def _steps(log, dt):
 
 
 def _columns(one, learned, dt, gain, F):
-    """Convert derivatives with respect to neuron constants (such as decay
-    factors) to derivatives with respect to the learned logarithms, by eq. (2)."""
+    """Return derivatives with respect to learned logarithms such as log tau, eq.
+    (2).  F holds derivatives with respect to constants such as decay factors."""
     given = _constants(one, dt, gain)
     by = dict(zip(("alpha", "beta", "gain", "threshold", "rho", "adaptation"),
                   np.moveaxis(F, 2, 0), strict=False))
@@ -309,8 +307,9 @@ def _simulated(one, x, state, refractory, readout, *, dt, gain, reset):
 
 def _derivatives(one, names, x, run, after, surrogate, rule, readout, *, dt, gain,
                  reset):
-    """Return the derivatives J_l and F_l of the states, eq. (3).  Also return the
-    derivatives dS_l/dh_l and dS_l/dtheta_l of the spikes, eq. (4)."""
+    """Return the derivatives of the next states with respect to the states (J_l)
+    and to the parameters (F_l), eq. (3).  Also return the derivatives
+    dS_l/dh_l and dS_l/dtheta_l of the spikes, eq. (4)."""
     inside, dense = RULES[rule].inside, _dense(one, rule)
     given = _constants(one, dt, gain)
     (B, n), K, a = run.mem.shape, len(names), given.get("adaptation")

@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | oracle/build/__init__.py | SPDX-License-Identifier: MIT | needs: python
-"""This package computes the test problems that `oracle` contains.
+"""This package computes the problems with which `oracle` tests programs.
 
-Each problem, with its correct results, is called a golden vector.
-The module `registry` lists the golden vectors, `vector` defines their
-class, and the other modules compute golden vectors.
+Each stored problem, with its correct results, is called a golden vector.
+The module `registry` lists the test problems.  The module `vector` defines
+the class `Vector` of a test problem.  The other modules compute problems.
 """

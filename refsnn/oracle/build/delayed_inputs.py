@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/delayed_inputs.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Create test problems for delays on a time grid."""
+"""Create test problems for delays of inputs by a real number of time steps."""
 
 import numpy as np
 

@@ -6,9 +6,9 @@ samples, m inputs and n neurons.  If the arrays of a test problem have
 fixed shapes, `size` is an empty tuple.  Each function in `REGISTRY`
 returns a description of the test problem, the inputs, the correct outputs,
 and a dict of wrong outputs.  Each key of the dict of wrong outputs names a
-programming error.  If a published program has this error, the key is a
-tuple of the names of the error and the program.  Some functions also
-return the dict `idle`, which marks input entries that change no output.
+programming error.  For an error of a published program, the key is the
+tuple (name of the error, name of the program).  Some functions also return
+the dict `idle`, which marks input entries that change no output.
 """
 
 from collections.abc import Callable
@@ -96,9 +96,9 @@ REGISTRY |= {function.__name__[1:]: Entry(function) for function in (
 
 
 def build(name, size=(), single=False):
-    """Compute a golden vector (test problem).  If the tuple `size` is empty,
-    use the size that the table `REGISTRY` lists for this test problem.  If
-    `single` is true, round alpha, beta and gain to float32.
+    """Compute the golden vector (test problem) `name`.  If the tuple `size` is
+    empty, use the size that the table `REGISTRY` lists for the problem `name`.
+    If `single` is true, round alpha, beta and gain to float32.
 
     >>> build("bptt", (1, 9, 2, 4, 3)).inputs["x"].shape
     (9, 2, 4)

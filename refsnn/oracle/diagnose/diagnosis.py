@@ -46,9 +46,9 @@ terms of the LIF equations are 0.  Nine statements are used:
     but not on the potentials.  If such gradients are wrong although the
     loss is right, the backward pass is wrong.
 
-If all results are right, `diagnose` calls the function again, with longer
-input sequences and several active inputs in each time step.  Potentials
-that equal the threshold are not tested.
+If all results are right, `diagnose` calls the tested function again, with
+longer input sequences and several active inputs in each time step.
+Potentials that equal the threshold are not tested.
 """
 
 import functools
@@ -417,8 +417,8 @@ def _multiple(parts):
 
 
 def _only(names, why=""):
-    """Return a tuple with the name of the wrong term, and a reason.  The tuple is
-    empty if several terms may be wrong."""
+    """Return the pair (terms, reason).  The tuple of terms names the wrong term,
+    or is empty if several terms may be wrong."""
     if len(names) < 2:
         return tuple(names), (why or WHY[names[0]]) if names else ""
     return (), f"Each of {_listed(names)} alone would explain this."

@@ -3,9 +3,9 @@
 
 The function `_simulated` simulates a layer of leaky integrate-and-fire
 (LIF) neurons, and `_gradient` computes gradients.  Some arguments of
-`_simulated` and `_gradient` introduce a fault, such as a missing reset.  A
-fault explains the results of a tested program if the imitation with this
-fault returns the same results as the program for all networks.
+`_simulated` and `_gradient` introduce a fault, such as a missing reset.
+If `_simulated` or `_gradient` with one fault returns the results of a
+tested program for all networks, the fault explains these results.
 """
 
 from typing import NamedTuple

@@ -5,8 +5,8 @@ The test networks consist of leaky integrate-and-fire (LIF) neurons.  In
 some networks, the decay factors or the recurrent weights are 0.  The
 adjoint dI is the derivative of the loss with respect to the synaptic
 currents.  Each input channel is 1 at one time step of one sample, and 0
-otherwise.  An input weight acts only while its channel is 1.  Therefore,
-the gradient with respect to each input weight is one entry of dI.
+otherwise.  A weight has an effect only while its input channel is 1.
+Therefore, the gradient with respect to an input weight is one entry of dI.
 """
 
 import itertools
@@ -101,7 +101,7 @@ def _long(seed):
 
 
 def _loud(p):
-    """Return a network with larger input weights, and therefore more spikes."""
+    """Return a copy of the network that spikes more, due to larger input weights."""
     return _recorded(p | {"W": 8 * p["W"]})
 
 
@@ -289,7 +289,7 @@ def _back_residuals(run):
 
 
 def _fits(parts):
-    """Return a dict that maps each wrong term to a pair: wrong and right values."""
+    """Map the name of each wrong term to the pair (wrong values, right values)."""
     found = {}
     for term in parts[0]:
         residual, right = map(np.concatenate, zip(*(part[term] for part in parts),

@@ -4,10 +4,10 @@
 Fifteen properties, such as the kind of reset, describe how a simulator
 updates leaky integrate-and-fire (LIF) neurons.  The code calls these
 properties axes.  An update convention consists of fifteen choices, one for
-each property.  The report of `identify` names the published simulators
-that reproduce a recording.  The report also lists the inferred properties
-of the simulator.  If a property remains unknown, the report may name an
-input signal (stimulus) that helps to determine this property.
+each property of the update.  The report of `identify` names the published
+simulators that reproduce a recording.  The report also lists the inferred
+properties of the simulator.  If a property remains unknown, the report may
+name an input signal (stimulus) that helps to determine this property.
 """
 
 from refsnn.oracle.identify.arguments import QUANTITIES

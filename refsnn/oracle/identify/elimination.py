@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/identify/elimination.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module finds every LIF update that agrees with a recording.
+r"""Find every way to update LIF neurons that agrees with a recording.
 
 An update convention states how a simulator computes a time step of LIF
 neurons, see `identify`.  Let r be the recorded synaptic currents (syn) or
@@ -72,7 +72,8 @@ class Problem(NamedTuple):
 
 
 class _Flat(NamedTuple):
-    """A `Problem` as arrays of T time steps and P pairs of sample and neuron."""
+    """This class holds a `Problem` in flattened arrays.  T is the number of time
+    steps, and P is the number of pairs of a sample and a neuron."""
     drive: np.ndarray   # (2, T, P): d of (4) for both choices of `test`
     V: object           # None if the recurrent input is part of `drive`
     n: int
@@ -104,8 +105,8 @@ class _Runs(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Return the tested update conventions, and for each convention the first
-    time step found to contradict the recording (T if there is none)."""
+    """Return all tested update conventions.  For each convention, also return the
+    first time step found to differ from the recording, or T if none differs."""
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
     runs, run, leaf = _runs(problem, codes)
     alive = np.zeros((len(runs.beta), 4), bool)

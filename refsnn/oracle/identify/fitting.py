@@ -38,8 +38,8 @@ Departures.  The surrogate derivative "step" is 1 for membrane potentials
     above `threshold - 1/k` and 0 otherwise, as in the classes `Heaviside`
     of sinabs and `StepPWL` of rockpool.  If the steepness k is 0, this
     surrogate derivative is 1 everywhere (straight-through estimator).
-    If no surrogate derivative with the peak 1 satisfies (3) for any
-    factor, other peaks are tried with the factor 1.
+    First, surrogate derivatives with the peak 1 are tried with a fitted
+    factor.  If none satisfies (3), other peaks are tried with factor 1.
 """
 
 import itertools

@@ -5,19 +5,19 @@ An update convention states how a simulator computes a time step of LIF
 neurons, see `identify`.  The function `identify` simulates every update
 convention, and compares each simulation with the recording.  A property of
 the update, such as the kind of reset, is called settled if only one choice
-agrees with the recording.  A property of the update is called open if
-several choices agree with the recording.  The report may name an input
-signal (see `stimuli`) that helps to determine a property with several
-possible choices.  The property `through_reset` states whether gradients
-pass through the reset.  To determine this property, `identify` needs a
-recorded gradient.
+agrees with the recording.  A property is called open if several choices
+agree with the recording.  If several choices of a property agree with the
+recording, the report may name an input signal that helps to distinguish
+these choices (see `stimuli`).  Only a recorded gradient determines the
+property `through_reset` (whether gradients pass through the reset).
 
 The list `members` of the report holds update conventions (ways to compute
 a time step) that agree with the recording.  The list starts with presets
-(update conventions of published simulators).  Each of the last entries of
-`members` differs from the first preset in one property.  If the recording
-contradicts all presets, `members` holds at most 20 other update
-conventions: the ones most similar to a preset.
+(update conventions of published simulators).  After the presets, `members`
+holds update conventions that differ from the first preset in a single
+property.  If no preset agrees with the recording, `members` holds those
+update conventions that agree and are most similar to a preset.  Without
+presets, `members` has at most 20 entries.
 """
 
 import numpy as np
@@ -120,11 +120,11 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 def relative(report, right, alone=False):
     """Compare the result of `identify` with the correct update convention.
-    Return a list of str.  If there are at most three differences, the list
-    names them.  If no update convention agrees with the recording,
-    `report.members` is empty.  The list then describes the first difference
-    between the recording and the simulation of the nearest convention,
-    `report.nearest`.
+    Return a list of str.  If there are at most three differences from the
+    correct convention, the list names each difference.  If no update
+    convention agrees with the recording, `report.members` is empty.  If
+    `report.members` is empty, the list describes where the recording first
+    differs from the simulation with the convention `report.nearest`.
 
     >>> report = Report([Candidate("lava")], {}, None, None, ("as lava",))
     >>> relative(report, conventions.PRESETS["lava"]._replace(input="next"))
@@ -164,7 +164,7 @@ def terms(report, right):
 
 
 def _near(report, right):
-    """Return the update convention in `report` that is closest to the right one."""
+    """Return the convention in `report` with the fewest differences from `right`."""
     return min((_described(_step(c, conventions.PRESETS), {"the right layer": right},
                            elimination.AXES)
                 for c in (report.members or [report.nearest]) if c is not None),
@@ -248,7 +248,7 @@ def _path(codes, axes):
 
 
 def _paths(problem, presets, fits, axes):
-    """Form groups of update conventions that agree in all properties in `axes`."""
+    """Group update conventions by the choices for the properties in `axes`."""
     order = np.argsort(elimination._distance(fits, presets.values(), problem.axes),
                        kind="stable")
     known, found = _path(fits, axes), {}

@@ -8,27 +8,27 @@ update convention that agrees with the recording for the longest time t:
 
     t = first row that contradicts the convention                     (1)
 
-If no fit of the decay factors and the gain has a small error, `nearest`
-only names a convention whose simulation is similar to the recording.  If
-no fit has a small error and no simulation is similar to the recording,
-`nearest` is None.  A simulation counts as similar to the recording if both
-agree in the first two time steps, and in all time steps up to the twelfth
-nonzero number of the recording.  A simulation also counts as similar to
-the recording if its root mean square error is small.  The error limit for
-each recorded array is half its standard deviation.
+If no fit of the decay factors and the gain has a small error, the
+simulation with the convention `nearest` must be similar to the recording.
+If no fit has a small error and no simulation is similar to the recording,
+`nearest` is None.  A simulation counts as similar to the recording if at
+least two time steps and at least twelve nonzero recorded numbers precede
+the first difference.  A simulation also counts as similar to the recording
+if the root mean square error of each array is below half the standard
+deviation of the recorded array.
 
 Derivation.  The tolerances are those of the module `elimination`.
-Approximate.  The field `nearest` is chosen among the presets (the update
-    conventions of published simulators) and at most 24 other conventions.
-    Of all conventions whose simulations agree longest with the recording,
-    these 24 are most similar to a preset.
-Cost.   The user may have passed wrong arguments, such as transposed
-    weights.  The function `_changed` tries at most eight changes of the
-    user's arguments.  Each change is tested with every update convention.
+Approximate.  The field `nearest` is chosen among the presets and at most
+    24 other conventions.  The presets are the update conventions of
+    published simulators.  The other conventions are those most similar to
+    a preset among all that agree with the recording for the longest time.
+Cost.   To find wrong arguments, such as transposed weights, the function
+    `_changed` tries at most eight changes of the arguments.  Each change
+    of the arguments is tested with every update convention.
 Departures.  If a changed argument makes a simulation agree with the
     recording, the report names this argument.  The list `members` of the
-    report is empty, because it only holds update conventions that agree
-    with the recording for the unchanged arguments.
+    report is empty, because with the user's own arguments, no update
+    convention agrees with the recording.
 """
 
 import numpy as np

@@ -20,14 +20,14 @@ Derivation.  Strong inputs show whether a neuron can spike several times
     per step.  The membrane potential after a spike shows whether the reset
     subtracts the threshold.  Negative inputs show whether the potential
     has a lower bound (floor).
-Exact.  Eq. (1) is tested for 17 values of the input x.  These values are
-    the quotient `threshold / (f1 f2 f3)` and the 16 floating-point numbers
-    next to the quotient.
+Exact.  Eq. (1) is tested for 17 values of the input x.  The middle value
+    is the quotient `threshold / (f1 f2 f3)`.  The other values are eight
+    floating-point numbers just below the quotient and eight just above.
 Cost.   A stimulus has 25 time steps.  The stimuli "overdrive" and
     "inhibition" have 40 samples each.  The stimulus "ties" has at most one
     sample for each combination of the factors f1, f2 and f3 in eq. (1).
-Departures.  If a simulator has other rounding errors than refsnn, its
-    membrane potential may miss the threshold in the stimulus "ties".
+Departures.  If a simulator rounds numbers differently from refsnn, the
+    stimulus "ties" may not drive the potential exactly to the threshold.
 """
 
 import itertools
@@ -68,9 +68,9 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
     [2.0, 2.6666666666666665, 4.0]
 
     Each stimulus is the input of one neuron, whose input weight is 1.  The
-    samples differ in the amplitude of the input.  The stimulus "ties" drives
-    the membrane potential exactly to the threshold if the leak potential is 0
-    and the decay factors are binary fractions such as 0.75.
+    samples differ in the input amplitude.  Suppose that the leak potential is
+    0 and the decay factors are binary fractions such as 0.75.  With these
+    values, the stimulus "ties" drives the potential exactly to the threshold.
 
     Parameters
     ----------

@@ -3,9 +3,8 @@
 
 The property `compare` specifies the output (0, 1/2 or 1) of a neuron whose
 membrane potential equals the threshold.  If no membrane potential equals
-the threshold, the recording cannot show which of the outputs 0, 1/2 and 1
-the simulator would compute.  Rounding errors can hide that a potential
-equals the threshold.
+the threshold, the recording cannot show which output the simulator would
+compute.  Rounding errors can hide that a potential equals the threshold.
 """
 
 import numpy as np
@@ -45,10 +44,10 @@ def _settled(problem, fits, presets, exact):
 
 def _ties(problem, steps, exact=False):
     """Find the output of neurons whose membrane potential equals the threshold.
-    If the potential v equals the threshold, the output of a neuron can be 0 (a
-    spike needs v > threshold), 1 (a spike needs v >= threshold) or 1/2.  For
-    each convention, yield a set of str that names all outputs found: ">" means
-    the output 0, ">=" means the output 1, and "half" means the output 1/2.
+    For a membrane potential v at the threshold, the output is 0 if a spike
+    needs v > threshold, and 1 if a spike needs v >= threshold.  The output can
+    also be 1/2.  For each update convention, yield a set of str that names all
+    outputs found.  The outputs 0, 1 and 1/2 are named ">", ">=" and "half".
     """
     for step, run, single in zip(
             steps, elimination._traces(problem, steps),

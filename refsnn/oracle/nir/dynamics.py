@@ -34,8 +34,8 @@ begin at the start of a time step.  A Dirac pulse of area A adds
     v: r A for I and IF, r A/tau for LI and LIF;  I: w_in A/tau_syn  (10)
 
 In each time step dt, a simulator computes v and I by (1) with t = dt.  A
-convention contains one choice for each key of `AXES`, such as "subtract"
-for "reset".  The gains are 1 - alpha in (2) and 1 - beta in (4).
+convention has one choice for each key of `AXES`.  One choice for the key
+"reset" is "subtract".  The gains are 1 - alpha in (2) and 1 - beta in (4).
 
     alpha, beta: also 1 - dt/tau;  gains: also dt/tau, 1 or the decay  (11)
     Cuba, v reads the old I: a = r gain;  the new I: a = r gain alpha,
@@ -95,9 +95,9 @@ def _named(text):
 
 
 def _candidates(kinds, loop, leak, whole):
-    """Return two lists.  The first list holds the keys of `AXES`, such as
-    "reset", that affect the given types of neurons.  The second list holds one
-    `CONVENTION` for each possible combination of the choices for these keys."""
+    """Return a list of the keys of `AXES`, such as "reset", that affect the given
+    types of neurons.  Also return a list of all possible combinations of
+    choices for the returned keys.  Each combination is a `CONVENTION`."""
     axes = ["decay"] * bool(kinds - {"I", "IF"}) + ["gain"] + [
         "synapse", "order"] * bool(kinds & {"CubaLI", "CubaLIF"}) + [
         "reset", "when", "spikes", "tie"] * bool(kinds & set(SPIKING)) + [
@@ -222,9 +222,9 @@ def _silent(nodes):
 
 
 def _solve(graph, inputs, dt, pulse=True):
-    """Return two dicts, whose keys are the names of the neuron nodes.  The
-    first dict holds the exact states of each node as a `TRACE`.  The second
-    dict holds the exact spike times of each node."""
+    """Return two dicts, whose keys are the names of the neuron nodes.  Each value
+    of the first dict is a tuple `TRACE` of the exact states of one node.  The
+    second dict holds the exact spike times of each node."""
     (S, T), nodes = next(iter(inputs.values())).shape[:2], dict(graph.nodes)
     for _ in graph.nodes:
         nodes = {name: node for name, node in nodes.items() if (

@@ -43,9 +43,9 @@ GRAPH = collections.namedtuple("GRAPH", "nodes sources late skipped notes versio
 def read(path, repair=False):
     """Read a `GRAPH` from an untrusted NIR file.
 
-    If `repair` is true, `read` corrects a wrong name in the list of edges.
-    The correction requires that exactly one name in the list belongs to no
-    node, and that exactly one node has no edge.  `read` then replaces the
+    If `repair` is true, `read` corrects a wrong name (a name that no node has)
+    in the list of edges.  A wrong name is corrected only if all other names
+    are right, and exactly one node has no edge.  `read` then replaces the
     wrong name by the name of the node without an edge.
 
     >>> read("nowhere.nir")
@@ -168,7 +168,7 @@ def _order(nodes, sources):
 
 
 def _upstream(name, sources, known=()):
-    """Return all direct and indirect sources of a node, except `known` nodes."""
+    """Return all direct and indirect sources of a node, without nodes in `known`."""
     found, new = set(), [name]
     while new:
         some = {a for a in sources[new.pop()] if a not in known} - found

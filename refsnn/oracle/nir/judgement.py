@@ -2,14 +2,14 @@
 """Find out how a simulator computes the neurons of a NIR graph.
 
 A convention specifies how a time step is computed, see `dynamics`.  The
-units of the recording may be unknown.  Therefore, simulated currents are
-multiplied by a fitted factor.  Simulated potentials are multiplied by one
-factor, for which several values are tried, such as 1/v_threshold and a
-fitted factor.  A simulation fits a recording if all spikes agree, and if
-the errors of potential and current are small.  The largest allowed error
-is `max(1e-6, 2**-23 N)` times the largest recorded value.  Here, N is
-tau/dt.  For neurons without a leak, N is the number of recorded time
-steps.  Integer potentials may have errors of 1.
+physical units of the recorded values may be unknown.  Therefore, simulated
+currents are multiplied by a fitted factor.  Simulated potentials are
+multiplied by one factor, for which several values are tried, such as
+1/v_threshold and a fitted factor.  A simulation fits a recording if all
+spikes agree, and if the errors of potential and current are small.  The
+largest allowed error is `max(1e-6, 2**-23 N)` times the largest recorded
+value.  Here, N is tau/dt.  For neurons without a leak, N is the number of
+recorded time steps.  Integer potentials may have errors of 1.
 """
 
 import collections
@@ -60,7 +60,7 @@ def judge(graph, recording, pulse=True):
 
 
 def _exact(graph, recording, pulse):
-    """Return the exact solution of each node, or the reason why it is missing."""
+    """For each node, return the exact states, or the reason if there are none."""
     found = dict.fromkeys(recording.nodes, "a potential drives the node")
     try:
         return found | _solve(graph, recording.inputs, recording.dt, pulse)[0]
@@ -178,8 +178,8 @@ def _fit(own, trace, convention, units, most, least):
 
 
 def _error(own, trace, T, lag, shown, unit):
-    """Return the largest relative error of the simulated potential and current,
-    and the factor by which the simulated potential is multiplied."""
+    """Return the largest relative error of the simulated potential and current.
+    Also return the factor that scales the simulated potential for comparison."""
     worst, scale = 0.0, 1.0
     potential = trace.before if shown == "before" else trace.after
     for key in (key for key in ("current", "membrane") if key in own):
