@@ -13,7 +13,7 @@
 
 If the input is invalid, a command prints one line to standard error and
 returns exit status 2.  Each output file is written completely or not at
-all.  Only the command `run` may overwrite a file, namely report.json.
+all.  Only one file may be overwritten: report.json, by the command `run`.
 Only `convert`, `run`, `diagnose` and `nir` need more than NumPy.
 
 The command `convert` reads WAV or FLAC files, converts the sounds to

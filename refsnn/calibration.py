@@ -47,8 +47,8 @@ Approximate.  Without the argument `reference`, an offset of the ADC
     the same factor.  Membrane noise lowers the measured threshold by up to
     the standard deviation of the noise.  Because synapses differ,
     measurements with different synapses are averaged.
-Cost.   Each of the `repeats` measurements uses about 1.2 N images if the
-    chip has N > 150 inputs, and about 190 images otherwise.
+Cost.   The measurement is repeated `repeats` times.  Each time, it uses
+    about 1.2 N images for a chip with N > 150 inputs, and else about 190.
 Departures.  Eq. (7) assumes that nominal gains and time constants lie in
     the middle of their ranges.  The number 5.45 in eq. (7) is the ratio of
     1.8 V, the range of the potentials, to 0.33 V.  The threshold nominally
@@ -350,13 +350,13 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     [1.0, 1.0]
 
     If a neuron fires without input, `calibrate` corrects only the threshold of
-    this neuron.  The threshold is raised by 1, in units of code[1] ADC codes.
-    If a neuron spikes too late for a measurement of tau_mem, `calibrate`
-    corrects its leak potential.  If a neuron spikes too late, the distance
-    between its threshold and its leak potential is reduced by half of the
-    nominal distance.  If a neuron fires without input or spikes too late,
-    apply the returned corrections, and then call `calibrate` again.  If a
-    neuron never fires, `calibrate` warns and corrects only the leak potential.
+    this neuron.  The threshold is raised by code[1] ADC codes.  If a neuron
+    spikes too late for a measurement of tau_mem, `calibrate` corrects its leak
+    potential.  If a neuron spikes too late, the distance between its threshold
+    and its leak potential is reduced by half of the nominal distance.  If a
+    neuron fires without input or spikes too late, apply the returned
+    corrections, and then call `calibrate` again.  If a neuron never fires,
+    `calibrate` warns and corrects only the leak potential.
 
     Arguments as for `measure`.
 

@@ -69,12 +69,13 @@ Derivation.  To first order, an optimiser step changes the loss by the
 Exact.  Eq. (4) is the exact derivative of the penalty.
 Cost.   A step takes O(p) time and memory for p parameters.
 Departures.  In the first task, the anchors (reference values) in (2) are
-    the initial parameters.  A notebook of [ZPG17] on permuted MNIST uses
-    anchors (reference values) of 0 in the first task.  To reproduce the
-    notebook of [ZPG17], pass zeros to `begin`.  On a CPU, the library
-    avalanche 0.6.0 does not copy the parameters after a task.  Without a
-    copy of the parameters, the anchors equal the current parameters, and
-    the penalty (3) is always 0.  This module copies the parameters.
+    the initial parameters.  In the first task of permuted MNIST, a
+    notebook of [ZPG17] sets all anchors (reference values) to 0.  To
+    reproduce the notebook of [ZPG17], pass zeros to `begin`.  On a CPU,
+    the library avalanche 0.6.0 does not copy the parameters after a task.
+    Without a copy of the parameters, the anchors equal the current
+    parameters, and the penalty (3) is always 0.  This module copies the
+    parameters.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """

@@ -18,9 +18,9 @@ and f for v >= 0 are
 
 with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  To check surrogate
 gradients by finite differences, replace H(v) by H(v0) + f(v) - f(v0),
-where v0 is the value of v in the simulation.  At v = v0, the continuous
-function H(v0) + f(v) - f(v0) has the value H(v0) and the derivative
-f'(v0).
+where v0 is the value of v in the original simulation.  At v = v0, the
+continuous function H(v0) + f(v) - f(v0) has the value H(v0) and the
+derivative f'(v0).
 
 Derivation.  By da/dv = k, df/dv is the derivative of k f with respect to
     a, which is f'.  The peak is f'(0) = 1, and |f| is at most 2/k.

@@ -1,9 +1,9 @@
 """Simulate recurrent networks in software, with selected effects of an analog chip.
 
-If no effect of the chip is simulated, and each time bin has one integration step, the
-results equal those of `chip_images.in_software` up to rounding.  The module
-`refsnn.chip` defines the effects.  Numbers in comments, such as `(10)`, refer to
-equations of `refsnn.chip`.  Mismatch is not simulated.
+The module `refsnn.chip` defines effects of the chip, such as noise.  If no effect is
+simulated, and each time bin has one integration step, the network has the same results
+as the function `chip_images.in_software`, up to rounding.  Numbers in comments, such as
+`(10)`, refer to equations of `refsnn.chip`.  Mismatch is not simulated.
 """
 
 import numpy as np

@@ -4,10 +4,10 @@ The left panels show the input spikes, the hidden spikes and the readouts of one
 in two trials.  The upper middle panel shows the accuracy during training, for cues that
 are separated by 30 ms.  The upper right panel shows the memory and the number of
 multiplications per time step for each learning rule.  The memory is the number of
-stored values.  The memory and the number of multiplications are divided by those of
-exact RTRL.  The bottom right panel shows the accuracy of the trained networks for each
-delay between the cues.  In this panel, the markers of different rules are shifted
-sideways.  Bands show the range over seeds.
+stored values.  The memory is given relative to the memory of exact RTRL, and the number
+of multiplications relative to that of exact RTRL.  The bottom right panel shows the
+accuracy of the trained networks for each delay between the cues.  In this panel, the
+markers of different rules are shifted sideways.  Bands show the range over seeds.
 
 A recurrent network of 24 spiking neurons receives two cues, separated by a delay, and
 each cue has one of two values.  The task is a delayed XOR: the network must report

@@ -1,10 +1,10 @@
 """Run the computations of figures in parallel, and store their results.
 
-A job is one independent part of the computation of a figure.  A job calls one function
-that the Python file of the figure defines or imports.  The keyword arguments of a job
-must be values that JSON can represent, such as numbers, strings and lists.  The result
-of a job is a dict of arrays, numbers, texts, truth values or lists.  Each result is
-stored in one npz file without pickle.
+A job is one independent part of the computation of a figure.  A job calls one function.
+The Python file of the figure defines or imports this function.  The keyword arguments
+of a job must be values that JSON can represent, such as numbers, strings and lists.
+The result of a job is a dict of arrays, numbers, texts, truth values or lists.  Each
+result is stored in one npz file without pickle.
 
 A job can use the results of earlier jobs of the same figure.  The function that a job
 calls receives the result of an earlier job as the argument `before`.  If a job uses

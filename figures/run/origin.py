@@ -95,9 +95,9 @@ def checksum(path):
 def used(folder, required, calls):
     """Return the names of the data files and subfolders that the jobs can read.
 
-    calls : arguments of all jobs.  A job with the argument `folder` can read all files
-        and subfolders that are listed in `required`.  If `required` is empty, a job
-        with the argument `folder` can read the whole data folder.
+    calls : arguments of all jobs.  The list `required` names files and subfolders of
+        the data folder.  A job with the argument `folder` can read all of them.  If
+        `required` is empty, such a job can read the whole data folder.
     """
     if folder is None:
         return set()

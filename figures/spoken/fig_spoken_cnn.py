@@ -17,13 +17,13 @@ optimiser is Adamax, with a learning rate of 0.002 and batches of 32 words.  The
 settings of [CSSZ20] are quoted by another source.  The padding, initial weights and
 number of epochs of [CSSZ20] are not known.
 
-By default, the words are 1,400 recordings of the Heidelberg Digits in 70 channels, the
-time bins are 20 ms long, and training lasts 8 epochs.  The default network is smaller
-than the published one.  The default network has two blocks, and its dense layer has 64
-neurons.  Each convolution of the default network has 8 kernels.  The kernels of the
-first convolution are 5 x 5.  With --full, the network is trained for 16 epochs on the
-complete Heidelberg Digits.  With --full, the words have 700 channels, and the time bins
-are 10 ms long.
+By default, the data are 1,400 recordings of the Heidelberg Digits with 70 channels.
+The time bins are 20 ms long, and training lasts 8 epochs.  The default network is
+smaller than the published one.  The default network has two blocks, and its dense layer
+has 64 neurons.  Each convolution of the default network has 8 kernels.  The kernels of
+the first convolution are 5 x 5.  With --full, the network is trained for 16 epochs on
+the complete Heidelberg Digits.  With --full, the words have 700 channels, and the time
+bins are 10 ms long.
 """
 
 import numpy as np

@@ -47,8 +47,8 @@ in the published code.  The standard deviation of the initial weights is 50 mV /
 sqrt(fan-in), as in the published code.  After 800 s of training, the learning rate is
 divided by 10 (after 400 s in the published code).  The heterosynaptic regulariser has
 strength 1 and exponent 4.  In networks with the regulariser, the product of error and
-eligibility trace is multiplied by about 5, as in the published code.  The variant of
-the regulariser with the squared filtered error e^2 has strength 1e-4.  For hidden
+eligibility trace is multiplied by about 5, as in the published code.  Another variant
+of the regulariser uses the squared filtered error e^2, with strength 1e-4.  For hidden
 neurons, the squared filtered error e^2 is about 10,000 per second squared.
 """
 

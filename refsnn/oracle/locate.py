@@ -13,8 +13,8 @@ An explanation is reported only if it accounts for all wrong entries.  If
 an array is shifted in time by k steps, its first or last k steps may hold
 any values.  If an array has few different values, it can equal a shifted
 or scaled copy of the other array by chance.  If the correct array has few
-different values, `locate` therefore tests only for rounding errors.  The
-explanations "change" and "factor" are not tested for such an array.
+different values, `locate` therefore tests only for rounding errors.  For
+such an array, the explanations "change" and "factor" are not considered.
 """
 
 import itertools

@@ -125,7 +125,7 @@ def judge(vector, name, value):
 
 
 def mistakes(vector, results):
-    """Return descriptions of all known mistakes that reproduce given `results`.
+    """Return descriptions of all known mistakes that would cause `results`.
     The description of a mistake can name a public program with this mistake.
 
     >>> vector = stored.load(["bptt"])["bptt"]
@@ -138,7 +138,7 @@ def mistakes(vector, results):
 
 
 def recognised(vector, results):
-    """Return a list of all known mistakes that reproduce the given `results`.
+    """Return a list of all known mistakes that would cause `results`.
     Each known mistake is an object of the class `Mutant`.
 
     >>> vector = stored.load(["bptt"])["bptt"]

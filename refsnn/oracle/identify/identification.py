@@ -5,11 +5,11 @@ An update convention states how a simulator computes a time step of LIF
 neurons, see `identify`.  The function `identify` simulates every update
 convention, and compares each simulation with the recording.  A property of
 the update, such as the kind of reset, is called settled if only one choice
-agrees with the recording.  A property is called open if several choices
-agree with the recording.  If several choices of a property agree with the
-recording, the report may name an input signal that helps to distinguish
-these choices (see `stimuli`).  Only a recorded gradient determines the
-property `through_reset` (whether gradients pass through the reset).
+agrees with the recording.  A property is called open if more than one
+choice agrees with the recording.  For an open property, the report may
+name an input signal that helps to distinguish the choices (see `stimuli`).
+Only a recorded gradient determines the property `through_reset` (whether
+gradients pass through the reset).
 
 The list `members` of the report holds update conventions (ways to compute
 a time step) that agree with the recording.  The list starts with presets

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/nir/judgement.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
-"""Find out how a simulator computes the neurons of a NIR graph.
+"""Find out how a simulator updates the neurons of a NIR graph.
 
 A convention specifies how a time step is computed, see `dynamics`.  The
 physical units of the recorded values may be unknown.  Therefore, simulated
@@ -179,7 +179,7 @@ def _fit(own, trace, convention, units, most, least):
 
 def _error(own, trace, T, lag, shown, unit):
     """Return the largest relative error of the simulated potential and current.
-    Also return the factor that scales the simulated potential for comparison."""
+    Also return the factor by which the simulated potential was multiplied."""
     worst, scale = 0.0, 1.0
     potential = trace.before if shown == "before" else trace.after
     for key in (key for key in ("current", "membrane") if key in own):
